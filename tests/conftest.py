@@ -1,0 +1,61 @@
+"""Shapes in signatures are checked while tests run, and only then; every test has a home of its own."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("vsrpp_lite", "beartype.beartype")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from vsrpp_lite.data import RawSplit, write_dataset  # noqa: E402
+from vsrpp_lite.matcher import Encoded  # noqa: E402
+from vsrpp_lite.runs import Sizes  # noqa: E402
+
+COLOURS = ["red", "blue", "green", "black"]
+THINGS = ["dog", "car", "tree", "boat"]
+SMALL = Sizes(embed=16, word=8, caption=8, layers=1)
+
+
+def toy_split(images, seed, first_id=0):
+    """Each image has three to five regions; two of them are a colour and a thing, and its captions name both."""
+    rng = np.random.default_rng(seed)
+    code = np.random.default_rng(99).normal(size=(len(COLOURS) * len(THINGS), 12))
+    features = np.zeros((images, 5, 12), dtype=np.float32)
+    counts = rng.integers(3, 6, images)
+    captions = []
+    for image in range(images):
+        pair = rng.choice(16, 2, replace=False)
+        features[image, : counts[image]] = 0.1 * rng.normal(size=(counts[image], 12))
+        features[image, :2] += code[pair]
+        a, b = (f"{COLOURS[k // 4]} {THINGS[k % 4]}" for k in pair)
+        captions.append([f"a {a} and a {b}", f"the {b} is near some {a}", f"{a} , {b}"])
+    boxes = np.tile(np.array([0.1, 0.2, 0.5, 0.6], dtype=np.float32), (images, 5, 1))
+    ids = list(range(first_id, first_id + images))
+    return RawSplit(features=features, captions=captions, image_ids=ids, counts=counts, boxes=boxes)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("VSRPP_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture()
+def toy(tmp_path):
+    """A small data folder with pairs that can be learned in seconds."""
+    splits = {"train": toy_split(60, 1), "dev": toy_split(12, 2, 100), "test": toy_split(20, 3, 200)}
+    return write_dataset(tmp_path / "data" / "toy", name="toy", source="tests", splits=splits)
+
+
+def random_encoded(lengths, *, size=6, seed=0, dtype=torch.float64):
+    """Unit fragments, real ones first, missing ones zero."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor(lengths)
+    mask = torch.arange(int(lengths.max())) < lengths[:, None]
+
+    def unit(*shape):
+        x = torch.randn(*shape, size, generator=generator, dtype=dtype)
+        return x / x.norm(dim=-1, keepdim=True)
+
+    return Encoded(unit(len(lengths)), unit(*mask.shape) * mask[:, :, None], mask)

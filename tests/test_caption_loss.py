@@ -1,0 +1,81 @@
+"""Lesson 5 against a decoder that saves nothing: every caption by itself, every step in full."""
+
+import pytest
+import torch
+from torch.nn.functional import log_softmax
+
+from vsrpp_lite.caption_loss import CaptionDecoder
+
+REGIONS = torch.randn(3, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+REGION_MASK = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 4 + [False]])
+TOKENS = torch.tensor([[1, 4, 5, 2, 0, 0], [1, 5, 4, 6, 7, 2], [1, 6, 2, 0, 0, 0]])
+
+
+def decoder():
+    torch.manual_seed(0)
+    return CaptionDecoder(9, 4, 6, 5).double().eval()
+
+
+def plain_loss(model, regions, tokens):
+    """- sum of log p(y_t | before, V*) of one caption, W1 applied to [E_r ; h] whole, at every step."""
+    states, hidden = model.reader(model.squeeze(regions[None]))
+    states, hidden = states[0], hidden[0]
+    whole = torch.cat([model.attend_regions.weight, model.attend_state.weight], 1)
+    loss = torch.zeros((), dtype=torch.float64)
+    for before, after in zip(tokens[:-1], tokens[1:], strict=True):
+        both = torch.cat([states, hidden.expand(len(states), -1)], 1)
+        energy = torch.tanh(both @ whole.T + model.attend_regions.bias) @ model.attend_score.weight[0]
+        context = energy.softmax(0) @ states
+        hidden = model.cell(torch.cat([model.embedding(before), context])[None], hidden)
+        loss = loss - log_softmax(model.output(hidden), 1)[0, after]
+    return loss
+
+
+def test_loss_and_gradients_equal_the_plain_decoder():
+    model = decoder()
+    found = model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0)
+    expected = (
+        sum(plain_loss(model, REGIONS[b, REGION_MASK[b]], TOKENS[b, : int((TOKENS[b] > 0).sum())]) for b in range(3))
+        / 3
+    )
+    torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+    parameters = list(model.parameters())
+    for a, b in zip(torch.autograd.grad(found, parameters), torch.autograd.grad(expected, parameters), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def test_padding_and_order_change_nothing():
+    model = decoder()
+    plain = model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0)
+    wide = torch.cat([TOKENS, torch.zeros(3, 4, dtype=torch.long)], 1)
+    torch.testing.assert_close(model(REGIONS, REGION_MASK, wide, wide > 0), plain)
+    turn = torch.tensor([2, 0, 1])
+    turned = model(REGIONS[turn], REGION_MASK[turn], TOKENS[turn], TOKENS[turn] > 0)
+    torch.testing.assert_close(turned, plain)
+
+
+def test_an_untrained_decoder_guesses_at_chance():
+    model = decoder()
+    torch.nn.init.zeros_(model.output.weight)
+    torch.nn.init.zeros_(model.output.bias)
+    lengths = (TOKENS > 0).sum(1) - 1
+    expected = lengths.double().mean() * torch.log(torch.tensor(9.0, dtype=torch.float64))
+    torch.testing.assert_close(model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0), expected)
+
+
+def test_it_learns_to_write_the_captions_that_it_was_taught():
+    model = decoder().train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(250):
+        optimizer.zero_grad()
+        model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0).backward()
+        optimizer.step()
+    written = model.eval().write(REGIONS, REGION_MASK, start=1, end=2)
+    assert written == [[4, 5], [5, 4, 6, 7], [6]]
+
+
+def test_the_regions_learn_from_the_caption():
+    model, regions = decoder(), REGIONS.clone().requires_grad_()
+    model(regions, REGION_MASK, TOKENS, TOKENS > 0).backward()
+    assert (regions.grad[REGION_MASK].abs().sum(1) > 0).all()
+    assert regions.grad[~REGION_MASK].abs().sum() == pytest.approx(0)

@@ -1,0 +1,156 @@
+"""Ranks and recalls by eye, ties against us, folds, ensembles, intervals."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import random_encoded
+
+from vsrpp_lite import evaluate as ev
+from vsrpp_lite.fusion import fusion
+from vsrpp_lite.global_alignment import cosine
+from vsrpp_lite.matcher import Encoded
+
+# four images, two captions each
+WHERE = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+SCORES = np.array(
+    [
+        [0.9, 0.1, 0.8, 0.2, 0.3, 0.1, 0.0, 0.1],  # own best .9: nobody before it            rank 0
+        [0.7, 0.6, 0.5, 0.3, 0.4, 0.2, 0.1, 0.0],  # own best .5: .7 and .6 before it         rank 2
+        [0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4],  # constant: all six wrong ones count       rank 6
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.0],  # own best .6 ties with a wrong .6         rank 1
+    ]
+)
+
+
+def test_ranks_by_eye():
+    images, texts = ev.ranks(SCORES, WHERE)
+    assert images.tolist() == [0, 2, 6, 1]
+    # column by column: .9 first; .1 behind .6 .4 .2; .5 behind .8; .3 behind .4 .4; .4 behind .5 and a tied .4; ...
+    assert texts.tolist() == [0, 3, 1, 2, 2, 1, 0, 3]
+
+
+def test_recalls_by_eye():
+    found = ev.recalls(*ev.ranks(SCORES, WHERE), WHERE)
+    assert found["i2t_r1"] == 25.0  # one image of four
+    assert found["i2t_r5"] == 75.0
+    assert found["t2i_r1"] == 25.0  # two texts of eight
+    assert found["t2i_r5"] == 100.0
+    assert found["rsum"] == pytest.approx(25 + 75 + 100 + 25 + 100 + 100)
+    assert found["mR"] == pytest.approx(found["rsum"] / 6)
+
+
+def test_a_constant_scorer_is_at_chance_or_below():
+    where = np.repeat(np.arange(20), 5)
+    found = ev.recalls(*ev.ranks(np.zeros((20, 100)), where), where)
+    assert found["i2t_r1"] == 0 <= 5.0
+    assert found["t2i_r10"] == 0 <= 50.0
+
+
+def test_ranks_equal_a_sort_where_nothing_ties():
+    rng = np.random.default_rng(0)
+    where = rng.permutation(np.concatenate([np.arange(9), rng.integers(0, 9, 14)]))  # ragged numbers of captions
+    scores = rng.random((9, 23))
+    images, texts = ev.ranks(scores, where)
+    for image in range(9):
+        order = where[np.argsort(-scores[image])]
+        assert images[image] == np.flatnonzero(order == image)[0]
+    for text in range(23):
+        assert texts[text] == np.flatnonzero(np.argsort(-scores[:, text]) == where[text])[0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_not_numbers_are_refused(bad):
+    scores = SCORES.copy()
+    scores[2, 3] = bad
+    with pytest.raises(ValueError, match=f"image 2 and text 3 is {bad}"):
+        ev.ranks(scores, WHERE)
+
+
+def test_an_image_without_caption_is_refused():
+    with pytest.raises(ValueError, match="image 1 has no caption"):
+        ev.ranks(np.eye(2), np.array([0, 0]))
+
+
+@pytest.mark.parametrize("block", [1, 37, 10**9])
+def test_pieces_equal_the_whole(block):
+    images, texts = random_encoded([3, 5, 4] * 3), random_encoded([4, 2, 6, 4, 3] * 4, seed=1)
+    similarity = lambda i, t: fusion(i, t, mu=2.0)  # noqa: E731
+    whole = similarity(images, texts).float().numpy()
+    np.testing.assert_allclose(ev.score(similarity, images, texts, block), whole, atol=1e-6)
+
+
+def test_folds_are_means_over_consecutive_images():
+    texts = random_encoded([2] * 24, seed=1)
+    images = Encoded(
+        *(x[::2] + 0.2 * y for x, y in zip(texts[:2], random_encoded([2] * 12)[:2], strict=True)), texts.mask[::2]
+    )
+    where = np.repeat(np.arange(12), 2)
+    joined = ev.recalls(*ev.fold_ranks(cosine, images, texts, where, folds=3), where)
+    whole = cosine(images, texts).numpy()
+    each = [
+        ev.recalls(
+            *ev.ranks(whole[4 * k : 4 * k + 4, 8 * k : 8 * k + 8], np.repeat(np.arange(4), 2)),
+            np.repeat(np.arange(4), 2),
+        )
+        for k in range(3)
+    ]
+    for metric in ev.METRICS:
+        assert joined[metric] == pytest.approx(np.mean([fold[metric] for fold in each]))
+    with pytest.raises(ValueError, match="12 images with 24 captions do not divide into 5"):
+        ev.fold_ranks(cosine, images, texts, where, folds=5)
+
+
+def test_contributions_average_to_the_recalls():
+    rng = np.random.default_rng(1)
+    where = np.sort(np.concatenate([np.arange(30), rng.integers(0, 30, 70)]))
+    ranks = ev.ranks(rng.random((30, 100)), where)
+    means = ev.contributions(*ranks, where).mean(0)
+    assert means[0] == pytest.approx(100 * (ranks[0] < 1).mean())
+    assert means[5] == pytest.approx(100 * (ranks[1] < 10).mean())
+
+
+def test_an_ensemble_averages_scores_not_ranks():
+    np.testing.assert_allclose(ev.ensemble([np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])]), [[0.5, 0.5]])
+
+
+def test_the_interval_of_one_seed_is_that_of_a_mean():
+    hits = (np.arange(400) % 4 == 0)[None, :, None] * 100.0
+    mean, low, high = ev.interval(hits)
+    assert mean[0] == 25
+    expected = 1.966 * np.sqrt(25 * 75 / 399)
+    assert high[0] - mean[0] == pytest.approx(expected, rel=0.08)
+    assert mean[0] - low[0] == pytest.approx(high[0] - mean[0])
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    images = np.tile(np.arange(200) % 2 * 100.0, (3, 1))[:, :, None]
+    _, low, high = ev.interval(images)
+    apart = images + np.array([-5.0, 0.0, 5.0])[:, None, None]
+    _, low_apart, high_apart = ev.interval(apart)
+    assert high_apart[0] - low_apart[0] > high[0] - low[0] + 5
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    """Seeds and images drawn afresh 300 times around a known mean of 50."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(300):
+        images = rng.normal(50, 20, (1, 100, 1))
+        samples = images + rng.normal(0, 2, (3, 1, 1)) + rng.normal(0, 10, (3, 100, 1))
+        _, low, high = ev.interval(samples, draws=300)
+        held += low[0] <= 50 <= high[0]
+    assert 0.91 <= held / 300 <= 0.99
+
+
+def test_evaluation_leaves_the_mode_of_the_model(toy):
+    from conftest import SMALL
+
+    from vsrpp_lite.runs import Run
+    from vsrpp_lite.systems.vsrn import VSRN
+
+    run = Run(system=VSRN(), data=str(toy), sizes=SMALL)
+    matcher = run.build().train()
+    before = matcher.images.read.norm.running_mean.clone()
+    ev.evaluate(matcher, run.dataset("test"))
+    assert matcher.training
+    assert torch.equal(matcher.images.read.norm.running_mean, before)

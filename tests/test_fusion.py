@@ -1,0 +1,31 @@
+"""Lesson 4: the similarity is the sum that the paper writes."""
+
+import torch
+from conftest import SMALL, random_encoded
+
+from vsrpp_lite.fusion import fusion
+from vsrpp_lite.global_alignment import cosine
+from vsrpp_lite.local_attention import cross_attention
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.text import Vocabulary
+
+
+def test_fusion_is_global_plus_mu_times_local():
+    images, texts = random_encoded([3, 4]), random_encoded([5, 2, 5], seed=1)
+    for mu in (0.0, 0.5, 2.0):
+        expected = cosine(images, texts) + mu * cross_attention(images, texts)
+        torch.testing.assert_close(fusion(images, texts, mu=mu), expected)
+
+
+def test_a_scaled_margin_keeps_its_size_relative_to_the_similarity():
+    vocabulary = Vocabulary.build(["a dog"])
+    assert VSRpp(mu=3.0).build(vocabulary, 4, SMALL).margin == 0.2
+    assert VSRpp(mu=3.0, scale_margin=True).build(vocabulary, 4, SMALL).margin == 0.8
+
+
+def test_fusion_at_the_loss_trains_both_and_scores_with_the_global_one():
+    matcher = VSRpp(fusion="loss").build(Vocabulary.build(["a dog"]), 4, SMALL)
+    assert set(matcher.hinged) == {"global", "local"}
+    images, texts = random_encoded([3, 4]), random_encoded([5, 2], seed=1)
+    torch.testing.assert_close(matcher.similarity(images, texts), cosine(images, texts))
+    torch.testing.assert_close(matcher.hinged["local"](images, texts), cross_attention(images, texts))

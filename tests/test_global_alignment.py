@@ -1,0 +1,120 @@
+"""Lesson 2 against a pencil: the hinge on a hand-made matrix and by a triple loop, the Bi-GRU against PyTorch's own."""
+
+import pytest
+import torch
+from torch import nn
+
+from vsrpp_lite.global_alignment import RegionGRU, SentenceGRU, cosine, hinge, l2norm, ranking_loss, read
+from vsrpp_lite.matcher import Encoded
+
+
+def test_hinge_by_hand():
+    scores = torch.tensor([[0.9, 0.8, 0.2], [0.5, 0.4, 0.45]])
+    negatives = torch.tensor([[False, True, True], [True, False, True]])
+    positives = torch.tensor([0, 1])
+    # row 0: [.2 - .9 + .8]+ = .1 and [.2 - .9 + .2]+ = 0      row 1: [.2 - .4 + .5]+ = .3 and [.2 - .4 + .45]+ = .25
+    hardest = hinge(scores, positives, negatives, margin=0.2, hardest=True)
+    torch.testing.assert_close(hardest, torch.tensor([0.1, 0.3]))
+    summed = hinge(scores, positives, negatives, margin=0.2, hardest=False)
+    torch.testing.assert_close(summed, torch.tensor([0.1, 0.55]))
+
+
+@pytest.mark.parametrize("hardest", [True, False])
+def test_ranking_loss_equals_a_triple_loop(hardest):
+    torch.manual_seed(1)
+    scores = torch.rand(7, 7, dtype=torch.float64)
+    ids = [0, 1, 2, 1, 3, 4, 0]  # two images twice
+    total = 0.0
+    for direction in range(2):
+        for query in range(7):
+            violations = [0.0]
+            for other in range(7):
+                if ids[other] != ids[query]:
+                    wrong = scores[query, other] if direction == 0 else scores[other, query]
+                    violations.append(max(0.0, 0.2 - scores[query, query].item() + wrong.item()))
+            total += max(violations) if hardest else sum(violations)
+    image_ids = torch.tensor(ids)
+    found = ranking_loss(scores, scores, image_ids, image_ids, margin=0.2, hardest=hardest)
+    assert found.item() == pytest.approx(total / 7, abs=1e-12)
+
+
+def test_two_captions_of_one_image_are_never_negatives():
+    scores = torch.tensor([[0.1, 0.9], [0.9, 0.1]], requires_grad=True)
+    same = torch.tensor([5, 5])
+    loss = ranking_loss(scores, scores, same, same, margin=0.2, hardest=True)
+    loss.backward()
+    assert loss.item() == 0
+    assert scores.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize("hardest", [True, False])
+def test_hinge_gradient(hardest):
+    torch.manual_seed(0)
+    scores = torch.rand(4, 4, dtype=torch.float64, requires_grad=True)
+    ids = torch.arange(4)
+    assert torch.autograd.gradcheck(lambda s: ranking_loss(s, s, ids, ids, margin=0.2, hardest=hardest), scores)
+
+
+def test_all_similarities_equal_is_the_plateau_at_twice_the_margin():
+    ids = torch.arange(8)
+    loss = ranking_loss(torch.zeros(8, 8), torch.zeros(8, 8), ids, ids, margin=0.2, hardest=True)
+    assert loss.item() == pytest.approx(0.4)
+
+
+def test_a_share_of_the_batch_sees_the_whole_of_it():
+    torch.manual_seed(2)
+    scores, ids = torch.rand(6, 6), torch.tensor([0, 1, 2, 3, 1, 4])
+    whole = ranking_loss(scores, scores, ids, ids, margin=0.2, hardest=True)
+    shares = [
+        ranking_loss(scores[k : k + 3], scores[:, k : k + 3], ids[k : k + 3], ids, k, margin=0.2, hardest=True)
+        for k in (0, 3)
+    ]
+    torch.testing.assert_close(sum(shares) / 2, whole)
+
+
+def test_the_bi_gru_is_pytorchs():
+    torch.manual_seed(0)
+    ours = SentenceGRU(9, 4, 5, bidirectional=True)
+    theirs = nn.GRU(4, 5, batch_first=True, bidirectional=True)
+    for name, value in ours.forwards.named_parameters():
+        getattr(theirs, name).data.copy_(value)
+    for name, value in ours.backwards.named_parameters():
+        getattr(theirs, f"{name}_reverse").data.copy_(value)
+    tokens = torch.tensor([[1, 4, 5, 6, 2], [1, 7, 2, 0, 0]])
+    encoded = ours(tokens, tokens > 0)
+    for row, length in enumerate([5, 3]):
+        states, last = theirs(ours.embedding(tokens[row : row + 1, :length]))
+        words = l2norm(states.unflatten(2, (2, 5)).mean(2))
+        torch.testing.assert_close(encoded.fragments[row, :length], words[0])
+        torch.testing.assert_close(encoded.pooled[row], l2norm(last.mean(0))[0])
+        assert encoded.fragments[row, length:].abs().sum() == 0
+
+
+def test_the_one_directional_gru_cannot_see_ahead_and_the_bi_gru_can():
+    tokens = torch.tensor([[1, 4, 5, 2], [1, 4, 6, 2]])  # a car that ... / a ball that ...
+    for bidirectional, differs in ((False, False), (True, True)):
+        torch.manual_seed(0)
+        words = SentenceGRU(9, 4, 5, bidirectional=bidirectional)(tokens, tokens > 0).fragments
+        assert (not torch.allclose(words[0, 1], words[1, 1])) == differs
+
+
+def test_the_region_gru_stops_at_the_last_region():
+    torch.manual_seed(0)
+    encoder = RegionGRU(4).eval()
+    regions = torch.randn(1, 5, 4)
+    mask = torch.tensor([[True, True, True, False, False]])
+    torch.testing.assert_close(encoder(regions, mask), encoder(regions[:, :3], mask[:, :3]))
+    states, last = read(encoder.gru, regions, mask)
+    torch.testing.assert_close(last[0], states[0, 2])
+
+
+def test_cosine_by_hand():
+    images = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    texts = torch.tensor([[0.0, 1.0]])
+    nothing = torch.zeros(2, 1, 2), torch.ones(2, 1, dtype=torch.bool)
+    found = cosine(Encoded(images, *nothing), Encoded(texts, nothing[0][:1], nothing[1][:1]))
+    torch.testing.assert_close(found, torch.tensor([[0.0], [0.8]]))
+
+
+def test_l2norm_survives_zero():
+    assert l2norm(torch.zeros(3)).isfinite().all()

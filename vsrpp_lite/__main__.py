@@ -1,0 +1,66 @@
+"""python -m vsrpp_lite ...: the commands behind the Makefile."""
+
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vsrpp_lite import scenes
+from vsrpp_lite.data import SPLITS, DataError, open_split
+from vsrpp_lite.reproduce import NOTEBOOKS, reproduce_tables
+from vsrpp_lite.runs import PRESETS
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+Size = StrEnum("Size", list(scenes.SIZES))
+PresetName = StrEnum("PresetName", list(PRESETS))
+
+
+@app.command("scenes")
+def draw(
+    out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    seed: Annotated[int, typer.Option(help="Which draw of the data set.")] = 0,
+    size: Annotated[Size, typer.Option(help="f30k tests on 1,000 images, coco on 5,000, tiny on 100.")] = Size.f30k,
+) -> None:
+    """Draw the embedded data set: pictures, regions, captions."""
+    scenes.write(out, seed=seed, size=size.value)
+
+
+@app.command()
+def check(folder: Path) -> None:
+    """Open every split of a data folder and say what is in it, or what is wrong with it."""
+    try:
+        for split in SPLITS:
+            found = open_split(folder, split)
+            typer.echo(
+                f"{split}: {len(found)} images, {len(found.captions)} captions, features {found.features.shape[1:]}"
+            )
+    except DataError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def reproduce(
+    data: Annotated[str, typer.Option(help="scenes, a folder of data/, or any data folder.")] = "scenes",
+    preset: Annotated[PresetName, typer.Option(help="How large.")] = PresetName.lite,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of every row.")] = 3,
+    tables: Annotated[str, typer.Option(help="Numbers, separated by spaces.")] = " ".join(map(str, NOTEBOOKS)),
+    jobs: Annotated[
+        str, typer.Option(help="Trainings at a time; auto: one a core, or one where there is a GPU.")
+    ] = "auto",
+) -> None:
+    """Regenerate the paper's tables beside the published numbers."""
+    numbers = [int(number) for number in tables.split()]
+    if unknown := set(numbers) - NOTEBOOKS.keys():
+        raise typer.BadParameter(f"no table {sorted(unknown)}; there are {sorted(NOTEBOOKS)}")
+    count = None if jobs == "auto" else int(jobs)
+    reproduce_tables(data=data, preset=preset.value, seeds=seeds, numbers=numbers, jobs=count)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("papermill").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    app(prog_name="python -m vsrpp_lite")

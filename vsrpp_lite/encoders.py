@@ -1,0 +1,57 @@
+"""How systems turn regions into an image: each region by itself, or reasoned over as a graph."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from vsrpp_lite.gcn_reasoning import GCNReasoning
+from vsrpp_lite.global_alignment import RegionGRU, l2norm
+from vsrpp_lite.matcher import Encoded
+
+
+def project(feature_size: int, embed_size: int) -> nn.Linear:
+    """The layer from region features to the joint space, initialised as VSE++ does (Xavier uniform, zero bias)."""
+    linear = nn.Linear(feature_size, embed_size)
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+def masked_mean(x: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B D"]:
+    """The mean of the fragments that exist."""
+    return (x * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
+
+
+class PlainRegions(nn.Module):
+    """SCAN's image: every region projected by itself; pooled is their mean, which SCAN does not use."""
+
+    def __init__(self, feature_size: int, embed_size: int):
+        super().__init__()
+        self.project = project(feature_size, embed_size)
+
+    def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
+        projected = self.project(regions)
+        return Encoded(l2norm(masked_mean(projected, mask)), l2norm(projected) * mask[:, :, None], mask)
+
+
+class GraphRegions(nn.Module):
+    """VSRN's and VSR++'s image: project, reason over the graph of regions (V*), read V* with a GRU.
+
+    With `faithful`, V* is normalised over the *regions*, without epsilon, as VSRN's released code does (its author
+    agreed that the axis looks wrong); otherwise over features, as the papers write.
+    """
+
+    def __init__(self, feature_size: int, embed_size: int, layers: int, *, faithful: bool):
+        super().__init__()
+        self.project = project(feature_size, embed_size)
+        self.reason = GCNReasoning(embed_size, layers)
+        self.read = RegionGRU(embed_size)
+        self.faithful = faithful
+
+    def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
+        reasoned = self.reason(self.project(regions), mask) * mask[:, :, None]
+        if self.faithful:
+            enhanced = reasoned / reasoned.norm(dim=1, keepdim=True).clamp(min=torch.finfo(reasoned.dtype).tiny)
+        else:
+            enhanced = l2norm(reasoned)
+        return Encoded(self.read(enhanced, mask), enhanced, mask)

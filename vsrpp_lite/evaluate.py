@@ -1,0 +1,142 @@
+"""Retrieval, measured: pure functions of a score matrix and of which image each text belongs to.
+
+Ranks are counted, never sorted: the rank of the right answer is the number of wrong ones that score *at least* as
+high. Ties count against us, so that a scorer that tells nothing apart gets nothing; NaN raises.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.stats
+import torch
+from jaxtyping import Float, Int
+
+from vsrpp_lite.data import Dataset
+from vsrpp_lite.matcher import Encoded, Matcher, Similarity
+
+METRICS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "mR", "rsum")
+CUTS = (1, 5, 10)
+
+
+def score(similarity: Similarity, images: Encoded, texts: Encoded, block: int = 2**19) -> np.ndarray:
+    """The (I, T) matrix, float32, in pieces of about `block` region-word affinities, which stay in the cache.
+
+    Texts are taken shortest first: a piece then holds one length or two, and each is one dense rectangle.
+    """
+    lengths = texts.mask.sum(1)
+    order = lengths.argsort(stable=True)
+    scores = np.empty((len(images.pooled), len(texts.pooled)), dtype=np.float32)
+    columns = 128
+    with torch.no_grad():
+        for chosen in order.split(columns):
+            width = int(lengths[chosen[-1]])
+            some = Encoded(texts.pooled[chosen], texts.fragments[chosen, :width], texts.mask[chosen, :width])
+            rows = max(1, block // (columns * width * images.mask.shape[1]))
+            for start in range(0, len(scores), rows):
+                few = images.map(lambda x, start=start: x[start : start + rows])
+                scores[start : start + rows, chosen.numpy(force=True)] = similarity(few, some).float().numpy(force=True)
+    return scores
+
+
+def ranks(
+    scores: Float[np.ndarray, "I T"], caption_to_image: Int[np.ndarray, " T"]
+) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
+    """How many wrong candidates stand before the right one, for every image (its best caption) and every text.
+
+    >>> scores = np.array([[.9, .1], [.5, .5]])
+    >>> ranks(scores, np.array([0, 1]))          # image 1 ties with the wrong text: counted against it
+    (array([0, 1]), array([0, 0]))
+
+    Raises:
+        ValueError: a score is NaN or infinite, or an image has no caption.
+    """
+    if not np.isfinite(scores).all():
+        image, text = np.argwhere(~np.isfinite(scores))[0]
+        raise ValueError(f"score of image {image} and text {text} is {scores[image, text]}; expected finite numbers")
+    images = np.arange(len(scores))
+    if len(missing := np.setdiff1d(images, caption_to_image)):
+        raise ValueError(f"image {missing[0]} has no caption among {len(caption_to_image)}; expected at least one")
+    own = scores[caption_to_image, np.arange(len(caption_to_image))]
+    text_ranks = (scores >= own).sum(0) - 1  # less itself
+    best = np.full(len(scores), -np.inf, dtype=scores.dtype)
+    np.maximum.at(best, caption_to_image, own)
+    own_as_high = np.bincount(caption_to_image[own >= best[caption_to_image]], minlength=len(scores))
+    image_ranks = (scores >= best[:, None]).sum(1) - own_as_high
+    return image_ranks, text_ranks
+
+
+def contributions(
+    image_ranks: Int[np.ndarray, " I"], text_ranks: Int[np.ndarray, " T"], caption_to_image: Int[np.ndarray, " T"]
+) -> Float[np.ndarray, "I M"]:
+    """What each image, with its captions, adds to each of `METRICS`, in percent: a metric is the mean over images."""
+    image_hits = 100.0 * (image_ranks[:, None] < CUTS)
+    text_hits = np.zeros_like(image_hits)
+    np.add.at(text_hits, caption_to_image, 100.0 * (text_ranks[:, None] < CUTS))
+    text_hits *= len(image_ranks) / len(text_ranks)
+    six = np.concatenate([image_hits, text_hits], 1)
+    return np.concatenate([six, six.mean(1, keepdims=True), six.sum(1, keepdims=True)], 1)
+
+
+def recalls(
+    image_ranks: Int[np.ndarray, " I"], text_ranks: Int[np.ndarray, " T"], caption_to_image: Int[np.ndarray, " T"]
+) -> dict[str, float]:
+    """Recall at 1, 5, 10 both ways, their mean mR and their sum rsum, in percent."""
+    means = contributions(image_ranks, text_ranks, caption_to_image).mean(0)
+    return dict(zip(METRICS, means.tolist(), strict=True))
+
+
+def fold_ranks(
+    similarity: Similarity, images: Encoded, texts: Encoded, caption_to_image: Int[np.ndarray, " T"], folds: int = 1
+) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
+    """Ranks within each of `folds` runs of consecutive images (COCO 1K: five of 1,000), joined again.
+
+    Folds are equal, so the recalls of the joined ranks are the means over folds.
+
+    Raises:
+        ValueError: the images or their captions do not divide into `folds` equal parts.
+    """
+    total = len(images.pooled)
+    size = total // folds
+    fold_of_text = caption_to_image // max(size, 1)
+    if total % folds or len(set(np.bincount(fold_of_text, minlength=folds))) > 1:
+        raise ValueError(f"{total} images with {len(caption_to_image)} captions do not divide into {folds} equal folds")
+    image_ranks, text_ranks = np.empty(total, dtype=int), np.empty(len(caption_to_image), dtype=int)
+    for fold in range(folds):
+        rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(fold_of_text == fold)
+        scores = score(similarity, images.map(lambda x, r=rows: x[r]), texts.map(lambda x, c=chosen: x[c]))
+        image_ranks[rows], text_ranks[chosen] = ranks(scores, caption_to_image[chosen] - fold * size)
+    return image_ranks, text_ranks
+
+
+def evaluate(matcher: Matcher, dataset: Dataset) -> dict[str, float]:
+    """Encode a split, score all pairs, count ranks: the recalls."""
+    images, texts = matcher.encode(dataset)
+    where = dataset.caption_to_image
+    return recalls(*fold_ranks(matcher.similarity, images, texts, where), where)
+
+
+def ensemble(matrices: Sequence[Float[np.ndarray, "I T"]]) -> Float[np.ndarray, "I T"]:
+    """Several models as one: the average of their score matrices, as the published rows of SCAN and VSRN are."""
+    return np.mean(matrices, axis=0)
+
+
+def interval(
+    samples: Float[np.ndarray, "S I M"], *, draws: int = 1000, level: float = 0.95
+) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+    """Mean of each metric over S seeds and I images, and the interval that holds it at `level`.
+
+    Two things could have come out otherwise: which images are in the test, resampled here (bootstrap), and which
+    seed was drawn, known from only S of them. Their variances add; Welch and Satterthwaite give the degrees of
+    freedom of the sum. With one seed the second is unknown, and the interval speaks of the images alone.
+
+    For a paired comparison give the *difference* of two systems' contributions, seed by seed and image by image.
+    """
+    seeds, images, _ = samples.shape
+    mean = samples.mean((0, 1))
+    weights = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=draws) / images
+    by_image = (weights @ samples.mean(0)).var(0, ddof=1)
+    by_seed = samples.mean(1).var(0, ddof=1) / seeds if seeds > 1 else np.zeros_like(by_image)
+    variance = by_image + by_seed
+    freedom = variance**2 / np.maximum(by_image**2 / (images - 1) + by_seed**2 / max(seeds - 1, 1), 1e-30)
+    half = scipy.stats.t.ppf((1 + level) / 2, np.maximum(freedom, 1)) * np.sqrt(variance)
+    return mean, mean - half, mean + half

@@ -1,0 +1,29 @@
+"""Lesson 4. Fusion: the similarity of VSR++ is a global one plus mu times a local one.
+
+    S(I, T) = S_G(I, T) + mu S_L(I, T)            one hinge on S: *fusion of similarities*
+    L       = hinge(S_G) + hinge(S_L)             two hinges on shared encoders: *fusion at the loss*
+
+With a fixed margin alpha, mu does two things at once: it weighs the local part, and, since S lies in
+[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). `VSRpp(scale_margin=True)` tells them apart.
+"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vsrpp_lite.global_alignment import cosine
+from vsrpp_lite.local_attention import Direction, Pooling, cross_attention
+from vsrpp_lite.matcher import Encoded
+
+
+def fusion(
+    images: Encoded,
+    texts: Encoded,
+    *,
+    mu: float,
+    direction: Direction = "t2i",
+    pooling: Pooling = "mean",
+    temperature: float = 9.0,
+) -> Float[Tensor, "I T"]:
+    """S = S_G + mu S_L."""
+    local = cross_attention(images, texts, direction=direction, pooling=pooling, temperature=temperature)
+    return cosine(images, texts) + mu * local

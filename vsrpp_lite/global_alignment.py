@@ -1,0 +1,129 @@
+"""Lesson 2. Global alignment: one vector an image, one a sentence, their cosine, and the hinge that trains it.
+
+    v   = l2norm( last state of GRU over V* )                           VSRN, section 3.3
+    t   = l2norm( mean of the end states of a (Bi-)GRU over words )
+    S_G = v . t                                                         VSR++'s global similarity
+    L   = [alpha - S(I,T) + S(I,T')]+ + [alpha - S(I,T) + S(I',T)]+     VSE++ (Faghri et al., BMVC 2018, eq. 6)
+
+T' and I' are the hardest negatives of the batch, or all of them, summed, in the first epoch: from a random start
+the hardest negative is noise and the loss can rest at 2 alpha, every similarity equal.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from vsrpp_lite.matcher import Encoded
+
+EPS = 1e-8
+
+
+def l2norm(x: Tensor, dim: int = -1) -> Tensor:
+    """`x` with unit length along `dim`. The feature axis, the last, unless a release did otherwise."""
+    return x / (x.norm(dim=dim, keepdim=True) + EPS)
+
+
+class RegionGRU(nn.Module):
+    """The image's global memory: a GRU reads the regions in file order, its last state stands for the image."""
+
+    def __init__(self, embed_size: int):
+        super().__init__()
+        self.gru = nn.GRU(embed_size, embed_size, batch_first=True)
+        self.norm = nn.BatchNorm1d(embed_size)  # VSRN has it on Flickr30K
+
+    def forward(self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"]) -> Float[Tensor, "B D"]:
+        return l2norm(self.norm(read(self.gru, regions, mask)[1]))
+
+
+def read(
+    gru: nn.GRU, sequence: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]
+) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B H"]]:
+    """All states of a one-directional GRU, and each sequence's state at its last real element."""
+    states, _ = gru(sequence)
+    last = mask.sum(1) - 1
+    return states, states.gather(1, last[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)
+
+
+class SentenceGRU(nn.Module):
+    """Token ids to words and a sentence.
+
+    The sentence is the state at `<end>`; with `bidirectional` the mean of that and of the state at `<start>` of a
+    second GRU that reads backwards, so that each has read every word. A word is the mean of its states.
+    """
+
+    def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, *, bidirectional: bool):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, word_size, padding_idx=0)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.forwards = nn.GRU(word_size, embed_size, batch_first=True)
+        self.backwards = nn.GRU(word_size, embed_size, batch_first=True) if bidirectional else None
+
+    def forward(self, tokens: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]) -> Encoded:
+        """Sentences (B, D) and words (B, W, D), all of unit length."""
+        embedded = self.embedding(tokens)
+        words, sentence = read(self.forwards, embedded, mask)
+        if self.backwards is not None:
+            there = reversal(mask)
+            backward_words, backward_sentence = read(self.backwards, reorder(embedded, there), mask)
+            words = (words + reorder(backward_words, there)) / 2
+            sentence = (sentence + backward_sentence) / 2
+        return Encoded(l2norm(sentence), l2norm(words) * mask[:, :, None], mask)
+
+
+def reversal(mask: Bool[Tensor, "B N"]) -> Int[Tensor, "B N"]:
+    """Where each element goes when every sequence is turned round within its own length; padding stays."""
+    place = torch.arange(mask.shape[1], device=mask.device)
+    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - place, place)
+
+
+def reorder(sequence: Float[Tensor, "B N D"], order: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+    """Each sequence's elements in an order of its own."""
+    return sequence.gather(1, order[:, :, None].expand_as(sequence))
+
+
+def cosine(images: Encoded, texts: Encoded) -> Float[Tensor, "I T"]:
+    """S_G: cosine of every pooled image and every pooled text."""
+    return images.pooled @ texts.pooled.T
+
+
+def hinge(
+    scores: Float[Tensor, "Q C"],
+    positives: Int[Tensor, " Q"],
+    negatives: Bool[Tensor, "Q C"],
+    *,
+    margin: float,
+    hardest: bool,
+) -> Float[Tensor, " Q"]:
+    """The ranking loss of each query q: how far wrong candidates come within `margin` of the right one.
+
+    Args:
+        positives: the column of each query's own partner.
+        negatives: true where a candidate is wrong. Not simply off the diagonal: another caption of the same
+            image is no negative.
+        hardest: the worst violation alone (VSE++), or the sum of all (VSE0).
+    """
+    positive = scores.gather(1, positives[:, None])
+    violations = (margin - positive + scores).clamp(min=0).masked_fill(~negatives, 0.0)
+    return violations.amax(1) if hardest else violations.sum(1)
+
+
+def ranking_loss(
+    rows: Float[Tensor, "B N"],
+    columns: Float[Tensor, "N B"],
+    image_ids: Int[Tensor, " B"],
+    all_image_ids: Int[Tensor, " N"],
+    first: int = 0,
+    *,
+    margin: float,
+    hardest: bool,
+) -> Float[Tensor, ""]:
+    """Both directions of the hinge over a batch of N pairs, image n with text n: the mean over B of them.
+
+    One process holds all pairs: B = N and `rows` and `columns` are the same matrix. Of several, each holds the
+    pairs from `first` on: its images against all texts, all images against its texts.
+    """
+    positives = first + torch.arange(len(rows), device=rows.device)
+    negatives = image_ids[:, None] != all_image_ids
+    texts_for_images = hinge(rows, positives, negatives, margin=margin, hardest=hardest)
+    images_for_texts = hinge(columns.T, positives, negatives, margin=margin, hardest=hardest)
+    return (texts_for_images + images_for_texts).mean()

@@ -1,0 +1,90 @@
+"""Many runs: axes to runs, runs through joblib, one bar that tells how far they are.
+
+A finished run is read and not trained, an unfinished one resumes, and a lock keeps two processes off one run. So the
+same grid may be started in several terminals, each on a GPU of its own, and they divide the work.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import joblib
+import torch
+from tqdm.auto import tqdm
+
+from vsrpp_lite.runs import Result, Run
+
+
+def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
+    """Every combination of the axes; a dot reaches into the system, the sizes or the training.
+
+    >>> len(expand(Run(system=VSRpp()), {"system.mu": [0.5, 1.0, 2.0], "seed": range(3)}))  # doctest: +SKIP
+    9
+    """
+    runs = []
+    for values in product(*axes.values()):
+        changed = run
+        for name, value in zip(axes, values, strict=True):
+            part, dot, leaf = name.partition(".")
+            changed = replace(changed, **{part: replace(getattr(changed, part), **{leaf: value}) if dot else value})
+        runs.append(changed)
+    return runs
+
+
+def train(runs: Iterable[Run], jobs: int | None = None) -> Iterator[Result]:
+    """Train what is missing and yield every result as soon as it is there, in no particular order.
+
+    Args:
+        jobs: processes at a time, each with one thread, so that numbers do not depend on it; None, one a core
+            or, with a GPU, one. An outer `joblib.parallel_config(...)` chooses another backend, such as dask.
+    """
+    runs = list(dict.fromkeys(runs))
+    missing = [run for run in runs if not run.done]
+    yield from (Result(run) for run in runs if run.done)
+    if not missing:
+        return
+    jobs = jobs or (1 if torch.cuda.is_available() else joblib.cpu_count(only_physical_cores=False))
+    with _progress(missing):
+        for finished in joblib.Parallel(
+            n_jobs=min(jobs, len(missing)), return_as="generator_unordered", pre_dispatch="n_jobs"
+        )(joblib.delayed(_fit)(run) for run in missing):
+            yield Result(finished)
+
+
+def _fit(run: Run) -> Run:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run.fit()
+    finally:
+        torch.set_num_threads(threads)
+    return run
+
+
+@contextmanager
+def _progress(runs: list[Run]) -> Iterator[None]:
+    """A bar over all epochs of all runs, with the time left, read from the run folders: any backend will do."""
+    stop = threading.Event()
+    epochs = sum(run.training.epochs for run in runs)
+    begun = sum(run.epochs_done for run in runs)
+    with tqdm(total=epochs, initial=begun, unit="epoch", desc=f"0 of {len(runs)} runs", smoothing=0.05) as bar:
+
+        def watch() -> None:
+            while not stop.wait(0.5):
+                show()
+
+        def show() -> None:
+            bar.update(sum(run.epochs_done for run in runs) - bar.n)
+            bar.set_description(f"{sum(run.done for run in runs)} of {len(runs)} runs")
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+            show()

@@ -1,0 +1,127 @@
+"""Lesson 3. Local attention: every word finds its regions (or every region its words), for all pairs at once.
+
+SCAN (Lee et al., ECCV 2018, eqs. 1-8), VSR++'s S_L. With s the cosines between the regions and words of a pair,
+
+    a     = softmax_context( temperature * norm_query( leaky(s) ) )     who attends to whom
+    c_q   = sum_k a_qk context_k                                        the attended vector of query q
+    r_q   = cos(query_q, c_q)            S_L = pool_q r_q
+
+Queries are words and context regions for "t2i", the other way round for "i2t". The attended vectors, one a query
+for every *pair*, are (I, T, W, D) numbers and are never built, since both parts of the cosine are known without:
+
+    query . c   = sum_k a_k s_k                      the cosines again
+    |c|^2       = a^T G a,   G = context context^T   (R, R) once an image, or (W, W) once a text
+
+Nor is the softmax divided by its sum, since a cosine does not ask how long c is. Captions of one length form a
+rectangle, so words are packed by length: no padding is multiplied, masked or summed. A missing region is a zero
+vector: it adds nothing to s, to G or to a norm.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import leaky_relu
+
+from vsrpp_lite.matcher import Encoded
+
+Direction = Literal["t2i", "i2t"]
+Pooling = Literal["mean", "lse", "max", "sum"]
+TINY = 1e-12
+
+# in the (I, R, W, T) block of affinities
+REGIONS, WORDS = 1, 2
+
+
+def cross_attention(
+    images: Encoded,
+    texts: Encoded,
+    *,
+    direction: Direction = "t2i",
+    pooling: Pooling = "mean",
+    temperature: float = 9.0,
+    lse: float = 6.0,
+) -> Float[Tensor, "I T"]:
+    """S_L of every image and every text.
+
+    Args:
+        direction: "t2i", words attend to regions; "i2t", regions attend to words.
+        pooling: of the queries' cosines: mean (AVG), log-sum-exp with factor `lse` (LSE), max or sum.
+        temperature: sharpness of the attention (SCAN: 9 for t2i, 4 for i2t).
+        lse: factor of log-sum-exp pooling.
+
+    Fragments are unit vectors, real ones first; missing regions are zero.
+    """
+    lengths = texts.mask.sum(1)
+    scores, order = [], []
+    for length in lengths.unique().tolist():
+        same = (lengths == length).nonzero()[:, 0]
+        words = texts.fragments[same, :length]
+        similarities = _query_cosines(images.fragments, words, direction, temperature)
+        scores.append(_pool(similarities, images.mask, direction, pooling, lse))
+        order.append(same)
+    return torch.cat(scores, 1)[:, torch.cat(order).argsort()]
+
+
+def _query_cosines(
+    regions: Float[Tensor, "I R D"], words: Float[Tensor, "T W D"], direction: Direction, temperature: float
+) -> Float[Tensor, "I Q T"]:
+    """r: the cosine between each query and the context that it attends to."""
+    affinity = _affinity(regions, words)
+    weights = _attention(affinity, direction, temperature)
+    if direction == "t2i":
+        context, gram = REGIONS, regions @ regions.transpose(1, 2)
+        weighted = torch.bmm(gram, weights.flatten(2)).view_as(weights)
+    else:
+        context, gram = WORDS, words @ words.transpose(1, 2)
+        weighted = torch.einsum("twv,irvt->irwt", gram, weights)
+    squared_length = (weights * weighted).sum(context)
+    return (weights * affinity).sum(context) * squared_length.clamp(min=TINY).rsqrt()
+
+
+def _affinity(regions: Float[Tensor, "I R D"], words: Float[Tensor, "T W D"]) -> Float[Tensor, "I R W T"]:
+    """s: the cosine of every region and every word, in one product. Texts come last, where memory is contiguous."""
+    by_word = words.transpose(0, 1)
+    return (regions.flatten(0, 1) @ by_word.flatten(0, 1).T).view(*regions.shape[:2], *by_word.shape[:2])
+
+
+def _attention(
+    affinity: Float[Tensor, "I R W T"], direction: Direction, temperature: float
+) -> Float[Tensor, "I R W T"]:
+    """a, before it is divided by its sum over the context. Released code: slope 0.1 where the paper has a ReLU."""
+    clipped = leaky_relu(affinity, 0.1)
+    length = (clipped * clipped).sum(WORDS if direction == "t2i" else REGIONS, keepdim=True).clamp(min=TINY).sqrt()
+    # the product lies within +-temperature, so the exponential needs no maximum taken off first
+    return (clipped * (temperature / length)).exp()
+
+
+def _pool(
+    cosines: Float[Tensor, "I Q T"], mask: Bool[Tensor, "I R"], direction: Direction, pooling: Pooling, lse: float
+) -> Float[Tensor, "I T"]:
+    """S_L of each pair from its queries' cosines; missing regions ask nothing."""
+    if direction == "t2i":
+        mask = mask.new_ones(1, cosines.shape[1])
+    present = mask[:, :, None]
+    match pooling:
+        case "mean":
+            return (cosines * present).sum(1) / present.sum(1)
+        case "sum":
+            return (cosines * present).sum(1)
+        case "max":
+            return cosines.masked_fill(~present, -torch.inf).amax(1)
+        case "lse":
+            return (lse * cosines).masked_fill(~present, -torch.inf).logsumexp(1) / lse
+    raise ValueError(f"pooling is {pooling!r}; expected mean, lse, max or sum")
+
+
+def attention_map(
+    regions: Float[Tensor, "R D"],
+    words: Float[Tensor, "W D"],
+    *,
+    direction: Direction = "t2i",
+    temperature: float = 9.0,
+) -> Float[Tensor, "W R"]:
+    """The attention of one pair, to look at: for t2i each row, for i2t each column, sums to one."""
+    weights = _attention(_affinity(regions[None], words[None]), direction, temperature)
+    return (weights / weights.sum(REGIONS if direction == "t2i" else WORDS, keepdim=True))[0, :, :, 0].T

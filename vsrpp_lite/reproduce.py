@@ -1,0 +1,59 @@
+"""`make reproduce-tables`: train what is missing as one grid, write each table as soon as a seed allows, run the notebooks."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import papermill
+
+from vsrpp_lite import grid, tables
+from vsrpp_lite.data import home
+
+log = logging.getLogger(__name__)
+
+NOTEBOOKS = {1: "table1_structure"}
+
+
+def reproduce_tables(*, data: str, preset: str, seeds: int, numbers: Sequence[int], jobs: int | None) -> None:
+    """Everything from nothing: runs, tables, claims, figures, executed notebooks. What is there already is not redone.
+
+    Seeds are trained one after the other, and a table is written after each: stop whenever you like.
+    """
+    settings = {"data": data, "preset": preset}
+    by_seed = [
+        {run for number in numbers for run in tables.runs(number, seed=seed, **settings).values()}
+        for seed in range(seeds)
+    ]
+    wanted = [
+        run
+        for number in numbers
+        for seed in range(seeds)
+        for run in tables.runs(number, seed=seed, **settings).values()
+    ]
+    wanted.sort(key=lambda run: run.seed)
+    finished, complete = set(), 0
+    for result in grid.train(wanted, jobs):
+        finished.add(result.run)
+        while complete < seeds and by_seed[complete] <= finished:
+            complete += 1
+            for number in numbers:
+                markdown = tables.write(number, seeds=range(complete), **settings)
+                log.info("after %d of %d seeds\n\n%s", complete, seeds, markdown)
+    for number in numbers:
+        execute(NOTEBOOKS[number], {"data": data, "preset": preset, "seeds": seeds})
+
+
+def execute(name: str, parameters: dict) -> Path:
+    """Run notebooks/<name>.ipynb with these parameters through papermill, into results/notebooks/.
+
+    Raises:
+        ValueError: the notebook has no such parameter. (Papermill would only warn, and run with the default.)
+    """
+    source = home() / "notebooks" / f"{name}.ipynb"
+    known = papermill.inspect_notebook(source)
+    if unknown := parameters.keys() - known.keys():
+        raise ValueError(f"{source}: no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}")
+    target = tables.results_folder(parameters["data"]) / "notebooks" / f"{name}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    papermill.execute_notebook(source, target, parameters, cwd=source.parent, progress_bar=False, kernel_name="python3")
+    return target

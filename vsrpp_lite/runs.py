@@ -1,0 +1,229 @@
+"""A run: a system on a data set with a seed. Trained once, kept in a folder named by all that could change it."""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+from lightning_fabric import Fabric
+
+from vsrpp_lite import evaluate as ev
+from vsrpp_lite import scenes
+from vsrpp_lite.data import Dataset, fingerprint, home, open_split
+from vsrpp_lite.matcher import Matcher, Similarity, Sizes, System
+from vsrpp_lite.text import Vocabulary
+from vsrpp_lite.train import Training, fit, replace
+
+log = logging.getLogger(__name__)
+
+RESULTS_VERSION = 1
+"""Raised by hand whenever the same settings no longer give the same numbers; part of every digest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """How much work a run is. `sizes` None: those that the system's paper published."""
+
+    sizes: Sizes | None
+    training: Training
+
+
+PRESETS = {
+    "smoke": Preset(
+        sizes=Sizes(embed=32, word=32, caption=32, layers=1),
+        training=Training(epochs=2, batch_size=32, learning_rate=2e-3),
+    ),
+    "lite": Preset(
+        sizes=Sizes(embed=128, word=64, caption=64, layers=2),
+        training=Training(epochs=8, batch_size=64, learning_rate=1e-3, decay_every=6),
+    ),
+    "paper": Preset(sizes=None, training=Training(epochs=30)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training, fully described: `repr(run)` rebuilds it.
+
+    Args:
+        system: what is trained, such as `VSRpp(mu=2.0)`.
+        data: "scenes" (drawn if it is not there yet), another folder of data/, or the path of any data folder.
+        preset: smoke, lite or paper; fills in `sizes` and `training` where they are not given.
+        seed: of weights, order and dropout.
+    """
+
+    system: System
+    data: str = "scenes"
+    preset: str = "lite"
+    seed: int = 0
+    sizes: Sizes = field(default=None)
+    training: Training = field(default=None)
+
+    def __post_init__(self):
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
+        preset = PRESETS[self.preset]
+        object.__setattr__(self, "data", str(self.data))
+        object.__setattr__(self, "sizes", self.sizes or preset.sizes or self.system.published)
+        object.__setattr__(self, "training", self.training or preset.training)
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """Where the data are; the embedded set is drawn on first use."""
+        if self.data == "scenes":
+            size = "tiny" if self.preset == "smoke" else "f30k"
+            return scenes.ensure(home() / "data" / f"scenes-{size}", seed=0, size=size)
+        return Path(self.data) if Path(self.data).is_dir() else home() / "data" / self.data
+
+    @cached_property
+    def digest(self) -> str:
+        """Ten hex digits of everything that can change the result, and of nothing else."""
+        content = {
+            "system": [type(self.system).__name__, _typed(self.system)],
+            "sizes": _typed(self.sizes),
+            "training": _typed(self.training),
+            "seed": int(self.seed),
+            "data": fingerprint(self.data_folder),
+            "version": RESULTS_VERSION,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def folder(self) -> Path:
+        """runs/<system>-<data>-<digest>."""
+        return home() / "runs" / f"{type(self.system).__name__.lower()}-{self.data_folder.name}-{self.digest}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been trained to the end."""
+        return (self.folder / "result.json").exists()
+
+    @property
+    def epochs_done(self) -> int:
+        """How far an unfinished training has come."""
+        history = self.folder / "history.jsonl"
+        return len(history.read_text().splitlines()) if history.exists() else 0
+
+    def dataset(self, split: str) -> Dataset:
+        """One split of the data: train, dev or test."""
+        return open_split(self.data_folder, split)
+
+    def build(self, vocabulary: Vocabulary | None = None) -> Matcher:
+        """The untrained matcher, its weights drawn from the seed."""
+        vocabulary = vocabulary or Vocabulary.build(self.dataset("train").captions)
+        torch.manual_seed(self.seed)
+        return self.system.build(vocabulary, self.dataset("test").feature_size, self.sizes)
+
+    def fit(self, *, devices: int = 1, accelerator: str = "auto", strategy: str | None = None) -> "Result":
+        """Train, unless it was done before; resume, if it was interrupted; wait, if another process is at it.
+
+        Args:
+            devices, accelerator, strategy: Lightning Fabric's. Several devices share each batch and give the
+                gradient of one.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            if not self.done:
+                strategy = strategy or ("auto" if devices == 1 else "ddp_spawn")
+                fabric = Fabric(
+                    accelerator=accelerator, devices=devices, strategy=strategy, precision=self.training.precision
+                )
+                with torch.random.fork_rng():  # the caller's generator stays as it was
+                    fabric.launch(self._train)
+        return Result(self)
+
+    def _train(self, fabric: Fabric) -> None:
+        began = time.time()
+        matcher = self.build()
+        if fabric.is_global_zero:
+            config = {"run": repr(self), **asdict(self), "data_fingerprint": fingerprint(self.data_folder)}
+            replace(self.folder / "config.json", json.dumps(config, indent=2).encode())
+            replace(self.folder / "vocabulary.json", json.dumps(matcher.vocabulary.words).encode())
+        train, dev = self.dataset("train"), self.dataset("dev")
+        fit(matcher, train, dev, self.training, seed=self.seed, folder=self.folder, fabric=fabric)
+        if fabric.is_global_zero:
+            matcher.load_state_dict(torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True))
+            self._finish(matcher, time.time() - began, str(fabric.device))
+
+    def _finish(self, matcher: Matcher, seconds: float, device: str) -> None:
+        """Score the test split and write the result, whose existence says that the run is done."""
+        test = self.dataset("test")
+        found = ev.fold_ranks(matcher.similarity, *matcher.encode(test), test.caption_to_image)
+        np.savez(self.folder / "ranks.npz", images=found[0], texts=found[1], caption_to_image=test.caption_to_image)
+        record = {
+            "recalls": ev.recalls(*found, test.caption_to_image),
+            "seconds": round(seconds, 1),
+            "device": device,
+            "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "lightning-fabric")}
+            | {"python": platform.python_version()},
+        }
+        replace(self.folder / "result.json", json.dumps(record, indent=2).encode())
+
+
+def _typed(config: object) -> dict:
+    """A dataclass as a dict, numbers cast to their declared type: mu=2 and mu=2.0 are one configuration."""
+    return {
+        f.name: f.type(value) if f.type in (int, float) else value
+        for f in fields(config)
+        for value in [getattr(config, f.name)]
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run left in its folder."""
+
+    run: Run
+
+    @cached_property
+    def recalls(self) -> dict[str, float]:
+        """Text (i2t) and image (t2i) retrieval at 1, 5, 10 on the test split, mR and rsum, in percent."""
+        return json.loads((self.run.folder / "result.json").read_text())["recalls"]
+
+    @property
+    def seconds(self) -> float:
+        """Of the training, from its last start."""
+        return json.loads((self.run.folder / "result.json").read_text())["seconds"]
+
+    @cached_property
+    def contributions(self) -> np.ndarray:
+        """(I, M): what each test image adds to each metric."""
+        with np.load(self.run.folder / "ranks.npz", allow_pickle=False) as stored:
+            return ev.contributions(stored["images"], stored["texts"], stored["caption_to_image"])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: losses per caption and recalls on the dev split."""
+        lines = (self.run.folder / "history.jsonl").read_text().splitlines()
+        return pd.json_normalize([json.loads(line) for line in lines])
+
+    def matcher(self) -> Matcher:
+        """The trained matcher, in evaluation mode."""
+        words = json.loads((self.run.folder / "vocabulary.json").read_text())
+        matcher = self.run.build(Vocabulary(tuple(words)))
+        matcher.load_state_dict(torch.load(self.run.folder / "best.pt", map_location="cpu", weights_only=True))
+        return matcher.eval()
+
+    def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
+        """The (I, T) test matrix, under the system's own similarity or the one that `choose` takes from its matcher.
+
+        Kept in the run folder under `name`, since every ensemble and every sweep of mu begins with it.
+        """
+        path = self.run.folder / f"scores-{name}.npy"
+        if not path.exists():
+            matcher = self.matcher()
+            similarity = choose(matcher) if choose else matcher.similarity
+            draft = path.with_name(f".{path.name}")
+            np.save(draft, ev.score(similarity, *matcher.encode(self.run.dataset("test"))))
+            draft.rename(path)
+        return np.load(path, allow_pickle=False)

@@ -1,0 +1,83 @@
+"""The embedded data set: drawn scenes with captions, written in the one format. Same seed, same bytes.
+
+world      what is in a scene: place, light, things, relations, families of near-neighbours
+draw       scene to picture
+regions    picture to region features, as a detector's would be
+captions   scene to five sentences by five annotators
+"""
+
+import tempfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from vsrpp_lite.data import RawSplit, write_dataset
+from vsrpp_lite.scenes.example import Example, make_example
+
+__all__ = ["SIZES", "Example", "ensure", "make_example", "write"]
+
+SIZES = {
+    "tiny": {"train": 200, "dev": 40, "test": 100},
+    "f30k": {"train": 2000, "dev": 200, "test": 1000},
+    "coco": {"train": 2000, "dev": 200, "test": 5000},
+}
+"""Images a split. The tests of f30k and coco are as large as the paper's two."""
+
+
+def ensure(folder: Path, *, seed: int, size: str) -> Path:
+    """The folder, drawn now if it is not there; several processes may ask at once."""
+    if not (folder / "manifest.json").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if not (folder / "manifest.json").exists():
+                write(folder, seed=seed, size=size)
+    return folder
+
+
+def write(folder: Path, *, seed: int, size: str) -> Path:
+    """Draw a whole data set on all cores; see `data` for the format.
+
+    Raises:
+        FileExistsError: `folder` exists already.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; nothing was drawn")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-pictures-") as scratch:
+        splits = {}
+        first_id = 0
+        with tqdm(total=sum(SIZES[size].values()), desc=f"drawing {folder.name}", unit="picture") as bar:
+            for split, count in SIZES[size].items():
+                splits[split] = _draw_split(seed, split, count, first_id, Path(scratch), bar)
+                first_id += count
+        source = f"vsrpp_lite.scenes, seed {seed}, size {size}"
+        return write_dataset(folder, name="scenes", source=source, splits=splits, images=Path(scratch))
+
+
+def _draw_split(seed: int, split: str, count: int, first_id: int, scratch: Path, bar: tqdm) -> RawSplit:
+    (scratch / split).mkdir()
+
+    def draw(chunk: range) -> list[tuple[np.ndarray, np.ndarray, int, list[str]]]:
+        made = []
+        for index in chunk:
+            example = make_example(seed, split, index)
+            example.picture.save(scratch / split / f"{first_id + index}.jpg", quality=92)
+            made.append((example.features, example.boxes, example.count, example.captions))
+        return made
+
+    chunks = [range(start, min(start + 50, count)) for start in range(0, count, 50)]
+    examples = []
+    for made in joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(draw)(chunk) for chunk in chunks):
+        examples += made
+        bar.update(len(made))
+    features, boxes, counts, captions = zip(*examples, strict=True)
+    return RawSplit(
+        features=np.stack(features).astype(np.float16),
+        boxes=np.stack(boxes),
+        counts=np.array(counts),
+        captions=list(captions),
+        image_ids=list(range(first_id, first_id + count)),
+    )

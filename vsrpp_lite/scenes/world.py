@@ -1,0 +1,232 @@
+"""Symbolic scenes: which things are where, and which relations hold between them.
+
+A scene is planned as a few groups of linked things (``plans.py``); ``lay_out`` gives each thing
+its position and reads off the relations that are true of the result.
+
+All lengths are pixels of the 256 x 192 picture, x to the right and y downwards.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+
+WIDTH, HEIGHT = 256, 192
+
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black", "brown")
+SIZES = {"small": 0.76, "medium": 1.0, "large": 1.3}
+
+# (width, height) of a medium-sized thing, one entry for each pose the kind can take.
+EXTENTS: dict[str, dict[str, tuple[int, int]]] = {
+    "dog": {"standing": (48, 38), "sitting": (36, 42), "running": (56, 36)},
+    "cat": {"standing": (46, 36), "sitting": (30, 40)},
+    "horse": {"standing": (76, 64), "running": (84, 60)},
+    "bird": {"standing": (28, 26), "flying": (40, 30)},
+    "girl": {"standing": (34, 64), "sitting": (48, 46), "running": (48, 62)},
+    "boy": {"standing": (34, 64), "sitting": (48, 46), "running": (48, 62)},
+    "car": {"": (82, 38)},
+    "bus": {"": (112, 60)},
+    "bicycle": {"": (62, 42)},
+    "boat": {"": (78, 66)},
+    "ball": {"": (22, 22)},
+    "kite": {"": (34, 56)},
+    "umbrella": {"": (58, 62)},
+    "chair": {"": (34, 56)},
+    "table": {"": (80, 48)},
+    "box": {"": (38, 34)},
+    "tree": {"": (64, 96)},
+    "house": {"": (92, 86)},
+}
+PATTERNED = ("dog", "cat", "horse", "girl", "boy", "ball", "kite", "umbrella", "box", "boat")
+PEOPLE = ("girl", "boy")
+
+_FUR = ("brown", "black", "white", "orange")
+_PALETTES = {
+    "dog": _FUR, "cat": _FUR, "horse": _FUR,
+    "tree": ("green", "yellow", "orange", "red", "pink"),
+}  # fmt: skip
+
+_WEATHERS = ("sunny", "night", "rain", "snow", "sunset")
+TYPICAL = 4
+_INDOOR = "cat girl boy bird dog ball chair table box umbrella"
+# The kinds found in each place, the typical ones (TYPICAL) first.
+_PLACES = {
+    "park": "tree kite bicycle bird dog cat horse girl boy ball umbrella chair table box",
+    "beach": "boat umbrella ball kite dog cat horse bird girl boy chair table box car bicycle",
+    "street": "bus car house bicycle dog cat bird girl boy umbrella ball box chair tree",
+    "desert": "horse bus bird car dog girl boy bicycle ball kite umbrella box house",
+    "farm": "horse house bird tree dog cat girl boy car bicycle ball box chair table",
+    "lake": "boat bird tree boy dog cat horse girl bicycle ball kite umbrella chair table box",
+    "kitchen": _INDOOR,
+    "bedroom": _INDOOR,
+}
+PLACES = {place: tuple(kinds.split()) for place, kinds in _PLACES.items()}
+INDOORS = ("kitchen", "bedroom")
+LIGHTS = {place: ("sunny", "night", "sunset") if place in (*INDOORS, "desert") else _WEATHERS for place in PLACES}
+
+_GROUNDED = tuple(kind for kind in EXTENTS if kind not in ("kite", "boat"))
+_SMALL = ("cat", "dog", "ball", "box")
+_BACKS = ("house", "tree", "bus", "car")
+_FRONTS = ("dog", "cat", "horse", "girl", "boy", "bicycle", "chair", "ball", "box")
+# How a pair can be linked: the kinds of its first and of its second member.
+PAIRS = {
+    "on": (("table", "chair", "box", "car"), (*_SMALL, "bird")),
+    "under": (("table", "umbrella"), _SMALL),
+    "holding": (PEOPLE, ("ball", "kite", "umbrella", "box")),
+    "in front of": (_BACKS, _FRONTS),
+    "behind": (_BACKS, _FRONTS),
+    "near": (_GROUNDED, _GROUNDED),
+}
+ROWS = ("ball", "bird", "box", "dog", "cat", "chair", "boat", "kite", "tree", "umbrella")
+SEATS = {"table": 0.97, "chair": 0.47, "box": 0.93, "car": 0.95}  # as shares of the height
+_CONVERSE = {"in front of": "behind", "behind": "in front of", "near": "near"}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object.  ``x`` is its centre, ``y`` its lower edge; a larger ``depth`` is nearer."""
+
+    kind: str
+    colour: str
+    size: str
+    pattern: str  # "plain", "striped" or "spotted"
+    pose: str  # "" for kinds without poses
+    mirrored: bool  # faces left instead of right
+    x: float = 0.0
+    y: float = 0.0
+    depth: int = 0
+
+    @property
+    def width(self) -> float:
+        return EXTENTS[self.kind][self.pose][0] * SIZES[self.size]
+
+    @property
+    def height(self) -> float:
+        return EXTENTS[self.kind][self.pose][1] * SIZES[self.size]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """``scene.things[subject]`` is <name> ``scene.things[object]``."""
+
+    subject: int
+    name: str
+    object: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    place: str
+    light: str
+    backdrop: int  # which of the place's backdrops, 0 to 3
+    things: tuple[Thing, ...]
+    relations: tuple[Relation, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Things that share a column of the picture; ``link`` is a key of PAIRS, "alone" or "row"."""
+
+    link: str
+    members: tuple[Thing, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scene before its things have positions; groups run from left to right."""
+
+    place: str
+    light: str
+    backdrop: int
+    groups: tuple[Group, ...]
+
+
+def palette(kind: str) -> tuple[str, ...]:
+    """The colours a kind may have."""
+    return _PALETTES.get(kind, COLOURS)
+
+
+def span(group: Group) -> tuple[float, float]:
+    """Left and right end of a group about its origin."""
+    places = [(dx, thing) for (dx, _, _), thing in zip(_offsets(group), group.members, strict=True)]
+    left = min(dx - thing.width / 2 for dx, thing in places)
+    return left, max(dx + thing.width / 2 for dx, thing in places)
+
+
+def lay_out(plan: Plan, rng: np.random.Generator) -> Scene:
+    """Give every thing its position, the groups side by side in columns of their own."""
+    spans = [span(group) for group in plan.groups]
+    slack = WIDTH - 8 - sum(right - left for left, right in spans)
+    gaps = 6 + (slack - 6 * len(spans)) * rng.dirichlet(np.full(5, 2.0))
+    lanes = rng.permutation(5)  # how far to the front each group stands
+    placed, columns, edge = [], [], 4.0
+    for column, (group, (left, right)) in enumerate(zip(plan.groups, spans, strict=True)):
+        origin, edge = edge + gaps[column] - left, edge + gaps[column] + right - left
+        ground = _ground(group.members[0], int(lanes[column]))
+        for thing, (dx, dy, dz) in zip(group.members, _offsets(group), strict=True):
+            placed.append((ground + dz, replace(thing, x=float(origin + dx), y=ground + dy)))
+            columns.append(column)
+    ranks = np.argsort(np.argsort([z for z, _ in placed], kind="stable"))
+    things = tuple(replace(t, depth=int(r)) for (_, t), r in zip(placed, ranks, strict=True))
+    relations = _linked(plan, things) + _compared(things, columns)
+    return Scene(plan.place, plan.light, plan.backdrop, things, relations)
+
+
+def _ground(thing: Thing, lane: int) -> float:
+    """The lower edge of a group: in the sky, on the water or on the ground."""
+    if thing.kind == "kite" or thing.pose == "flying":
+        return 62.0 + 6 * lane
+    return 116.0 + 2 * lane if thing.kind == "boat" else 150.0 + 7 * lane
+
+
+def _offsets(group: Group) -> list[tuple[float, float, float]]:
+    """Each member's (dx, dy, nearness) about the group's origin."""
+    first, second = group.members[0], group.members[-1]
+    side = -1 if first.mirrored else 1
+    w, h = first.width, first.height
+    if group.link == "alone":
+        return [(0, 0, 0)]
+    if group.link == "row":
+        return [(i * (w + 4), 4 * (i % 2), 0.1 * i) for i in range(len(group.members))]
+    if group.link == "holding":
+        reach = side * 0.44 * w
+        held = {
+            "umbrella": (reach, -0.36 * h, -0.5),
+            "kite": (reach + side * 0.5 * second.width, -0.8 * h, 0.5),
+        }.get(second.kind, (reach + side * 0.3 * second.width, second.height / 2 - 0.5 * h, 0.5))
+        return [(0, 0, 0), held]
+    seat = side * 0.06 * w if first.kind == "chair" else 0
+    return {
+        "on": [(0, 0, 0), (seat, -SEATS.get(first.kind, 1) * h, 0.5)],
+        "under": [(0, 0, 0.5), (side * 0.1 * w, -1, 0)],
+        "in front of": [(0, -8, 0), (side * 0.4 * w, 2, 0.5)],
+        "behind": [(0, 0, 0.5), (side * 0.52 * w, -8, 0)],
+        "near": [(0, 0, 0), (side * ((w + second.width) / 2 + 3), 0, 0.1)],
+    }[group.link]
+
+
+def _linked(plan: Plan, things: tuple[Thing, ...]) -> tuple[Relation, ...]:
+    """The relations the plan's links stand for."""
+    relations, start = [], 0
+    for group in plan.groups:
+        first, second = start, start + 1
+        if group.link == "holding":
+            relations.append(Relation(first, "holding", second))
+        elif group.link in PAIRS:
+            relations.append(Relation(second, group.link, first))
+            if group.link in _CONVERSE:
+                relations.append(Relation(first, _CONVERSE[group.link], second))
+        start += len(group.members)
+    return tuple(relations)
+
+
+def _compared(things: tuple[Thing, ...], columns: list[int]) -> tuple[Relation, ...]:
+    """Left, right and bigger, read off the positions and sizes."""
+    relations = []
+    for i, j in permutations(range(len(things)), 2):
+        if columns[i] != columns[j]:
+            relations.append(Relation(i, "left of" if columns[i] < columns[j] else "right of", j))
+        one, other = things[i], things[j]
+        if 1.7 < one.width * one.height / (other.width * other.height) < 8:
+            relations.append(Relation(i, "bigger than", j))
+    return tuple(relations)
