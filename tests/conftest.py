@@ -2,7 +2,8 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("vsrpp_lite", "beartype.beartype")
+SHAPED = "data gcn_reasoning global_alignment local_attention fusion caption_loss encoders matcher distributed evaluate"
+install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "beartype.beartype")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

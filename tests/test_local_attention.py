@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import random_encoded
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, normalize
 
 from vsrpp_lite.local_attention import attention_map, cross_attention
 
@@ -37,12 +37,15 @@ def loop(images, texts, direction, pooling, temperature=9.0, lse=6.0):
 @pytest.mark.parametrize("pooling", ["mean", "lse", "max", "sum"])
 def test_scores_and_gradients_equal_the_loop(direction, pooling):
     images, texts = random_encoded(IMAGES, seed=0), random_encoded(TEXTS, seed=1)
-    leaves = [images.fragments.requires_grad_(), texts.fragments.requires_grad_()]
+    leaves = [(3 * x.fragments).requires_grad_() for x in (images, texts)]
+    images, texts = (
+        x._replace(fragments=normalize(leaf, dim=-1)) for x, leaf in zip((images, texts), leaves, strict=True)
+    )
     upstream = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     found = cross_attention(images, texts, direction=direction, pooling=pooling)
     expected = loop(images, texts, direction, pooling)
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
-    gradients = torch.autograd.grad((found * upstream).sum(), leaves)
+    gradients = torch.autograd.grad((found * upstream).sum(), leaves, retain_graph=True)
     expected_gradients = torch.autograd.grad((expected * upstream).sum(), leaves)
     for gradient, wanted, mask in zip(gradients, expected_gradients, (images.mask, texts.mask), strict=True):
         torch.testing.assert_close(gradient[mask], wanted[mask], atol=1e-10, rtol=0)

@@ -28,7 +28,7 @@ from vsrpp_lite.matcher import Encoded
 
 Direction = Literal["t2i", "i2t"]
 Pooling = Literal["mean", "lse", "max", "sum"]
-TINY = 1e-12
+TINY = 1e-24  # under a square root, whose gradient at zero is infinite
 
 # in the (I, R, W, T) block of affinities
 REGIONS, WORDS = 1, 2
@@ -91,7 +91,9 @@ def _attention(
 ) -> Float[Tensor, "I R W T"]:
     """a, before it is divided by its sum over the context. Released code: slope 0.1 where the paper has a ReLU."""
     clipped = leaky_relu(affinity, 0.1)
-    length = (clipped * clipped).sum(WORDS if direction == "t2i" else REGIONS, keepdim=True).clamp(min=TINY).sqrt()
+    length = (clipped * clipped).sum(WORDS if direction == "t2i" else REGIONS, keepdim=True).clamp(
+        min=TINY
+    ).sqrt() + 1e-8
     # the product lies within +-temperature, so the exponential needs no maximum taken off first
     return (clipped * (temperature / length)).exp()
 

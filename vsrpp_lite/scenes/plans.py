@@ -32,7 +32,7 @@ from vsrpp_lite.scenes.world import (
 )
 
 T = TypeVar("T")
-FAMILY = 4
+FAMILY = 2
 SPLITS = {"train": 0, "dev": 1, "test": 2}
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vsrpp_lite.scenes.descriptors import descriptors
 from vsrpp_lite.scenes.draw import draw
-from vsrpp_lite.scenes.plans import sample_scene
+from vsrpp_lite.scenes.plans import FAMILY, sample_scene
 
 R = 10  # regions in a picture, at most
 F = 128  # numbers that describe a region
@@ -87,7 +87,7 @@ def _projection() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(_CALIBRATION_SEED)
     seen = []
     for index in range(_CALIBRATION):
-        picture, boxes = draw(sample_scene(_CALIBRATION_SEED, "train", 4 * index))
+        picture, boxes = draw(sample_scene(_CALIBRATION_SEED, "train", FAMILY * index))
         seen.append(descriptors(picture, _detect(boxes, picture.size, rng)))
     every = np.concatenate(seen).astype(np.float64)
     variance, directions = np.linalg.eigh(np.cov(every.T))

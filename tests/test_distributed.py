@@ -1,0 +1,57 @@
+"""Two processes that share a batch give the gradient of one that has it all."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL
+from lightning_fabric import Fabric
+
+from vsrpp_lite.data import batches, open_split
+from vsrpp_lite.runs import Run
+from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.train import Training, batch_losses, total
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch and Fabric announce deprecations to one another
+
+# systems without BatchNorm, whose statistics are a process's own on CPU
+SYSTEMS = {"global-like": SCAN(), "i2t": SCAN(direction="i2t", pooling="lse")}
+
+
+def gradient(fabric, system, toy, hardest, folder):
+    """The gradient of one batch, written to a file by the first process: NumPy, not tensors, crosses processes."""
+    torch.set_num_threads(1)
+    run = Run(system=system, data=str(toy), sizes=SMALL)
+    matcher = run.build()
+    train = run.dataset("train")
+    tokens = matcher.vocabulary.encode_all(train.captions)
+    model = fabric.setup(matcher)
+    place = {"rank": fabric.global_rank, "world": fabric.world_size}
+    batch = next(batches(train, tokens, 24, seed=1, epoch=0, **place))
+    losses = batch_losses(model, matcher, batch, fabric, hardest=hardest)
+    fabric.backward(total(losses))
+    if fabric.is_global_zero:
+        np.savez(folder / f"{fabric.world_size}.npz", **{n: p.grad.numpy() for n, p in matcher.named_parameters()})
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+@pytest.mark.parametrize("hardest", [True, False])
+def test_two_ranks_give_the_gradient_of_one(system, hardest, toy, tmp_path):
+    batch = next(batches(open_split(toy, "train"), [np.array([1, 2])] * 180, 24, seed=1, epoch=0))
+    assert len(batch.image_ids.unique()) < 24  # an image stands twice, and on both ranks: masks must cross
+    for devices, strategy in ((1, "auto"), (2, "ddp_fork")):
+        fabric = Fabric(accelerator="cpu", devices=devices, strategy=strategy)
+        fabric.launch(gradient, system, toy, hardest, tmp_path)
+    one, two = (dict(np.load(tmp_path / f"{world}.npz")) for world in (1, 2))
+    assert one.keys() == two.keys()
+    for name in one:
+        assert np.abs(one[name]).max() > 0
+        np.testing.assert_allclose(two[name], one[name], atol=2e-5, rtol=1e-4, err_msg=name)
+
+
+def test_a_run_on_two_processes_ends_with_a_result(toy):
+    training = Training(epochs=1, batch_size=20, learning_rate=0.01)
+    run = Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=training)
+    result = run.fit(devices=2, accelerator="cpu", strategy="ddp_fork")
+    assert 0 <= result.recalls["rsum"] <= 600
+    assert len(result.history) == 1

@@ -1,0 +1,149 @@
+"""Runs: equal settings share a folder, everything that matters has its own, and a finished run is never trained again."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SMALL
+
+from vsrpp_lite import runs as module
+from vsrpp_lite.evaluate import METRICS
+from vsrpp_lite.grid import expand, train
+from vsrpp_lite.matcher import Sizes
+from vsrpp_lite.runs import PRESETS, Result, Run
+from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsrn import VSRN
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.train import Training
+
+SHORT = Training(epochs=3, batch_size=20, learning_rate=0.01)
+
+
+@pytest.fixture()
+def run(toy):
+    return Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=SHORT)
+
+
+def test_repr_rebuilds_the_run(run):
+    names = {"Run": Run, "VSRpp": VSRpp, "Sizes": Sizes, "Training": Training}
+    again = eval(repr(run), names)
+    assert again == run
+    assert again.digest == run.digest
+
+
+def test_an_integer_mu_is_the_same_run(run):
+    assert replace(run, system=VSRpp(mu=2)).digest == replace(run, system=VSRpp(mu=2.0)).digest
+
+
+def test_everything_that_matters_changes_the_digest(run, toy):
+    others = [
+        replace(run, seed=1),
+        replace(run, system=VSRpp(mu=1.0)),
+        replace(run, system=VSRN()),
+        replace(run, sizes=replace(SMALL, embed=8)),
+        replace(run, training=replace(SHORT, learning_rate=0.02)),
+        replace(run, training=replace(SHORT, precision="bf16-mixed")),
+    ]
+    assert len({run.digest, *(other.digest for other in others)}) == 7
+    before = run.digest
+    (toy / "manifest.json").write_text(
+        (toy / "manifest.json").read_text().replace('"test_caps.txt": "', '"test_caps.txt": "0')
+    )
+    assert replace(run).digest != before
+
+
+def test_the_version_of_results_is_part_of_the_digest(run, monkeypatch):
+    before = run.digest
+    monkeypatch.setattr(module, "RESULTS_VERSION", module.RESULTS_VERSION + 1)
+    assert replace(run).digest != before
+
+
+def test_paper_sizes_are_the_published_ones():
+    assert Run(system=VSRpp(), preset="paper").sizes.embed == 2048
+    assert Run(system=SCAN(), preset="paper").sizes.embed == 1024
+    assert PRESETS["paper"].training.batch_size == 128
+    with pytest.raises(ValueError, match="preset is 'large'; expected one of smoke, lite, paper"):
+        Run(system=VSRpp(), preset="large")
+
+
+def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
+    result = run.fit()
+    assert {path.name for path in run.folder.iterdir()} >= {
+        "config.json",
+        "history.jsonl",
+        "best.pt",
+        "last.pt",
+        "result.json",
+    }
+    assert set(result.recalls) == set(METRICS)
+    assert result.contributions.mean(0) == pytest.approx([result.recalls[metric] for metric in METRICS])
+    assert list(result.history["epoch"]) == [0, 1, 2]
+    assert eval(json.loads((run.folder / "config.json").read_text())["run"], vars(module) | {"VSRpp": VSRpp}) == run
+    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("trained again"))
+    assert run.fit().recalls == result.recalls
+
+
+def test_the_kept_matcher_scores_as_the_result_says(run):
+    from vsrpp_lite.evaluate import evaluate, ranks, recalls
+
+    result = run.fit()
+    assert evaluate(result.matcher(), run.dataset("test")) == result.recalls
+    where = run.dataset("test").caption_to_image
+    assert recalls(*ranks(result.scores(), where), where) == result.recalls
+    assert (run.folder / "scores-own.npy").exists()
+    np.testing.assert_array_equal(result.scores(), result.scores())
+
+
+def test_training_leaves_the_callers_generator_alone(run):
+    import torch
+
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    run.fit()
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_run_killed_outright_resumes_to_the_same_numbers(run, tmp_path, monkeypatch):
+    """A real process, a real SIGKILL, as soon as the first epoch is on disk."""
+    long = replace(run, training=replace(SHORT, epochs=30))
+    program = f"import torch; torch.set_num_threads(1); from vsrpp_lite import *; {long!r}.fit()"
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], stderr=subprocess.DEVNULL)
+    while long.epochs_done < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not long.done
+    assert long.epochs_done >= 2
+    interrupted = next(train([long], jobs=1))
+    history, recalls = interrupted.history, interrupted.recalls
+    monkeypatch.setenv("VSRPP_HOME", str(tmp_path / "elsewhere"))
+    undisturbed = next(train([long], jobs=1))
+    assert undisturbed.run.folder.is_relative_to(tmp_path / "elsewhere")
+    pd.testing.assert_frame_equal(undisturbed.history, history)
+    assert undisturbed.recalls == recalls
+
+
+def test_axes_multiply_and_reach_into_the_system(run):
+    found = expand(run, {"system.mu": [0.5, 1.0], "training.batch_size": [10, 20], "seed": range(3)})
+    assert len(set(found)) == 12
+    assert found[0] == replace(run, system=VSRpp(mu=0.5), training=replace(SHORT, batch_size=10), seed=0)
+    with pytest.raises(TypeError, match="nu"):
+        expand(run, {"system.nu": [1.0]})
+
+
+def test_a_grid_trains_what_is_missing_and_yields_all(run, capsys):
+    grid = expand(run, {"seed": range(3)})
+    done = grid[1].fit().recalls
+    before = (grid[1].folder / "result.json").stat().st_mtime_ns
+    results = list(train(grid, jobs=2))
+    assert {result.run.seed for result in results} == {0, 1, 2}
+    assert all(isinstance(result, Result) for result in results)
+    assert next(r for r in results if r.run.seed == 1).recalls == done
+    assert (grid[1].folder / "result.json").stat().st_mtime_ns == before
+    assert "2 of 2 runs" in capsys.readouterr().err

@@ -1,0 +1,101 @@
+"""Training: it learns, it repeats itself bitwise, and being killed changes nothing."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import SMALL
+from lightning_fabric import Fabric
+
+from vsrpp_lite import train as machine
+from vsrpp_lite.runs import Run
+from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.train import Training, fit
+
+SHORT = Training(epochs=4, batch_size=20, learning_rate=0.01, decay_every=3)
+FABRIC = Fabric(accelerator="cpu")
+
+
+def trained(toy, folder, training=SHORT, system=None, seed=0):
+    folder.mkdir(exist_ok=True)
+    run = Run(system=system or VSRpp(), data=str(toy), sizes=SMALL, training=training, seed=seed)
+    matcher = run.build()
+    fit(matcher, run.dataset("train"), run.dataset("dev"), training, seed=seed, folder=folder, fabric=FABRIC)
+    return matcher.state_dict()
+
+
+def equal(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_two_trainings_are_bitwise_equal_and_another_seed_is_not(toy, tmp_path):
+    first = trained(toy, tmp_path / "a")
+    assert equal(first, trained(toy, tmp_path / "b"))
+    assert not equal(first, trained(toy, tmp_path / "c", seed=1))
+
+
+def test_interrupted_equals_uninterrupted(toy, tmp_path, monkeypatch):
+    undisturbed = trained(toy, tmp_path / "a")
+
+    calls = 0
+    original = machine._epoch
+
+    def killed_in_the_third_epoch(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            original(*args, **kwargs)  # weights move, and then nothing is saved
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(machine, "_epoch", killed_in_the_third_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        trained(toy, tmp_path / "b")
+    assert len((tmp_path / "b" / "history.jsonl").read_text().splitlines()) == 2
+    torch.randn(7)  # whatever happened to the generator in between
+    monkeypatch.undo()
+    assert equal(undisturbed, trained(toy, tmp_path / "b"))
+    for name in ("history.jsonl", "best.pt"):
+        a, b = ((tmp_path / folder / name) for folder in "ab")
+        if name.endswith("pt"):
+            assert equal(torch.load(a, weights_only=True), torch.load(b, weights_only=True))
+        else:
+            assert a.read_text() == b.read_text()
+
+
+def test_the_learning_rate_falls_and_the_warm_up_ends_when_told(toy, tmp_path, monkeypatch):
+    seen = []
+
+    def watch(model, matcher, optimizer, *_, hardest, **__):
+        seen.append((round(optimizer.param_groups[0]["lr"], 6), hardest))
+        return {"ranking": 0.0}
+
+    monkeypatch.setattr(machine, "_epoch", watch)
+    trained(toy, tmp_path / "a", replace(SHORT, epochs=7, decay_every=3, warmup_epochs=2))
+    rates = [0.01] * 3 + [0.001] * 3 + [0.0001]
+    assert seen == list(zip(rates, [False] * 2 + [True] * 5, strict=True))
+
+
+def test_the_plateau_is_named(toy, caplog):
+    matcher = Run(system=SCAN(), data=str(toy), sizes=SMALL).build()
+    with caplog.at_level(logging.WARNING):
+        machine._name_plateau({"ranking": 0.4}, matcher, 3)
+        machine._name_plateau({"ranking": 0.3}, matcher, 4)
+    assert "epoch 3: the ranking loss rests at 0.400 a pair, twice the margin" in caplog.text
+    assert "epoch 4" not in caplog.text
+
+
+def test_the_balance_of_losses_is_the_released_one_at_any_batch_size():
+    per_caption = {"ranking": torch.tensor(0.3), "caption": torch.tensor(20.0)}
+    assert machine.total(per_caption).item() == pytest.approx(128 * 0.3 + 20.0)
+
+
+def test_a_loss_that_is_not_a_number_stops_training_before_the_weights(toy, tmp_path):
+    run = Run(system=SCAN(), data=str(toy), sizes=SMALL, training=SHORT)
+    matcher = run.build()
+    with torch.no_grad():
+        matcher.images.project.weight[0, 0] = float("nan")
+    with pytest.raises(RuntimeError, match="non-finite"):
+        fit(matcher, run.dataset("train"), run.dataset("dev"), SHORT, seed=0, folder=tmp_path, fabric=FABRIC)
