@@ -39,8 +39,8 @@ def _terse(say: Speaker) -> str:
     link = say.relation()
     if link and say.maybe(0.5):
         one, name, other = link
-        return f"{say.before(one, 0.6)} {say.near(name)} {say.before(other, 0.6)}"
-    phrases = [say.before(subject, 0.7) for subject in say.some(int(say.rng.integers(1, 4)))]
+        return f"{say.before(one, 0.8)} {say.near(name)} {say.before(other, 0.8)}"
+    phrases = [say.before(subject, 0.8) for subject in say.some(int(say.rng.integers(2, 4)))]
     return f"{' and '.join(phrases)} {say.setting(0.4)}"
 
 
@@ -95,12 +95,12 @@ def _rich(say: Speaker) -> str:
     preposition, scenery = say.choose(SCENERY[say.scene.place])
     weather = article(f"{say.choose(LIGHT_ADJECTIVES[say.scene.light])} {scenery}")
     subjects = say.some(2)
-    phrases = " and ".join(say.before(subject, 0.7) for subject in subjects)
+    phrases = " and ".join(say.before(subject) for subject in subjects)
     if (link := say.relation()) and say.maybe(0.6):
         one, name, other = link
         verb = say.acts(one) if name not in ("holding", "bigger than") else say.be(one)
         opening = say.choose((f"{preposition} {weather}", say.light()))
-        return f"{opening} {say.before(one)} {verb} {say.near(name)} {say.before(other, 0.6)}"
+        return f"{opening} {say.before(one)} {verb} {say.near(name)} {say.before(other)}"
     return say.choose((
         f"{weather} with {phrases} {say.choose(VIEWS)}",
         f"{preposition} {weather} there {say.be(subjects[0])} {phrases}",

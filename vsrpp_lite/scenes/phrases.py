@@ -74,7 +74,7 @@ class Speaker:
         """The subject without any of its qualities: "a dog", "two boats"."""
         return self.counted(subject, self.noun(subject))
 
-    def before(self, subject: list[int], detail: float = 0.8) -> str:
+    def before(self, subject: list[int], detail: float = 0.9) -> str:
         """The subject with qualities in front of its name: "a small red ball"."""
         thing, noun = self.thing(subject), self.noun(subject)
         words = self.sized(thing, 0.5 * detail)

@@ -13,7 +13,7 @@ from vsrpp_lite.scenes.descriptors import descriptors
 from vsrpp_lite.scenes.draw import draw
 from vsrpp_lite.scenes.plans import FAMILY, sample_scene
 
-R = 10  # regions in a picture, at most
+R = 8  # regions in a picture, at most
 F = 128  # numbers that describe a region
 
 _CALIBRATION_SEED = 20240229  # of the pictures that fix the projection: the same for every data set

@@ -20,12 +20,13 @@ PLURALS = {
 }  # fmt: skip
 COUNTS = {2: ("two", "two", "a pair of"), 3: ("three", "three", "a trio of"), 4: ("four",)}
 
+# The plain word most of the time, as people do.
 COLOURS: dict[str, tuple[str, ...]] = {
-    "red": ("red", "red", "crimson", "scarlet"), "orange": ("orange", "orange", "tangerine"),
-    "yellow": ("yellow", "yellow", "golden"), "green": ("green", "green", "emerald"),
-    "blue": ("blue", "blue", "azure"), "purple": ("purple", "purple", "violet"),
-    "pink": ("pink", "pink", "rosy"), "white": ("white", "white", "pale"),
-    "black": ("black", "black", "ebony"), "brown": ("brown", "brown", "chestnut"),
+    "red": (*4 * ("red",), "scarlet"), "orange": (*4 * ("orange",), "ginger"),
+    "yellow": (*4 * ("yellow",), "golden"), "green": (*4 * ("green",), "emerald"),
+    "blue": (*4 * ("blue",), "azure"), "purple": (*4 * ("purple",), "violet"),
+    "pink": (*4 * ("pink",), "rosy"), "white": (*4 * ("white",), "pale"),
+    "black": (*4 * ("black",), "ebony"), "brown": (*4 * ("brown",), "chestnut"),
 }  # fmt: skip
 SIZES = {
     "small": ("small", "small", "little", "tiny"),
