@@ -78,7 +78,7 @@ def _progress(runs: list[Run]) -> Iterator[None]:
 
         def show() -> None:
             bar.update(sum(run.epochs_done for run in runs) - bar.n)
-            bar.set_description(f"{sum(run.done for run in runs)} of {len(runs)} runs")
+            bar.set_description(f"{sum(run.done for run in runs)} of {len(runs)} runs", refresh=False)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

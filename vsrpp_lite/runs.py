@@ -41,11 +41,11 @@ class Preset:
 PRESETS = {
     "smoke": Preset(
         sizes=Sizes(embed=32, word=32, caption=32, layers=1),
-        training=Training(epochs=2, batch_size=32, learning_rate=2e-3),
+        training=Training(epochs=2, batch_size=32, learning_rate=6e-3),
     ),
     "lite": Preset(
         sizes=Sizes(embed=128, word=64, caption=64, layers=2),
-        training=Training(epochs=8, batch_size=64, learning_rate=1e-3, decay_every=6),
+        training=Training(epochs=3, batch_size=64, learning_rate=6e-3, decay_every=2),
     ),
     "paper": Preset(sizes=None, training=Training(epochs=30)),
 }

@@ -1,6 +1,6 @@
 """Plans of scenes, and families of scenes that differ in one detail.
 
-Every second pair of consecutive indices is a *family*: the first member is sampled freely and the other repeats it
+Every third pair of consecutive indices is a *family*: the first member is sampled freely and the other repeats it
 with one edit (two colours exchanged, left and right exchanged, *on* turned into *under*, another light, one ball
 more ...), so that only a matcher that reads the details can tell the two apart.
 """
@@ -38,7 +38,7 @@ SPLITS = {"train": 0, "dev": 1, "test": 2}
 def sample_scene(seed: int, split: str, index: int) -> Scene:
     """The scene ``index`` of a split: a pure function of its three arguments."""
     pair, member = divmod(index, FAMILY)
-    related = pair % 2 == 0
+    related = pair % 3 == 0
     rng = np.random.default_rng([seed, SPLITS[split], pair, 0 if related else member])
     jitter = np.random.default_rng([seed, SPLITS[split], pair, 2 if related else 3 + member])  # one for a family
     plan = base = _sample_plan(rng)

@@ -1,0 +1,58 @@
+# `make` alone lists the targets. Every target sets up what it needs in .venv, once.
+PYTHON  ?= python3
+PRESET  ?= lite
+DATA    ?= scenes
+SEEDS   ?= 3
+JOBS    ?= auto
+TABLES  ?= 1
+FROM    ?=
+IMAGES  ?= 0
+
+BIN := .venv/bin
+export VSRPP_HOME := $(CURDIR)
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help env reproduce-tables test lint lab notebooks bench test-gpu data-multi30k clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+env: .venv/.ready ## the virtual environment, .venv
+
+.venv/.ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1"
+	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)"
+
+test: .venv/.ready ## pytest and nbval
+	$(BIN)/python -m pytest -n auto --dist loadscope
+
+lint: .venv/.ready ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: .venv/.ready ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+notebooks: .venv/.ready ## from the text in notebooks/src to notebooks/*.ipynb, executed
+	for source in notebooks/src/*.py; do \
+	  $(BIN)/jupytext --quiet --to ipynb --update --output notebooks/$$(basename $$source .py).ipynb $$source; done
+	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace --execute \
+	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+bench: .venv/.ready ## timings side by side, into results/bench.csv
+	$(BIN)/python tests/bench.py
+
+test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is none
+	$(BIN)/python -m pytest -m gpu -rs tests
+
+data-multi30k: .venv/.ready ## real captions: FROM=folder uses files at hand, IMAGES=N keeps N training images
+	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from $(FROM)) --images $(IMAGES)
+
+clean: ## the virtual environment; runs, data and results stay
+	rm -rf .venv
