@@ -13,7 +13,6 @@ non-commercial research and teaching only.
 import gzip
 import hashlib
 import re
-import tempfile
 import unicodedata
 import zlib
 from collections import Counter
@@ -191,11 +190,7 @@ def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, see
         parts["train"] = ids, captions, descriptions
         source += f" Subset: {images} of {total} training images, seed {seed}."
     splits = {name: make_split(*part) for name, part in parts.items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        whole = Path(scratch) / out.name
-        write_dataset(whole, name="multi30k", source=source, splits=splits)
-        whole.rename(out)
+    write_dataset(out, name="multi30k", source=source, splits=splits)
     for name, split in splits.items():
         typer.echo(f"{name}: {len(split.counts)} images, {split.counts.mean():.1f} fragments each")
     return out

@@ -5,13 +5,13 @@ from jaxtyping import install_import_hook
 SHAPED = "data gcn_reasoning global_alignment local_attention fusion caption_loss encoders matcher distributed evaluate"
 install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "beartype.beartype")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import pytest
+import torch
 
-from vsrpp_lite.data import RawSplit, write_dataset  # noqa: E402
-from vsrpp_lite.matcher import Encoded  # noqa: E402
-from vsrpp_lite.runs import Sizes  # noqa: E402
+from vsrpp_lite.data import RawSplit, write_dataset
+from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.runs import Sizes
 
 COLOURS = ["red", "blue", "green", "black"]
 THINGS = ["dog", "car", "tree", "boat"]
@@ -42,7 +42,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture()
+@pytest.fixture
 def toy(tmp_path):
     """A small data folder with pairs that can be learned in seconds."""
     splits = {"train": toy_split(60, 1), "dev": toy_split(12, 2, 100), "test": toy_split(20, 3, 200)}

@@ -1,5 +1,7 @@
 """Lesson 5 against a decoder that saves nothing: every caption by itself, every step in full."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch.nn.functional import log_softmax
@@ -22,7 +24,7 @@ def plain_loss(model, regions, tokens):
     states, hidden = states[0], hidden[0]
     whole = torch.cat([model.attend_regions.weight, model.attend_state.weight], 1)
     loss = torch.zeros((), dtype=torch.float64)
-    for before, after in zip(tokens[:-1], tokens[1:], strict=True):
+    for before, after in pairwise(tokens):
         both = torch.cat([states, hidden.expand(len(states), -1)], 1)
         energy = torch.tanh(both @ whole.T + model.attend_regions.bias) @ model.attend_score.weight[0]
         context = energy.softmax(0) @ states

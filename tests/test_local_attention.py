@@ -107,5 +107,5 @@ def test_no_tensor_grows_with_the_embedding_times_the_pairs(monkeypatch):
 
 def test_an_unknown_pooling_is_refused():
     plain = getattr(cross_attention, "__wrapped__", cross_attention)
-    with pytest.raises(Exception, match="pooling|median"):
+    with pytest.raises(Exception, match=r"pooling|median"):
         plain(random_encoded([2]), random_encoded([2]), pooling="median")

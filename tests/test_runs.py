@@ -1,4 +1,4 @@
-"""Runs: equal settings share a folder, everything that matters has its own, and a finished run is never trained again."""
+"""Runs: equal settings share a folder, everything that matters has its own, nothing is trained twice."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ from vsrpp_lite.train import Training
 SHORT = Training(epochs=3, batch_size=20, learning_rate=0.01)
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(toy):
     return Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=SHORT)
 

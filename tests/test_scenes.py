@@ -1,8 +1,7 @@
 """Tests of the embedded data set: deterministic, true, and free of symbolic leaks."""
 
-from __future__ import annotations
-
 import inspect
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -64,7 +63,7 @@ def test_captions_have_their_form(examples):
             words = caption.split(" ")
             assert words.pop() == "." and 6 <= len(words) <= 16
             assert all(word.isascii() and word.isalpha() and word.islower() for word in words)
-            assert all(one != two for one, two in zip(words, words[1:], strict=False)), caption
+            assert all(one != two for one, two in pairwise(words)), caption
 
 
 def test_vocabulary_is_small_but_not_tiny():

@@ -57,7 +57,7 @@ def test_the_interval_alone_decides(low, high, expected):
     assert tables.verdict(low, high) == expected
 
 
-@pytest.fixture()
+@pytest.fixture
 def pretend(monkeypatch):
     """Trained rows replaced by known contributions: 100 images, R@1 of text retrieval differing by row."""
 

@@ -210,10 +210,11 @@ def _layout(
         where = np.sort(first)
         image = by_appearance[inverse]
         for row in range(rows):
-            if where[image[row]] != row and not np.array_equal(features[row, 0], features[where[image[row]], 0]):
+            same = where[image[row]]
+            if same != row and not np.array_equal(features[row, 0], features[same, 0]):
                 raise DataError(
-                    f"{folder}/{split}_ims.npy: row {row} differs from row {where[image[row]]}, yet {split}_ids.txt gives "
-                    f"both the id {ids[row]}; expected one image's features repeated"
+                    f"{folder}/{split}_ims.npy: row {row} differs from row {same}, yet {split}_ids.txt gives both the "
+                    f"id {ids[row]}; expected one image's features repeated"
                 )
         return where, image
     if rows == len(ids) and captions % rows == 0:
@@ -255,8 +256,8 @@ def _load_array(path: Path, dtypes: tuple[str, ...], rank: int, shape: tuple[int
 
 
 @lru_cache(maxsize=64)
-def _first_bad_row(path: Path, size: int, mtime: int) -> int | None:
-    """Position of the first row with a NaN or infinity. Remembered per file, since a large file takes seconds."""
+def _first_bad_row(path: Path, _size: int, _mtime: int) -> int | None:
+    """Position of the first row with a NaN or infinity. Remembered: a large file takes seconds."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     step = max(1, 2**24 // max(1, array[0].size))
     for start in range(0, len(array), step):
@@ -309,7 +310,7 @@ def _read_ids(path: Path) -> np.ndarray:
 
 
 def fingerprint(folder: str | Path) -> str:
-    """What a run's digest knows of its data: sha256 of the manifest, or of texts, array headers and sizes where none is."""
+    """What a run's digest knows of its data: sha256 of the manifest, else of texts, array headers and sizes."""
     folder = Path(folder)
     manifest = folder / "manifest.json"
     if manifest.exists():

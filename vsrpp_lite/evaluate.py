@@ -33,7 +33,7 @@ def score(similarity: Similarity, images: Encoded, texts: Encoded, block: int = 
             some = Encoded(texts.pooled[chosen], texts.fragments[chosen, :width], texts.mask[chosen, :width])
             rows = max(1, block // (columns * width * images.mask.shape[1]))
             for start in range(0, len(scores), rows):
-                few = images.map(lambda x, start=start: x[start : start + rows])
+                few = Encoded(*(x[start : start + rows] for x in images))
                 scores[start : start + rows, chosen.numpy(force=True)] = similarity(few, some).float().numpy(force=True)
     return scores
 
@@ -103,7 +103,7 @@ def fold_ranks(
     image_ranks, text_ranks = np.empty(total, dtype=int), np.empty(len(caption_to_image), dtype=int)
     for fold in range(folds):
         rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(fold_of_text == fold)
-        scores = score(similarity, images.map(lambda x, r=rows: x[r]), texts.map(lambda x, c=chosen: x[c]))
+        scores = score(similarity, Encoded(*(x[rows] for x in images)), Encoded(*(x[chosen] for x in texts)))
         image_ranks[rows], text_ranks[chosen] = ranks(scores, caption_to_image[chosen] - fold * size)
     return image_ranks, text_ranks
 

@@ -4,7 +4,8 @@
     L       = hinge(S_G) + hinge(S_L)             two hinges on shared encoders: *fusion at the loss*
 
 With a fixed margin alpha, mu does two things at once: it weighs the local part, and, since S lies in
-[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). `VSRpp(scale_margin=True)` tells them apart.
+[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). `VSRpp(scale_margin=True)` tells the two
+apart.
 """
 
 from jaxtyping import Float

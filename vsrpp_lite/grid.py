@@ -73,7 +73,7 @@ def _progress(runs: list[Run]) -> Iterator[None]:
     with tqdm(total=epochs, initial=begun, unit="epoch", desc=f"0 of {len(runs)} runs", smoothing=0.05) as bar:
 
         def watch() -> None:
-            while not stop.wait(0.5):
+            while not stop.wait(1):
                 show()
 
         def show() -> None:

@@ -1,4 +1,4 @@
-"""`make reproduce-tables`: train what is missing as one grid, write each table as soon as a seed allows, run the notebooks."""
+"""`make reproduce-tables`: train what is missing as one grid, write tables seed by seed, run the notebooks."""
 
 import logging
 from collections.abc import Sequence

@@ -69,7 +69,7 @@ class Run:
     sizes: Sizes = field(default=None)
     training: Training = field(default=None)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise ValueError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
         preset = PRESETS[self.preset]

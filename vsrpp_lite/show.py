@@ -91,7 +91,7 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
 def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -> Figure:
     """The pictures that a typed sentence finds, best first, with their scores."""
     found = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
-    best = np.argsort(-found, kind="stable")[:top]
+    best = np.argsort(-found, kind="stable")[:top].tolist()
     figure, axes = plt.subplots(1, len(best), figsize=(2.6 * len(best), 2.6), layout="constrained", squeeze=False)
     for place, (ax, image) in enumerate(zip(axes.flat, best, strict=True), 1):
         picture(ax, dataset, image)

@@ -72,7 +72,7 @@ def verdict(low: float, high: float) -> str:
 
 
 def ensembles(table: int, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
-    """The rows that the paper quotes from averages of two models: ours single, and the average of our first two seeds."""
+    """The rows that the paper quotes from averages of two models: ours single, and our first two seeds averaged."""
     records = []
     for row, note in ENSEMBLES[table].items():
         pair = [runs(table, data=data, preset=preset, seed=seed)[row].fit() for seed in seeds[:2]]
@@ -93,13 +93,11 @@ def rescored(result: Result, scores: np.ndarray) -> dict[str, float]:
 
 def beside(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """The table for reading: `measured ± half the interval (published)` in each cell."""
-    cells = {
-        metric: [
-            f"{getattr(row, metric):.1f} ± {getattr(row, f'{metric}_hi') - getattr(row, metric):.1f} ({getattr(row, f'{metric}_paper'):.1f})"
-            for row in table.itertuples()
-        ]
-        for metric in metrics
-    }
+
+    def cell(row: pd.Series, metric: str) -> str:
+        return f"{row[metric]:.1f} ± {row[f'{metric}_hi'] - row[metric]:.1f} ({row[f'{metric}_paper']:.1f})"
+
+    cells = {metric: table.apply(cell, axis=1, metric=metric) for metric in metrics}
     return pd.DataFrame({"row": table["row"], **cells})
 
 

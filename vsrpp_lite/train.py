@@ -143,8 +143,8 @@ def _name_plateau(means: dict[str, float], matcher: Matcher, epoch: int) -> None
     for name in matcher.hinged:
         if abs(means[name] - 2 * matcher.margin) < 0.02 * matcher.margin:
             log.warning(
-                "epoch %d: the %s loss rests at %.3f a pair, twice the margin: all similarities are about equal and hardest "
-                "negatives teach nothing. Try a warm-up of summed hinges (warmup_epochs), or a lower learning rate.",
+                "epoch %d: the %s loss rests at %.3f a pair, twice the margin: all similarities are about equal and "
+                "hardest negatives teach nothing. Try summed hinges first (warmup_epochs), or a lower learning rate.",
                 epoch,
                 name,
                 means[name],

@@ -65,9 +65,9 @@ pd.options.display.float_format = "{:.1f}".format
 # %% [markdown]
 # ## Measured and published
 #
-# Each cell: our mean over seeds ± half of its 95 % interval (the published figure). The interval knows of two things that could have come out
-# otherwise: the pictures in the test and the seed of the training. **The data differ**: the paper's test is
-# Flickr30K's. What can be compared is the order of the rows, not the height of the numbers.
+# Each cell: our mean over seeds ± half of its 95 % interval (the published figure). The interval knows of two things
+# that could have come out otherwise: the pictures in the test and the seed of the training. **The data differ**: the
+# paper's test is Flickr30K's. What can be compared is the order of the rows, not the height of the numbers.
 
 # %%
 measured = tables.reproduce(1, seeds=range(seeds), **settings)
@@ -83,8 +83,8 @@ figure.savefig(folder / "table1.png", dpi=150)
 # %% [markdown]
 # ## The claims
 #
-# For each claim we compare two rows **seed by seed and picture by picture**: what makes a picture hard makes it hard for
-# both, and drops out of the difference. A claim is *reproduced* if the whole interval of the difference is above
+# For each claim we compare two rows **seed by seed and picture by picture**: what makes a picture hard makes it hard
+# for both, and drops out of the difference. A claim is *reproduced* if the whole interval of the difference is above
 # zero, *not reproduced* if it is below, and otherwise *inconclusive*: this many seeds cannot tell.
 
 # %%
@@ -133,13 +133,13 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Which two rows of the published table differ by the least rsum? How many seeds would you need to tell them apart, if
-#    the standard deviation of one seed is 5?
+# 1. Which two rows of the published table differ by the least rsum? How many seeds would you need to tell them apart,
+#    if the standard deviation of one seed is 5?
 # 2. Compare *Fusion-similarity* with the after-the-fact sum above. What has joint training added?
 # 3. Set `seeds = 1` and run again. Which verdicts change, and which should you have believed?
 #
 # ## References
 #
-# Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019. Lee et al., *Stacked Cross Attention for
-# Image-Text Matching* (SCAN), ECCV 2018. *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching*
+# Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019. Lee et al., *Stacked Cross Attention
+# for Image-Text Matching* (SCAN), ECCV 2018. *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching*
 # (VSR++), ICPR 2020.

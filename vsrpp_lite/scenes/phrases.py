@@ -162,6 +162,7 @@ class Speaker:
 
 
 def article(phrase: str) -> str:
+    """The phrase with "a" or "an" before it."""
     return ("an " if phrase[0] in "aeio" or phrase.startswith("umb") else "a ") + phrase
 
 

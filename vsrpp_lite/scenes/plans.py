@@ -142,7 +142,7 @@ def _change(plan: Plan, index: tuple[int, int], **details: str) -> Plan:
 
 
 def _regroup(plan: Plan, index: int, group: Group) -> Plan:
-    groups = plan.groups[:index] + (group,) + plan.groups[index + 1 :]
+    groups = (*plan.groups[:index], group, *plan.groups[index + 1 :])
     return replace(plan, groups=groups)
 
 

@@ -168,7 +168,7 @@ def lay_out(plan: Plan, rng: np.random.Generator) -> Scene:
             columns.append(column)
     ranks = np.argsort(np.argsort([z for z, _ in placed], kind="stable"))
     things = tuple(replace(t, depth=int(r)) for (_, t), r in zip(placed, ranks, strict=True))
-    relations = _linked(plan, things) + _compared(things, columns)
+    relations = _linked(plan) + _compared(things, columns)
     return Scene(plan.place, plan.light, plan.backdrop, things, relations)
 
 
@@ -205,7 +205,7 @@ def _offsets(group: Group) -> list[tuple[float, float, float]]:
     }[group.link]
 
 
-def _linked(plan: Plan, things: tuple[Thing, ...]) -> tuple[Relation, ...]:
+def _linked(plan: Plan) -> tuple[Relation, ...]:
     """The relations the plan's links stand for."""
     relations, start = [], 0
     for group in plan.groups:

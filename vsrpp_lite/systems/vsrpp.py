@@ -4,8 +4,8 @@
     S = S_G + mu S_L                  S_G = cosine of the pooled vectors, S_L = words attending to V*
     L = hinge(S) + caption loss of V*
 
-Published, text then image retrieval at 1, 5, 10: Flickr30K 72.6 92.7 97.2 56.3 82.7 89.0; MS-COCO 1K 76.6 95.2 98.2 63.4
-90.6 95.7.
+Published, text then image retrieval at 1, 5, 10: Flickr30K 72.6 92.7 97.2 56.3 82.7 89.0; MS-COCO 1K 76.6 95.2 98.2
+63.4 90.6 95.7.
 
 The paper leaves open, and we surmise: words attend to regions, not regions to words; SCAN's normalisation and
 temperature; word cosines are averaged; S_L sees V*, and both parts share one D. `fusion="loss"` is the paper's

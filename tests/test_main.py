@@ -1,0 +1,100 @@
+"""The commands, as a user types them; and the rules that the text of the repository keeps."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import vsrpp_lite
+from vsrpp_lite.__main__ import app
+
+ROOT = Path(__file__).parent.parent
+RUNNER = CliRunner()
+
+
+def test_check_says_what_is_there_or_what_is_wrong(toy):
+    found = RUNNER.invoke(app, ["check", str(toy)])
+    assert found.exit_code == 0
+    assert "test: 20 images, 60 captions, features (5, 12)" in found.output
+    (toy / "dev_ids.txt").unlink()
+    found = RUNNER.invoke(app, ["check", str(toy)])
+    assert found.exit_code == 1
+    assert "dev_ids.txt: missing" in found.output
+
+
+def test_scenes_are_drawn_where_asked_and_nothing_is_overwritten(tmp_path):
+    folder = tmp_path / "mine"
+    assert RUNNER.invoke(app, ["scenes", str(folder), "--seed", "3", "--size", "tiny"]).exit_code == 0
+    manifest = (folder / "manifest.json").read_text()
+    assert "seed 3, size tiny" in manifest
+    assert len(list((folder / "images" / "test").glob("*.jpg"))) == 100
+    again = RUNNER.invoke(app, ["scenes", str(folder)])
+    assert isinstance(again.exception, FileExistsError)
+    assert (folder / "manifest.json").read_text() == manifest
+
+
+@pytest.mark.parametrize("arguments", [["--tables", "9"], ["--preset", "huge"], ["--seeds", "0"], ["--sedes", "3"]])
+def test_what_reproduce_does_not_know_is_refused(arguments):
+    assert RUNNER.invoke(app, ["reproduce", *arguments]).exit_code == 2
+
+
+def modules():
+    for module in pkgutil.walk_packages(vsrpp_lite.__path__, "vsrpp_lite."):
+        if not module.name.endswith("__main__"):
+            yield importlib.import_module(module.name)
+
+
+def test_every_public_name_is_documented():
+    for module in modules():
+        assert module.__doc__, module.__name__
+        for name, thing in vars(module).items():
+            if name.startswith("_") or getattr(thing, "__module__", None) != module.__name__:
+                continue
+            if inspect.isfunction(thing) or inspect.isclass(thing):
+                assert thing.__doc__, f"{module.__name__}.{name}"
+
+
+def test_budgets_that_keep_it_readable():
+    lines = {path: path.read_text().count("\n") for path in (ROOT / "vsrpp_lite").rglob("*.py")}
+    assert sum(n for path, n in lines.items() if path.parent.name != "scenes") < 3000
+    for path in lines:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 60, f"{path.name}: {node.name}"
+                assert not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print")
+
+
+def test_the_conda_environment_names_what_the_package_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {
+        re.match(r"[\w-]+", line)[0] for line in project["dependencies"] + project["optional-dependencies"]["test"]
+    }
+    conda = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    listed = set(re.findall(r"^ +- ([\w-]+)", (ROOT / "environment.yml").read_text(), flags=re.MULTILINE))
+    assert {conda.get(name, name) for name in wanted} <= listed
+    pinned = {line.split("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    assert {name.lower() for name in wanted} <= {name.replace("_", "-") for name in pinned}
+
+
+def test_the_text_speaks_of_the_project_alone():
+    """No path of a machine, no name of a place where it was made."""
+    allowed = {"tests/test_main.py", "tests/test_multi30k.py"}
+    for path in [
+        *ROOT.rglob("*.py"),
+        *ROOT.rglob("*.md"),
+        *ROOT.glob("*.yml"),
+        ROOT / "Makefile",
+        ROOT / ".ci" / "run",
+    ]:
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith((".venv", "runs", "results", "data/")) or name in allowed:
+            continue
+        text = path.read_text(encoding="utf-8")
+        for word in ("../shared", "/root/", "/work/", "/home/"):
+            assert word not in text, f"{name}: {word}"
