@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from conftest import SMALL
 
-from vsrpp_lite import show
+from vsrpp_lite import scenes, show
+from vsrpp_lite.data import open_split
 from vsrpp_lite.evaluate import score
 from vsrpp_lite.paper import RECALLS, published
 from vsrpp_lite.runs import Run
@@ -60,6 +61,17 @@ def test_history_has_a_line_a_system():
     ax = show.history({"one": frame, "two": frame * 2}).axes[0]
     assert ax.lines[0].get_xdata().tolist() == [1, 2]
     assert ax.lines[0].get_ydata().tolist() == [100.0, 200.0]
+
+
+def test_a_gallery_shows_each_picture_under_its_caption(tmp_path):
+    folder = scenes.write(tmp_path / "tiny", seed=1, size="tiny")
+    dev = open_split(folder, "dev")
+    figure = show.gallery(dev, [3, 0, 7], columns=2)
+    assert [ax.get_title().replace("\n", " ") for ax in figure.axes[:3]] == [
+        dev.captions_of(k)[0].rstrip(" .") for k in (3, 0, 7)
+    ]
+    assert [len(ax.images) for ax in figure.axes] == [1, 1, 1, 0]
+    assert figure.axes[0].images[0].get_array().shape == (192, 256, 3)
 
 
 def test_a_typed_sentence_finds_its_best_pictures_in_order(toy):

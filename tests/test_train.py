@@ -87,6 +87,16 @@ def test_the_plateau_is_named(toy, caplog):
     assert "epoch 4" not in caplog.text
 
 
+def test_mixed_precision_by_one_argument(toy, tmp_path):
+    training = replace(SHORT, epochs=6, precision="bf16-mixed")
+    run = Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=training)
+    history = run.fit(accelerator="cpu").history
+    assert history["loss.caption"].iloc[-1] < 0.8 * history["loss.caption"].iloc[0]
+    assert history["loss.ranking"].notna().all()
+    state = torch.load(run.folder / "best.pt", weights_only=True)
+    assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float32}
+
+
 def test_the_balance_of_losses_is_the_released_one_at_any_batch_size():
     per_caption = {"ranking": torch.tensor(0.3), "caption": torch.tensor(20.0)}
     assert machine.total(per_caption).item() == pytest.approx(128 * 0.3 + 20.0)

@@ -1,6 +1,7 @@
 """Pictures of results. Every function returns its figure, drawn from data that the caller can check."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -97,6 +98,18 @@ def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -
         picture(ax, dataset, image)
         ax.set_title(f"{place}.  S = {found[image]:.2f}", fontsize=10)
     figure.suptitle(f"“{sentence}”", fontsize=11)
+    return figure
+
+
+def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure:
+    """Pictures of a split, each under its first caption."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.9 * rows), layout="constrained", squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image in zip(axes.flat, images, strict=False):
+        picture(ax, dataset, image)
+        ax.set_title(fill(dataset.captions_of(image)[0].rstrip(" ."), 38), fontsize=9)
     return figure
 
 
