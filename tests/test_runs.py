@@ -71,6 +71,12 @@ def test_paper_sizes_are_the_published_ones():
         Run(system=VSRpp(), preset="large")
 
 
+def test_a_data_set_is_found_by_path_or_by_name_or_asked_for(toy):
+    assert Run(system=VSRpp(), data=str(toy)).digest == Run(system=VSRpp(), data="toy").digest
+    with pytest.raises(FileNotFoundError, match=r"no data set 'f31k': neither f31k nor .*data/f31k is a folder"):
+        _ = Run(system=VSRpp(), data="f31k").folder
+
+
 def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
     result = run.fit()
     assert {path.name for path in run.folder.iterdir()} >= {

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vsrpp_lite import scenes
-from vsrpp_lite.data import SPLITS, DataError, open_split
+from vsrpp_lite.data import SPLITS, DataError, home, open_split
 from vsrpp_lite.reproduce import NOTEBOOKS, reproduce_tables
 from vsrpp_lite.runs import PRESETS
 
@@ -56,6 +56,9 @@ def reproduce(
     if unknown := set(numbers) - NOTEBOOKS.keys():
         raise typer.BadParameter(f"no table {sorted(unknown)}; there are {sorted(NOTEBOOKS)}")
     count = None if jobs == "auto" else int(jobs)
+    folder = Path(data).resolve()
+    if data != "scenes" and folder.is_dir():  # notebooks run in a folder of their own
+        data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     reproduce_tables(data=data, preset=preset.value, seeds=seeds, numbers=numbers, jobs=count)
 
 

@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     image_ids: Int[Tensor, " B"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """I images and T captions of one split. `dataset[:8]` is the first eight images with their captions."""
 

@@ -83,7 +83,10 @@ class Run:
         if self.data == "scenes":
             size = "tiny" if self.preset == "smoke" else "f30k"
             return scenes.ensure(home() / "data" / f"scenes-{size}", seed=0, size=size)
-        return Path(self.data) if Path(self.data).is_dir() else home() / "data" / self.data
+        for folder in (Path(self.data), home() / "data" / self.data):
+            if folder.is_dir():
+                return folder
+        raise FileNotFoundError(f"no data set {self.data!r}: neither {self.data} nor {folder} is a folder")
 
     @cached_property
     def digest(self) -> str:

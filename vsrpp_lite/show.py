@@ -69,6 +69,7 @@ def claims(judged: pd.DataFrame) -> Figure:
         )
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(range(len(judged)), [f"{row.better}  −  {row.worse}" for row in judged.itertuples()])
+    ax.tick_params(axis="y", length=0)
     ax.set(ylim=(len(judged) - 0.4, -0.6), xlabel="difference in rsum, points (95 % interval)")
     ax.margins(x=0.25)
     ax.grid(axis="x", alpha=0.3)
