@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from vsrpp_lite.data import RawSplit, write_dataset
 from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.precomp import RawSplit, write_dataset
 from vsrpp_lite.runs import Sizes
 
 COLOURS = ["red", "blue", "green", "black"]

@@ -1,25 +1,10 @@
-"""The one format: what is written is read back, both layouts of rows are one data set, and nothing wrong gets in."""
-
-import json
-import shutil
+"""A split in memory: slices keep their captions, and an epoch shows every caption once, the same each time."""
 
 import numpy as np
-import pytest
 import torch
 
-from vsrpp_lite.data import DataError, RawSplit, batches, fingerprint, open_split, write_dataset
-
-
-def test_what_is_written_is_read_back(toy):
-    train = open_split(toy, "train")
-    assert len(train) == 60
-    assert len(train.captions) == 180
-    assert train.caption_to_image[:7].tolist() == [0, 0, 0, 1, 1, 1, 2]
-    assert train.mask.sum(1).min() == 3
-    assert train.boxes.shape == (60, 5, 4)
-    assert open_split(toy, "test").image_ids[:2].tolist() == [200, 201]
-    manifest = json.loads((toy / "manifest.json").read_text())
-    assert manifest["splits"]["train"] == {"images": 60, "regions": 5, "features": 12, "captions": 180}
+from vsrpp_lite.data import batches
+from vsrpp_lite.precomp import open_split
 
 
 def test_a_slice_keeps_each_image_with_its_captions(toy):
@@ -29,155 +14,6 @@ def test_a_slice_keeps_each_image_with_its_captions(toy):
     assert sorted(some.captions) == sorted(train.captions_of(7) + train.captions_of(2))
     assert some.captions_of(0) == train.captions_of(7)
     assert torch.equal(some.regions(np.array([1]))[0], train.regions(np.array([2]))[0])
-
-
-def test_one_row_a_caption_is_the_same_data_as_one_row_an_image(toy, tmp_path):
-    plain = open_split(toy, "test")
-    repeated = tmp_path / "repeated"
-    repeated.mkdir()
-    np.save(repeated / "test_ims.npy", np.repeat(plain.features, 3, axis=0))
-    np.save(repeated / "test_masks.npy", np.repeat(plain.mask, 3, axis=0))
-    shutil.copy(toy / "test_caps.txt", repeated)
-    (repeated / "test_ids.txt").write_text("".join(f"{i}\n" * 3 for i in plain.image_ids))
-    found = open_split(repeated, "test")
-    every = np.arange(len(plain))
-    assert found.image_ids.tolist() == plain.image_ids.tolist()
-    assert found.caption_to_image.tolist() == plain.caption_to_image.tolist()
-    assert torch.equal(found.regions(every)[0], plain.regions(every)[0])
-    assert torch.equal(found.regions(every)[1], plain.regions(every)[1])
-
-
-def test_any_number_of_captions_an_image(tmp_path):
-    features = np.ones((3, 2, 4), dtype=np.float16)
-    raw = RawSplit(
-        features=features, captions=[["one"], ["two", "three", "four"], ["five", "six"]], image_ids=[9, 4, 7]
-    )
-    found = open_split(write_dataset(tmp_path / "ragged", name="r", source="t", splits={"train": raw}), "train")
-    assert found.caption_to_image.tolist() == [0, 1, 1, 1, 2, 2]
-    assert found.image_ids.tolist() == [9, 4, 7]
-    assert found.captions_of(1) == ["two", "three", "four"]
-
-
-def damage_missing(folder):
-    (folder / "test_caps.txt").unlink()
-
-
-def damage_truncated(folder):
-    path = folder / "test_ims.npy"
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def damage_nan(folder):
-    array = np.load(folder / "test_ims.npy")
-    array[13, 1, 2] = np.nan
-    np.save(folder / "test_ims.npy", array)
-
-
-def damage_infinite(folder):
-    array = np.load(folder / "test_ims.npy")
-    array[4, 0, 0] = np.inf
-    np.save(folder / "test_ims.npy", array)
-
-
-def damage_dtype(folder):
-    np.save(folder / "test_ims.npy", np.load(folder / "test_ims.npy").astype(np.int64))
-
-
-def damage_objects(folder):
-    np.save(folder / "test_ims.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-
-
-def damage_rank(folder):
-    np.save(folder / "test_ims.npy", np.load(folder / "test_ims.npy")[:, 0])
-
-
-def damage_count(folder):
-    np.save(folder / "test_ims.npy", np.load(folder / "test_ims.npy")[:-1])
-
-
-def damage_empty_caption(folder):
-    lines = (folder / "test_caps.txt").read_text().splitlines()
-    lines[4] = "   "
-    (folder / "test_caps.txt").write_text("\n".join(lines) + "\n")
-
-
-def damage_encoding(folder):
-    lines = (folder / "test_caps.txt").read_bytes().split(b"\n")
-    lines[2] = b"a caf\xe9"
-    (folder / "test_caps.txt").write_bytes(b"\n".join(lines))
-
-
-def damage_bytes(folder):
-    lines = (folder / "test_caps.txt").read_text().splitlines()
-    lines[0] = str(lines[0].encode())
-    (folder / "test_caps.txt").write_text("\n".join(lines) + "\n")
-
-
-def damage_id(folder):
-    (folder / "test_ids.txt").write_text("1\ntwo\n")
-
-
-def damage_repeated_id(folder):
-    (folder / "test_ids.txt").write_text("5\n5\n" + "".join(f"{i}\n" for i in range(100, 118)))
-
-
-def damage_mask(folder):
-    mask = np.load(folder / "test_masks.npy")
-    mask[6] = [True, False, True, False, False]
-    np.save(folder / "test_masks.npy", mask)
-
-
-def damage_boxes(folder):
-    np.save(folder / "test_boxes.npy", np.load(folder / "test_boxes.npy") * 500)
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (damage_missing, "test_caps.txt: missing"),
-        (damage_truncated, "test_ims.npy: not a whole .npy"),
-        (damage_nan, "test_ims.npy: row 13 holds NaN"),
-        (damage_infinite, "test_ims.npy: row 4 holds NaN or infinity"),
-        (damage_dtype, "test_ims.npy: found int64; expected float16 or float32"),
-        (damage_objects, "test_ims.npy: not a whole .npy file of numbers"),
-        (damage_rank, r"test_ims.npy: found shape \(20, 12\); expected 3 axes"),
-        (
-            damage_count,
-            "test_ims.npy has 19 rows, test_ids.txt 20 lines .20 different., test_caps.txt 60 lines; expected",
-        ),
-        (damage_empty_caption, "test_caps.txt: line 5 is empty"),
-        (damage_encoding, "test_caps.txt: line 3 is not UTF-8 .byte 5: 0xe9"),
-        (damage_bytes, "test_caps.txt: line 1 begins \"b'"),
-        (damage_id, "test_ids.txt: line 2 is 'two'; expected an integer"),
-        (damage_repeated_id, "test_ids.txt: the id 5 stands twice"),
-        (damage_mask, r"test_masks.npy: row 6 is \[1 0 1 0 0\]; expected ones"),
-        (damage_boxes, r"test_boxes.npy: row 0 leaves \[0, 1\]"),
-    ],
-)
-def test_a_damaged_folder_is_refused_by_file_and_place(toy, damage, message):
-    open_split(toy, "test")
-    damage(toy)
-    with pytest.raises(DataError, match=message):
-        open_split(toy, "test")
-
-
-def test_rows_of_one_id_must_hold_one_image(tmp_path):
-    np.save(tmp_path / "test_ims.npy", np.arange(16, dtype=np.float32).reshape(4, 2, 2))
-    (tmp_path / "test_caps.txt").write_text("a\nb\nc\nd\n")
-    (tmp_path / "test_ids.txt").write_text("1\n1\n2\n2\n")
-    with pytest.raises(DataError, match=r"row 1 differs from row 0, yet test_ids.txt gives both the id 1"):
-        open_split(tmp_path, "test")
-
-
-def test_a_dataset_is_written_whole_or_not_at_all(toy, tmp_path):
-    bad = RawSplit(features=np.full((2, 2, 2), np.nan, dtype=np.float32), captions=[["a"], ["b"]], image_ids=[1, 2])
-    with pytest.raises(DataError, match="row 0 holds NaN"):
-        write_dataset(tmp_path / "bad", name="bad", source="t", splits={"train": bad})
-    assert not (tmp_path / "bad").exists()
-    before = fingerprint(toy)
-    with pytest.raises(FileExistsError):
-        write_dataset(toy, name="again", source="t", splits={})
-    assert fingerprint(toy) == before
 
 
 def test_an_epoch_is_a_function_of_its_seed_and_number_and_shows_every_caption_once(toy):
@@ -203,11 +39,3 @@ def test_a_batch_pairs_each_caption_with_its_own_image(toy):
         image = train.caption_to_image[token - 4]
         assert batch.image_ids[row] == image
         assert torch.equal(batch.regions[row], torch.from_numpy(np.array(train.features[image])))
-
-
-def test_the_fingerprint_of_a_folder_without_manifest_follows_its_content(toy):
-    (toy / "manifest.json").unlink()
-    before = fingerprint(toy)
-    assert fingerprint(toy) == before
-    damage_nan(toy)
-    assert fingerprint(toy) != before

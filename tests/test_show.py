@@ -11,9 +11,9 @@ import pytest
 from conftest import SMALL
 
 from vsrpp_lite import scenes, show
-from vsrpp_lite.data import open_split
 from vsrpp_lite.evaluate import score
 from vsrpp_lite.paper import RECALLS, published
+from vsrpp_lite.precomp import open_split
 from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.vsrpp import VSRpp
 

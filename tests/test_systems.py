@@ -5,8 +5,9 @@ import torch
 from conftest import SMALL
 from lightning_fabric import Fabric
 
-from vsrpp_lite.data import batches, open_split
+from vsrpp_lite.data import batches
 from vsrpp_lite.evaluate import evaluate
+from vsrpp_lite.precomp import open_split
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp

@@ -12,12 +12,13 @@ vl.show.retrieval(matcher, test, "a red dog left of a small blue car")
 
 from vsrpp_lite import show
 from vsrpp_lite.caption_loss import CaptionDecoder
-from vsrpp_lite.data import DataError, Dataset, open_split, write_dataset
+from vsrpp_lite.data import Dataset
 from vsrpp_lite.evaluate import ensemble, ranks, recalls, score
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.global_alignment import SentenceGRU, cosine, hinge
 from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Encoded, Matcher, Sizes
+from vsrpp_lite.precomp import DataError, open_split, write_dataset
 from vsrpp_lite.runs import Result, Run
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from vsrpp_lite import scenes
-from vsrpp_lite.data import SPLITS, DataError, home, open_split
+from vsrpp_lite.data import home
+from vsrpp_lite.precomp import SPLITS, DataError, open_split
 from vsrpp_lite.reproduce import NOTEBOOKS, reproduce_tables
 from vsrpp_lite.runs import PRESETS
 

@@ -19,8 +19,9 @@ from lightning_fabric import Fabric
 
 from vsrpp_lite import evaluate as ev
 from vsrpp_lite import scenes
-from vsrpp_lite.data import Dataset, fingerprint, home, open_split
+from vsrpp_lite.data import Dataset, home
 from vsrpp_lite.matcher import Matcher, Similarity, Sizes, System
+from vsrpp_lite.precomp import fingerprint, open_split
 from vsrpp_lite.text import Vocabulary
 from vsrpp_lite.train import Training, fit, replace
 

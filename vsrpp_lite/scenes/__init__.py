@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from vsrpp_lite.data import RawSplit, write_dataset
+from vsrpp_lite.precomp import RawSplit, write_dataset
 from vsrpp_lite.scenes.example import Example, make_example
 
 __all__ = ["SIZES", "Example", "ensure", "make_example", "write"]
