@@ -78,13 +78,20 @@ def test_the_learning_rate_falls_and_the_warm_up_ends_when_told(toy, tmp_path, m
     assert seen == list(zip(rates, [False] * 2 + [True] * 5, strict=True))
 
 
-def test_the_plateau_is_named(toy, caplog):
+def test_the_plateau_is_named_when_training_rests_there(toy, caplog):
     matcher = Run(system=SCAN(), data=str(toy), sizes=SMALL).build()
-    with caplog.at_level(logging.WARNING):
-        machine._name_plateau({"ranking": 0.4}, matcher, 3)
-        machine._name_plateau({"ranking": 0.3}, matcher, 4)
-    assert "epoch 3: the ranking loss rests at 0.400 a pair, twice the margin" in caplog.text
-    assert "epoch 4" not in caplog.text
+
+    def named(*losses):
+        caplog.clear()
+        history = [{"epoch": epoch, "loss": {"ranking": loss}} for epoch, loss in enumerate(losses)]
+        with caplog.at_level(logging.WARNING):
+            machine._name_plateau(history, matcher, SHORT, "my run")
+        return caplog.text
+
+    assert "my run, epoch 2: the ranking loss rests at 0.400 a pair, twice the margin" in named(9.0, 0.401, 0.4)
+    assert not named(9.0, 0.43, 0.4)  # on its way down
+    assert not named(0.4, 0.4)  # the first epoch sums over negatives: its loss means something else
+    assert not named(9.0, 0.3, 0.3)
 
 
 def test_mixed_precision_by_one_argument(toy, tmp_path):

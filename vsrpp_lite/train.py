@@ -93,10 +93,9 @@ def fit(
         means = _epoch(
             model, matcher, optimizer, train, tokens, training, fabric, seed=seed, epoch=epoch, hardest=hardest
         )
-        if hardest:
-            _name_plateau(means, matcher, epoch)
         recalls = evaluate(matcher, dev)
         history.append({"epoch": epoch, "loss": means, "dev": recalls})
+        _name_plateau(history, matcher, training, folder.name)
         log.info("%s epoch %d loss %s dev rsum %.1f", folder.name, epoch, means, recalls["rsum"])
         if fabric.is_global_zero:
             if recalls["rsum"] >= max(record["dev"]["rsum"] for record in history):
@@ -138,16 +137,22 @@ def _epoch(
     return {name: round(fabric.all_reduce(value / steps).item(), 6) for name, value in sums.items()}
 
 
-def _name_plateau(means: dict[str, float], matcher: Matcher, epoch: int) -> None:
-    """Hardest negatives have one famous failure: all similarities equal, the loss of a pair at twice the margin."""
-    for name in matcher.hinged:
-        if abs(means[name] - 2 * matcher.margin) < 0.02 * matcher.margin:
+def _name_plateau(history: list[dict], matcher: Matcher, training: Training, name: str) -> None:
+    """Hardest negatives have one famous failure: all similarities equal, the loss of a pair at twice the margin.
+
+    Two epochs there in a row are a rest; one may be a loss on its way down.
+    """
+    last_two = history[training.warmup_epochs :][-2:]
+    for loss in matcher.hinged:
+        values = [record["loss"][loss] for record in last_two]
+        if len(values) == 2 and all(abs(value - 2 * matcher.margin) < 0.02 * matcher.margin for value in values):
             log.warning(
-                "epoch %d: the %s loss rests at %.3f a pair, twice the margin: all similarities are about equal and "
+                "%s, epoch %d: the %s loss rests at %.3f a pair, twice the margin: all similarities are about equal and "
                 "hardest negatives teach nothing. Try summed hinges first (warmup_epochs), or a lower learning rate.",
-                epoch,
                 name,
-                means[name],
+                history[-1]["epoch"],
+                loss,
+                values[-1],
             )
 
 
