@@ -1,30 +1,59 @@
 """Two processes that share a batch give the gradient of one that has it all."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from conftest import SMALL
 from lightning_fabric import Fabric
 
+from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data import batches
+from vsrpp_lite.encoders import PlainRegions
+from vsrpp_lite.fusion import fusion
+from vsrpp_lite.global_alignment import SentenceGRU, cosine
+from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.precomp import open_split
 from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.text import Vocabulary
 from vsrpp_lite.train import Training, batch_losses, total
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and Fabric announce deprecations to one another
 
-# systems without BatchNorm, whose statistics are a process's own on CPU
-SYSTEMS = {"global-like": SCAN(), "i2t": SCAN(direction="i2t", pooling="lse")}
+
+class Plain:
+    """Similarities and caption loss without what is each process's own: BatchNorm's statistics and dropout."""
+
+    def __init__(self, similarity):
+        self.similarity = similarity
+
+    def build(self, vocabulary, feature_size, sizes):
+        return Matcher(
+            vocabulary,
+            PlainRegions(feature_size, sizes.embed),
+            SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=True),
+            self.similarity,
+            margin=0.2,
+            captioner=CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption, dropout=0.0),
+        )
+
+
+SYSTEMS = {
+    "global, caption loss": Plain(cosine),
+    "fusion, caption loss": Plain(partial(fusion, mu=2.0)),
+    "i2t": SCAN(direction="i2t", pooling="lse"),
+}
 
 
 def gradient(fabric, system, toy, hardest, folder):
     """The gradient of one batch, written to a file by the first process: NumPy, not tensors, crosses processes."""
     torch.set_num_threads(1)
-    run = Run(system=system, data=str(toy), sizes=SMALL)
-    matcher = run.build()
-    train = run.dataset("train")
+    train = open_split(toy, "train")
+    torch.manual_seed(0)
+    matcher = system.build(Vocabulary.build(train.captions), train.feature_size, SMALL)
     tokens = matcher.vocabulary.encode_all(train.captions)
     model = fabric.setup(matcher)
     place = {"rank": fabric.global_rank, "world": fabric.world_size}

@@ -1,7 +1,6 @@
 """The notebooks: in step with their text, really executed, clean, and run again from top to bottom as tests."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,8 +60,7 @@ def test_the_stored_notebook_is_clean(source, notebook):
         assert private not in text
 
 
-def test_parameters_that_a_notebook_does_not_know_are_refused(home):
-    shutil.copytree(ROOT / "notebooks", home / "notebooks")
+def test_parameters_that_a_notebook_does_not_know_are_refused():
     with pytest.raises(ValueError, match="no parameter sedes; it has data, preset, seeds"):
         execute("table1_structure", {"data": "scenes", "sedes": 3})
 
@@ -70,7 +68,6 @@ def test_parameters_that_a_notebook_does_not_know_are_refused(home):
 @pytest.mark.parametrize("name", NOTEBOOKS.values())
 def test_table_notebooks_run_through_papermill_and_again_through_nbval(name, home):
     """Papermill trains (smoke) and runs the notebook; nbval must then find the same output in every cell."""
-    shutil.copytree(ROOT / "notebooks", home / "notebooks")
     settings = {"data": "scenes", "preset": "smoke", "seeds": 2}
     execute(name, settings)
     executed = execute(name, settings)  # the first run also shows a progress bar

@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from vsrpp_lite.data import batches
 from vsrpp_lite.evaluate import evaluate
 from vsrpp_lite.precomp import open_split
+from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -119,3 +120,7 @@ def test_faithful_vsrn_normalises_over_regions(toy):
 def test_an_unknown_choice_is_refused_by_name():
     with pytest.raises(TypeError, match="nu"):
         VSRpp(nu=2.0)
+    with pytest.raises(ValueError, match="fusion is 'los'; expected one of similarity, loss"):
+        Run(system=VSRpp(fusion="los"))
+    with pytest.raises(ValueError, match="direction is 'T2I'; expected one of t2i, i2t"):
+        Run(system=SCAN(direction="T2I"))

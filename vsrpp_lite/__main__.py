@@ -9,7 +9,7 @@ import typer
 
 from vsrpp_lite import scenes
 from vsrpp_lite.data import home
-from vsrpp_lite.precomp import SPLITS, DataError, open_split
+from vsrpp_lite.precomp import SPLITS, DataError, open_split, verify
 from vsrpp_lite.reproduce import NOTEBOOKS, reproduce_tables
 from vsrpp_lite.runs import PRESETS
 
@@ -32,6 +32,7 @@ def draw(
 def check(folder: Path) -> None:
     """Open every split of a data folder and say what is in it, or what is wrong with it."""
     try:
+        verify(folder)
         for split in SPLITS:
             found = open_split(folder, split)
             typer.echo(

@@ -17,7 +17,7 @@ def home() -> Path:
     """Where data/, runs/ and results/ live: $VSRPP_HOME, else this checkout, else the working directory."""
     checkout = Path(__file__).resolve().parent.parent
     default = checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
-    return Path(os.environ.get("VSRPP_HOME", default))
+    return Path(os.environ.get("VSRPP_HOME", default)).resolve()
 
 
 class Batch(NamedTuple):

@@ -126,8 +126,9 @@ def interval(
     """Mean of each metric over S seeds and I images, and the interval that holds it at `level`.
 
     Two things could have come out otherwise: which images are in the test, resampled here (bootstrap), and which
-    seed was drawn, known from only S of them. Their variances add; Welch and Satterthwaite give the degrees of
-    freedom of the sum. With one seed the second is unknown, and the interval speaks of the images alone.
+    seed was drawn, known from only S of them. Their variances add (erring on the wide side, since both hold what a
+    seed does to one image); Welch and Satterthwaite give the degrees of freedom of the sum. With one seed the second
+    is unknown, and the interval speaks of the images alone.
 
     For a paired comparison give the *difference* of two systems' contributions, seed by seed and image by image.
     """

@@ -1,9 +1,10 @@
 """Many runs: axes to runs, runs through joblib, one bar that tells how far they are.
 
-A finished run is read and not trained, an unfinished one resumes, and a lock keeps two processes off one run. So the
-same grid may be started in several terminals, each on a GPU of its own, and they divide the work.
+A finished run is read and not trained, an unfinished one resumes, and a run that another process is training is left
+for last. So the same grid may be started in several terminals, each on a GPU of its own, and they divide the work.
 """
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ from typing import Any
 
 import joblib
 import torch
+from filelock import Timeout
 from tqdm.auto import tqdm
 
+from vsrpp_lite.data import home
 from vsrpp_lite.runs import Result, Run
 
 
@@ -47,21 +50,30 @@ def train(runs: Iterable[Run], jobs: int | None = None) -> Iterator[Result]:
     if not missing:
         return
     jobs = jobs or (1 if torch.cuda.is_available() else joblib.cpu_count(only_physical_cores=False))
+    parallel = joblib.Parallel(n_jobs=min(jobs, len(missing)), return_as="generator_unordered", pre_dispatch="n_jobs")
     with _progress(missing):
-        for finished in joblib.Parallel(
-            n_jobs=min(jobs, len(missing)), return_as="generator_unordered", pre_dispatch="n_jobs"
-        )(joblib.delayed(_fit)(run) for run in missing):
-            yield Result(finished)
+        place, elsewhere = str(home()), []
+        for run, finished in parallel(joblib.delayed(_fit)(run, place, wait=False) for run in missing):
+            if finished:
+                yield Result(run)
+            else:
+                elsewhere.append(run)
+        for run, _ in parallel(joblib.delayed(_fit)(run, place, wait=True) for run in elsewhere):
+            yield Result(run)
 
 
-def _fit(run: Run) -> Run:
+def _fit(run: Run, place: str, *, wait: bool) -> tuple[Run, bool]:
+    """Train on one thread; whether it is done now, or, without `wait`, another process is at it."""
+    os.environ["VSRPP_HOME"] = place  # a worker may have started when home was elsewhere
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        run.fit()
+        run.fit(wait=wait)
+    except Timeout:
+        return run, False
     finally:
         torch.set_num_threads(threads)
-    return run
+    return run, True
 
 
 @contextmanager

@@ -17,7 +17,7 @@ rectangle, so words are packed by length: no padding is multiplied, masked or su
 vector: it adds nothing to s, to G or to a norm.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -53,6 +53,8 @@ def cross_attention(
 
     Fragments are unit vectors, real ones first; missing regions are zero.
     """
+    if direction not in get_args(Direction):
+        raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
     lengths = texts.mask.sum(1)
     scores, order = [], []
     for length in lengths.unique().tolist():

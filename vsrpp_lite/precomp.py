@@ -191,6 +191,24 @@ def fingerprint(folder: str | Path) -> str:
     return digest.hexdigest()
 
 
+def verify(folder: str | Path) -> None:
+    """Compare every file with the manifest, where there is one. Opening does not: it would read all of it each time.
+
+    Raises:
+        DataError: a file is missing, or is not the one that was written.
+    """
+    manifest = Path(folder) / "manifest.json"
+    stored = json.loads(manifest.read_text(encoding="utf-8"))["sha256"] if manifest.exists() else {}
+    for name, expected in stored.items():
+        path = manifest.with_name(name)
+        if not path.exists():
+            raise DataError(f"{path}: missing; expected sha256 {expected}")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise DataError(f"{path}: found sha256 {found}; expected {expected}, as manifest.json has it")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawSplit:
     """One split before it is written."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import papermill
 
 from vsrpp_lite import grid, tables
-from vsrpp_lite.data import home
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +19,8 @@ def reproduce_tables(*, data: str, preset: str, seeds: int, numbers: Sequence[in
     Seeds are trained one after the other, and a table is written after each: stop whenever you like.
     """
     settings = {"data": data, "preset": preset}
+    for number in numbers:
+        known_parameters(NOTEBOOKS[number])  # before hours of training, not after
     by_seed = [
         {run for number in numbers for run in tables.runs(number, seed=seed, **settings).values()}
         for seed in range(seeds)
@@ -43,14 +44,25 @@ def reproduce_tables(*, data: str, preset: str, seeds: int, numbers: Sequence[in
         execute(NOTEBOOKS[number], {"data": data, "preset": preset, "seeds": seeds})
 
 
+def known_parameters(name: str) -> tuple[Path, dict]:
+    """The file of a notebook of this checkout, and its papermill parameters.
+
+    Raises:
+        FileNotFoundError: the package was installed without its notebooks.
+    """
+    source = Path(__file__).resolve().parent.parent / "notebooks" / f"{name}.ipynb"
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: missing; tables are reproduced from a checkout of the repository")
+    return source, papermill.inspect_notebook(source)
+
+
 def execute(name: str, parameters: dict) -> Path:
     """Run notebooks/<name>.ipynb with these parameters through papermill, into results/notebooks/.
 
     Raises:
         ValueError: the notebook has no such parameter. (Papermill would only warn, and run with the default.)
     """
-    source = home() / "notebooks" / f"{name}.ipynb"
-    known = papermill.inspect_notebook(source)
+    source, known = known_parameters(name)
     if unknown := parameters.keys() - known.keys():
         raise ValueError(f"{source}: no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}")
     target = tables.results_folder(parameters["data"]) / "notebooks" / f"{name}.ipynb"

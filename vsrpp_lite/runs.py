@@ -4,12 +4,14 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -74,7 +76,12 @@ class Run:
         if self.preset not in PRESETS:
             raise ValueError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
         preset = PRESETS[self.preset]
+        for choice in fields(self.system):
+            allowed, value = get_args(choice.type), getattr(self.system, choice.name)
+            if allowed and value not in allowed:
+                raise ValueError(f"{choice.name} is {value!r}; expected one of {', '.join(map(str, allowed))}")
         object.__setattr__(self, "data", str(self.data))
+        object.__setattr__(self, "seed", int(self.seed))
         object.__setattr__(self, "sizes", self.sizes or preset.sizes or self.system.published)
         object.__setattr__(self, "training", self.training or preset.training)
 
@@ -86,7 +93,7 @@ class Run:
             return scenes.ensure(home() / "data" / f"scenes-{size}", seed=0, size=size)
         for folder in (Path(self.data), home() / "data" / self.data):
             if folder.is_dir():
-                return folder
+                return folder.resolve()
         raise FileNotFoundError(f"no data set {self.data!r}: neither {self.data} nor {folder} is a folder")
 
     @cached_property
@@ -125,24 +132,32 @@ class Run:
     def build(self, vocabulary: Vocabulary | None = None) -> Matcher:
         """The untrained matcher, its weights drawn from the seed."""
         vocabulary = vocabulary or Vocabulary.build(self.dataset("train").captions)
-        torch.manual_seed(self.seed)
-        return self.system.build(vocabulary, self.dataset("test").feature_size, self.sizes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return self.system.build(vocabulary, self.dataset("test").feature_size, self.sizes)
 
-    def fit(self, *, devices: int = 1, accelerator: str = "auto", strategy: str | None = None) -> "Result":
-        """Train, unless it was done before; resume, if it was interrupted; wait, if another process is at it.
+    def fit(
+        self, *, devices: int = 1, accelerator: str = "auto", strategy: str | None = None, wait: bool = True
+    ) -> "Result":
+        """Train, unless it was done before; resume, if it was interrupted.
 
         Args:
             devices, accelerator, strategy: Lightning Fabric's. Several devices share each batch and give the
-                gradient of one.
+                gradient of one; only dropout, and on CPUs the statistics of BatchNorm, are each one's own. They
+                are started as new processes, so a script calls this under `if __name__ == "__main__":`.
+            wait: for another process that is training this very run.
+
+        Raises:
+            filelock.Timeout: another process is training this run, and `wait` is false.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
             if not self.done:
                 strategy = strategy or ("auto" if devices == 1 else "ddp_spawn")
                 fabric = Fabric(
                     accelerator=accelerator, devices=devices, strategy=strategy, precision=self.training.precision
                 )
-                with torch.random.fork_rng():  # the caller's generator stays as it was
+                with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it was
                     fabric.launch(self._train)
         return Result(self)
 
@@ -223,11 +238,13 @@ class Result:
 
         Kept in the run folder under `name`, since every ensemble and every sweep of mu begins with it.
         """
+        if choose and name == "own":
+            raise ValueError("another similarity than the system's own needs a name of its own")
         path = self.run.folder / f"scores-{name}.npy"
         if not path.exists():
             matcher = self.matcher()
             similarity = choose(matcher) if choose else matcher.similarity
-            draft = path.with_name(f".{path.name}")
+            draft = path.with_name(f".{os.getpid()}-{path.name}")
             np.save(draft, ev.score(similarity, *matcher.encode(self.run.dataset("test"))))
-            draft.rename(path)
+            draft.replace(path)
         return np.load(path, allow_pickle=False)

@@ -125,6 +125,7 @@ def write(table: int, *, data: str, preset: str, seeds: Sequence[int]) -> str:
             f"### Table {table} on `{Path(data).name}`, preset `{preset}`, {len(seeds)} seed{'s' * (len(seeds) > 1)}",
             "",
             "Measured ± half of the 95 % interval (published). Text retrieval (i2t), image retrieval (t2i).",
+            *["One seed: the intervals speak of the test images alone, not of training."][len(seeds) - 1 :],
             "",
             beside(measured).to_markdown(index=False, disable_numparse=True),
             "",

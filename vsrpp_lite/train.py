@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsrpp_lite.data import Batch, Dataset, batches, home
 from vsrpp_lite.distributed import gather
@@ -39,7 +39,7 @@ class Training:
     clip: float = 2.0
     """Largest norm of the whole gradient."""
     precision: str = "32-true"
-    """Lightning Fabric's: 32-true, bf16-mixed, 16-mixed."""
+    """Lightning Fabric's: 32-true or bf16-mixed. (16-mixed needs a loss scaler, which a clipped fused Adam refuses.)"""
 
 
 def batch_losses(
@@ -52,8 +52,9 @@ def batch_losses(
     losses = {}
     with fabric.autocast():
         for name, similarity in matcher.hinged.items():
-            rows = similarity(images, everyone[1])
-            columns = rows if fabric.world_size == 1 else similarity(everyone[0], texts)
+            # hinges and their sums in float32: at half precision hardest negatives tie
+            rows = similarity(images, everyone[1]).float()
+            columns = rows if fabric.world_size == 1 else similarity(everyone[0], texts).float()
             first = fabric.global_rank * len(rows)
             ids = batch.image_ids, image_ids
             losses[name] = ranking_loss(rows, columns, *ids, first, margin=matcher.margin, hardest=hardest)
@@ -79,12 +80,14 @@ def fit(
 
     Leaves `best.pt`, the weights of the epoch with the highest rsum on `dev`, `last.pt`, from which to resume,
     and `history.jsonl`, one line an epoch. Order, dropout and schedule are functions of (seed, epoch), so an
-    interrupted training and an undisturbed one end in the same weights.
+    interrupted training and an undisturbed one, on as many threads, end in the same weights.
     """
     tokens = matcher.vocabulary.encode_all(train.captions, cache=home() / "data" / ".tokens")
-    optimizer = torch.optim.Adam(matcher.parameters(), lr=training.learning_rate, fused=True)
-    history = _resume(folder / "last.pt", matcher, optimizer)
-    model, optimizer = fabric.setup(matcher, optimizer)
+    if fabric.world_size > 1 and fabric.device.type == "cuda":  # it has no version for CPUs
+        nn.SyncBatchNorm.convert_sync_batchnorm(matcher)
+    adam = torch.optim.Adam(matcher.parameters(), lr=training.learning_rate, fused=True)
+    model, optimizer = fabric.setup(matcher, adam)
+    history = _resume(folder / "last.pt", matcher, adam)
     for epoch in range(len(history), training.epochs):
         _seed(seed, epoch, fabric.global_rank)
         for group in optimizer.param_groups:
@@ -100,9 +103,9 @@ def fit(
         if fabric.is_global_zero:
             if recalls["rsum"] >= max(record["dev"]["rsum"] for record in history):
                 save(matcher.state_dict(), folder / "best.pt")
-            state = {"model": matcher.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-            save(state, folder / "last.pt")
+            state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": history}
             replace(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history).encode())
+            save(state, folder / "last.pt")
         fabric.barrier()
 
 
@@ -147,8 +150,8 @@ def _name_plateau(history: list[dict], matcher: Matcher, training: Training, nam
         values = [record["loss"][loss] for record in last_two]
         if len(values) == 2 and all(abs(value - 2 * matcher.margin) < 0.02 * matcher.margin for value in values):
             log.warning(
-                "%s, epoch %d: the %s loss rests at %.3f a pair, twice the margin: all similarities are about equal and "
-                "hardest negatives teach nothing. Try summed hinges first (warmup_epochs), or a lower learning rate.",
+                "%s, epoch %d: the %s loss rests at %.3f a pair, twice the margin: all similarities are about equal "
+                "and hardest negatives teach nothing. Try more summed hinges (warmup_epochs) or a lower rate.",
                 name,
                 history[-1]["epoch"],
                 loss,

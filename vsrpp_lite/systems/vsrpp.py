@@ -56,7 +56,7 @@ class VSRpp:
             images=GraphRegions(feature_size, sizes.embed, sizes.layers, faithful=False),
             texts=SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=self.bidirectional),
             similarity=similarity,
-            margin=self.margin * (1 + self.mu) if self.scale_margin else self.margin,
+            margin=self.margin * (1 + self.mu) if self.scale_margin and self.fusion == "similarity" else self.margin,
             hinged=hinged,
             captioner=decoder,
         )
