@@ -30,7 +30,7 @@ reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DA
 	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)"
 
 test: .venv/.ready ## pytest and nbval
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
 lint: .venv/.ready ## ruff
 	$(BIN)/ruff check .

@@ -56,36 +56,43 @@ def cross_attention(
     if direction not in get_args(Direction):
         raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
     lengths = texts.mask.sum(1)
-    scores, order = [], []
-    for length in lengths.unique().tolist():
-        same = (lengths == length).nonzero()[:, 0]
-        words = texts.fragments[same, :length]
-        similarities = _query_cosines(images.fragments, words, direction, temperature)
-        scores.append(_pool(similarities, images.mask, direction, pooling, lse))
-        order.append(same)
-    return torch.cat(scores, 1)[:, torch.cat(order).argsort()]
+    groups = [(length, (lengths == length).nonzero()[:, 0]) for length in lengths.unique().tolist()]
+    # texts come last, where memory is contiguous
+    packed = [texts.fragments[same, :length].transpose(0, 1) for length, same in groups]
+    affinities = _affinities(images.fragments, packed)
+    scores = [
+        _pool(_query_cosines(images.fragments, *group, direction, temperature), images.mask, direction, pooling, lse)
+        for group in zip(packed, affinities, strict=True)
+    ]
+    return torch.cat(scores, 1)[:, torch.cat([same for _, same in groups]).argsort()]
+
+
+def _affinities(
+    regions: Float[Tensor, "I R D"], packed: list[Float[Tensor, "_ _ D"]]
+) -> tuple[Float[Tensor, "I R _ _"], ...]:
+    """s: the cosine of every region and every word, in *one* product, cut into a block (I, R, W, T) a length."""
+    every = regions.flatten(0, 1) @ torch.cat([words.flatten(0, 1) for words in packed]).T
+    blocks = every.view(*regions.shape[:2], -1).split([words.shape[:2].numel() for words in packed], 2)
+    return tuple(block.unflatten(2, words.shape[:2]) for block, words in zip(blocks, packed, strict=True))
 
 
 def _query_cosines(
-    regions: Float[Tensor, "I R D"], words: Float[Tensor, "T W D"], direction: Direction, temperature: float
+    regions: Float[Tensor, "I R D"],
+    words: Float[Tensor, "W T D"],
+    affinity: Float[Tensor, "I R W T"],
+    direction: Direction,
+    temperature: float,
 ) -> Float[Tensor, "I Q T"]:
     """r: the cosine between each query and the context that it attends to."""
-    affinity = _affinity(regions, words)
     weights = _attention(affinity, direction, temperature)
     if direction == "t2i":
         context, gram = REGIONS, regions @ regions.transpose(1, 2)
         weighted = torch.bmm(gram, weights.flatten(2)).view_as(weights)
     else:
-        context, gram = WORDS, words @ words.transpose(1, 2)
+        context, gram = WORDS, torch.einsum("wtd,vtd->twv", words, words)
         weighted = torch.einsum("twv,irvt->irwt", gram, weights)
     squared_length = (weights * weighted).sum(context)
     return (weights * affinity).sum(context) * squared_length.clamp(min=TINY).rsqrt()
-
-
-def _affinity(regions: Float[Tensor, "I R D"], words: Float[Tensor, "T W D"]) -> Float[Tensor, "I R W T"]:
-    """s: the cosine of every region and every word, in one product. Texts come last, where memory is contiguous."""
-    by_word = words.transpose(0, 1)
-    return (regions.flatten(0, 1) @ by_word.flatten(0, 1).T).view(*regions.shape[:2], *by_word.shape[:2])
 
 
 def _attention(
@@ -127,5 +134,5 @@ def attention_map(
     temperature: float = 9.0,
 ) -> Float[Tensor, "W R"]:
     """The attention of one pair, to look at: for t2i each row, for i2t each column, sums to one."""
-    weights = _attention(_affinity(regions[None], words[None]), direction, temperature)
+    weights = _attention((regions @ words.T)[None, :, :, None], direction, temperature)
     return (weights / weights.sum(REGIONS if direction == "t2i" else WORDS, keepdim=True))[0, :, :, 0].T
