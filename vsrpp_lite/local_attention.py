@@ -17,6 +17,7 @@ rectangle, so words are packed by length: no padding is multiplied, masked or su
 vector: it adds nothing to s, to G or to a norm.
 """
 
+from itertools import repeat
 from typing import Literal, get_args
 
 import torch
@@ -60,9 +61,13 @@ def cross_attention(
     # texts come last, where memory is contiguous
     packed = [texts.fragments[same, :length].transpose(0, 1) for length, same in groups]
     affinities = _affinities(images.fragments, packed)
+    if direction == "t2i":
+        grams = repeat(images.fragments @ images.fragments.transpose(1, 2))  # once, whatever the lengths
+    else:
+        grams = (torch.einsum("wtd,vtd->twv", words, words) for words in packed)
     scores = [
-        _pool(_query_cosines(images.fragments, *group, direction, temperature), images.mask, direction, pooling, lse)
-        for group in zip(packed, affinities, strict=True)
+        _pool(_query_cosines(affinity, gram, direction, temperature), images.mask, direction, pooling, lse)
+        for affinity, gram in zip(affinities, grams, strict=False)
     ]
     return torch.cat(scores, 1)[:, torch.cat([same for _, same in groups]).argsort()]
 
@@ -77,20 +82,14 @@ def _affinities(
 
 
 def _query_cosines(
-    regions: Float[Tensor, "I R D"],
-    words: Float[Tensor, "W T D"],
-    affinity: Float[Tensor, "I R W T"],
-    direction: Direction,
-    temperature: float,
+    affinity: Float[Tensor, "I R W T"], gram: Float[Tensor, "_ N N"], direction: Direction, temperature: float
 ) -> Float[Tensor, "I Q T"]:
-    """r: the cosine between each query and the context that it attends to."""
+    """r: the cosine between each query and the context that it attends to; `gram` is G of the regions or the words."""
     weights = _attention(affinity, direction, temperature)
     if direction == "t2i":
-        context, gram = REGIONS, regions @ regions.transpose(1, 2)
-        weighted = torch.bmm(gram, weights.flatten(2)).view_as(weights)
+        context, weighted = REGIONS, torch.bmm(gram, weights.flatten(2)).view_as(weights)
     else:
-        context, gram = WORDS, torch.einsum("wtd,vtd->twv", words, words)
-        weighted = torch.einsum("twv,irvt->irwt", gram, weights)
+        context, weighted = WORDS, torch.einsum("twv,irvt->irwt", gram, weights)
     squared_length = (weights * weighted).sum(context)
     return (weights * affinity).sum(context) * squared_length.clamp(min=TINY).rsqrt()
 
@@ -100,9 +99,8 @@ def _attention(
 ) -> Float[Tensor, "I R W T"]:
     """a, before it is divided by its sum over the context. Released code: slope 0.1 where the paper has a ReLU."""
     clipped = leaky_relu(affinity, 0.1)
-    length = (clipped * clipped).sum(WORDS if direction == "t2i" else REGIONS, keepdim=True).clamp(
-        min=TINY
-    ).sqrt() + 1e-8
+    query = WORDS if direction == "t2i" else REGIONS
+    length = (clipped * clipped).sum(query, keepdim=True).clamp(min=TINY).sqrt() + 1e-8
     # the product lies within +-temperature, so the exponential needs no maximum taken off first
     return (clipped * (temperature / length)).exp()
 
