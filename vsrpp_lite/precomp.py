@@ -61,8 +61,8 @@ def open_split(folder: str | Path, split: str) -> Dataset:
         for row in np.flatnonzero((boxes < 0).any((1, 2)) | (boxes > 1).any((1, 2)))[:1]:
             raise DataError(f"{path}: row {row} leaves [0, 1]; expected relative corners, not pixels")
         boxes = boxes[rows]
-    image_ids = ids if len(ids) == len(features) else ids[np.unique(caption_to_image, return_index=True)[1]]
-    image_ids = image_ids if len(image_ids) == len(rows) else image_ids[rows]
+    first_captions = np.unique(caption_to_image, return_index=True)[1]
+    image_ids = ids[rows if len(ids) == len(features) else first_captions]
     return Dataset(folder, split, features, rows, mask[rows], boxes, image_ids, captions, caption_to_image)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import papermill
@@ -22,26 +23,19 @@ def reproduce_tables(*, data: str, preset: str, seeds: int, numbers: Sequence[in
     for number in numbers:
         known_parameters(NOTEBOOKS[number])  # before hours of training, not after
     by_seed = [
-        {run for number in numbers for run in tables.runs(number, seed=seed, **settings).values()}
+        [run for number in numbers for run in tables.runs(number, seed=seed, **settings).values()]
         for seed in range(seeds)
     ]
-    wanted = [
-        run
-        for number in numbers
-        for seed in range(seeds)
-        for run in tables.runs(number, seed=seed, **settings).values()
-    ]
-    wanted.sort(key=lambda run: run.seed)
     finished, complete = set(), 0
-    for result in grid.train(wanted, jobs):
+    for result in grid.train(chain.from_iterable(by_seed), jobs):
         finished.add(result.run)
-        while complete < seeds and by_seed[complete] <= finished:
+        while complete < seeds and finished.issuperset(by_seed[complete]):
             complete += 1
             for number in numbers:
                 markdown = tables.write(number, seeds=range(complete), **settings)
                 log.info("after %d of %d seeds\n\n%s", complete, seeds, markdown)
     for number in numbers:
-        execute(NOTEBOOKS[number], {"data": data, "preset": preset, "seeds": seeds})
+        execute(NOTEBOOKS[number], settings | {"seeds": seeds})
 
 
 def known_parameters(name: str) -> tuple[Path, dict]:

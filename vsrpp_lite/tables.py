@@ -35,8 +35,8 @@ def runs(table: int, *, data: str, preset: str, seed: int) -> dict[str, Run]:
 
 def samples(table: int, row: str, *, data: str, preset: str, seeds: Sequence[int]) -> np.ndarray:
     """(S, I, M): what each test image adds to each metric, for each seed."""
-    system = ROWS[table][row]
-    return np.stack([Run(system=system, data=data, preset=preset, seed=seed).fit().contributions for seed in seeds])
+    chosen = (runs(table, data=data, preset=preset, seed=seed)[row] for seed in seeds)
+    return np.stack([run.fit().contributions for run in chosen])
 
 
 def reproduce(table: int, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
