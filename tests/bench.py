@@ -128,7 +128,7 @@ def bench_step() -> None:
 
     def step() -> None:
         optimizer.zero_grad()
-        total(batch_losses(matcher, matcher, batch, fabric, hardest=True)).backward()
+        total(matcher, batch_losses(matcher, matcher, batch, fabric, hardest=True)).backward()
         optimizer.step()
 
     parts = {
@@ -136,9 +136,7 @@ def bench_step() -> None:
         "region graph": lambda: matcher.images.reason(regions, batch.region_mask).sum().backward(),
         "region GRU": lambda: matcher.images.read(regions, batch.region_mask).sum().backward(),
         "sentence Bi-GRU": lambda: matcher.texts(batch.tokens, batch.token_mask).fragments.sum().backward(),
-        "caption decoder": lambda: matcher.captioner(
-            images.fragments, images.mask, batch.tokens, batch.token_mask
-        ).backward(),
+        "caption decoder": lambda: matcher.added["caption"](images, batch).backward(),
         "similarity": lambda: matcher.similarity(images, texts).sum().backward(),
         "Adam": optimizer.step,
     }

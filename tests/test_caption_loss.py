@@ -35,7 +35,7 @@ def plain_loss(model, regions, tokens):
 
 def test_loss_and_gradients_equal_the_plain_decoder():
     model = decoder()
-    found = model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0)
+    found = model.loss(REGIONS, REGION_MASK, TOKENS, TOKENS > 0)
     expected = (
         sum(plain_loss(model, REGIONS[b, REGION_MASK[b]], TOKENS[b, : int((TOKENS[b] > 0).sum())]) for b in range(3))
         / 3
@@ -48,11 +48,11 @@ def test_loss_and_gradients_equal_the_plain_decoder():
 
 def test_padding_and_order_change_nothing():
     model = decoder()
-    plain = model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0)
+    plain = model.loss(REGIONS, REGION_MASK, TOKENS, TOKENS > 0)
     wide = torch.cat([TOKENS, torch.zeros(3, 4, dtype=torch.long)], 1)
-    torch.testing.assert_close(model(REGIONS, REGION_MASK, wide, wide > 0), plain)
+    torch.testing.assert_close(model.loss(REGIONS, REGION_MASK, wide, wide > 0), plain)
     turn = torch.tensor([2, 0, 1])
-    turned = model(REGIONS[turn], REGION_MASK[turn], TOKENS[turn], TOKENS[turn] > 0)
+    turned = model.loss(REGIONS[turn], REGION_MASK[turn], TOKENS[turn], TOKENS[turn] > 0)
     torch.testing.assert_close(turned, plain)
 
 
@@ -62,7 +62,7 @@ def test_an_untrained_decoder_guesses_at_chance():
     torch.nn.init.zeros_(model.output.bias)
     lengths = (TOKENS > 0).sum(1) - 1
     expected = lengths.double().mean() * torch.log(torch.tensor(9.0, dtype=torch.float64))
-    torch.testing.assert_close(model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0), expected)
+    torch.testing.assert_close(model.loss(REGIONS, REGION_MASK, TOKENS, TOKENS > 0), expected)
 
 
 def test_it_learns_to_write_the_captions_that_it_was_taught():
@@ -70,7 +70,7 @@ def test_it_learns_to_write_the_captions_that_it_was_taught():
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(250):
         optimizer.zero_grad()
-        model(REGIONS, REGION_MASK, TOKENS, TOKENS > 0).backward()
+        model.loss(REGIONS, REGION_MASK, TOKENS, TOKENS > 0).backward()
         optimizer.step()
     written = model.eval().write(REGIONS, REGION_MASK, start=1, end=2)
     assert written == [[4, 5], [5, 4, 6, 7], [6]]
@@ -78,6 +78,6 @@ def test_it_learns_to_write_the_captions_that_it_was_taught():
 
 def test_the_regions_learn_from_the_caption():
     model, regions = decoder(), REGIONS.clone().requires_grad_()
-    model(regions, REGION_MASK, TOKENS, TOKENS > 0).backward()
+    model.loss(regions, REGION_MASK, TOKENS, TOKENS > 0).backward()
     assert (regions.grad[REGION_MASK].abs().sum(1) > 0).all()
     assert regions.grad[~REGION_MASK].abs().sum() == pytest.approx(0)

@@ -37,7 +37,7 @@ class Plain:
             SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=True),
             self.similarity,
             margin=0.2,
-            captioner=CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption, dropout=0.0),
+            added={"caption": CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption, dropout=0.0)},
         )
 
 
@@ -59,7 +59,7 @@ def gradient(fabric, system, toy, hardest, folder):
     place = {"rank": fabric.global_rank, "world": fabric.world_size}
     batch = next(batches(train, tokens, 24, seed=1, epoch=0, **place))
     losses = batch_losses(model, matcher, batch, fabric, hardest=hardest)
-    fabric.backward(total(losses))
+    fabric.backward(total(matcher, losses))
     if fabric.is_global_zero:
         np.savez(folder / f"{fabric.world_size}.npz", **{n: p.grad.numpy() for n, p in matcher.named_parameters()})
 

@@ -17,15 +17,17 @@ def test_fusion_is_global_plus_mu_times_local():
         torch.testing.assert_close(fusion(images, texts, mu=mu), expected)
 
 
-def test_a_scaled_margin_keeps_its_size_relative_to_the_similarity():
-    vocabulary = Vocabulary.build(["a dog"])
-    assert VSRpp(mu=3.0).build(vocabulary, 4, SMALL).margin == 0.2
-    assert VSRpp(mu=3.0, scale_margin=True).build(vocabulary, 4, SMALL).margin == 0.8
-
-
 def test_fusion_at_the_loss_trains_both_and_scores_with_the_global_one():
     matcher = VSRpp(fusion="loss").build(Vocabulary.build(["a dog"]), 4, SMALL)
     assert set(matcher.hinged) == {"global", "local"}
     images, texts = random_encoded([3, 4]), random_encoded([5, 2], seed=1)
     torch.testing.assert_close(matcher.similarity(images, texts), cosine(images, texts))
     torch.testing.assert_close(matcher.hinged["local"](images, texts), cross_attention(images, texts))
+
+
+def test_one_branch_alone_is_scored_and_trained_with_its_own_similarity():
+    images, texts = random_encoded([3, 4]), random_encoded([5, 2], seed=1)
+    for branch, similarity in {"global": cosine, "local": cross_attention}.items():
+        matcher = VSRpp(fusion=branch).build(Vocabulary.build(["a dog"]), 4, SMALL)
+        torch.testing.assert_close(matcher.similarity(images, texts), similarity(images, texts))
+        assert set(matcher.hinged) == {"ranking"}

@@ -12,6 +12,7 @@ from vsrpp_lite import train as machine
 from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.text import Vocabulary
 from vsrpp_lite.train import Training, fit
 
 SHORT = Training(epochs=4, batch_size=20, learning_rate=0.01, decay_every=3)
@@ -106,7 +107,8 @@ def test_mixed_precision_by_one_argument(toy, tmp_path):
 
 def test_the_balance_of_losses_is_the_released_one_at_any_batch_size():
     per_caption = {"ranking": torch.tensor(0.3), "caption": torch.tensor(20.0)}
-    assert machine.total(per_caption).item() == pytest.approx(128 * 0.3 + 20.0)
+    matcher = VSRpp().build(Vocabulary.build(["a dog"]), 4, SMALL)
+    assert machine.total(matcher, per_caption).item() == pytest.approx(128 * 0.3 + 20.0)
 
 
 def test_a_loss_that_is_not_a_number_stops_training_before_the_weights(toy, tmp_path):

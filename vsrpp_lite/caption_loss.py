@@ -19,7 +19,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from vsrpp_lite.data import Batch
 from vsrpp_lite.global_alignment import read
+from vsrpp_lite.matcher import Encoded
 
 
 class CaptionDecoder(nn.Module):
@@ -37,7 +39,11 @@ class CaptionDecoder(nn.Module):
         self.output = nn.Linear(hidden_size, vocabulary_size)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
+    def forward(self, images: Encoded, batch: Batch) -> Float[Tensor, ""]:
+        """L_gen of a batch: its true captions, from the encoded images."""
+        return self.loss(images.fragments, images.mask, batch.tokens, batch.token_mask)
+
+    def loss(
         self,
         regions: Float[Tensor, "B R D"],
         region_mask: Bool[Tensor, "B R"],

@@ -37,15 +37,16 @@ class PlainRegions(nn.Module):
 class GraphRegions(nn.Module):
     """VSRN's and VSR++'s image: project, reason over the graph of regions (V*), read V* with a GRU.
 
+    Without `read` the pooled vector is the mean of V*: for a local similarity alone, which does not look at it.
     With `faithful`, V* is normalised over the *regions*, without epsilon, as VSRN's released code does (its author
     agreed that the axis looks wrong); otherwise over features, as the papers write.
     """
 
-    def __init__(self, feature_size: int, embed_size: int, layers: int, *, faithful: bool):
+    def __init__(self, feature_size: int, embed_size: int, layers: int, *, faithful: bool = False, read: bool = True):
         super().__init__()
         self.project = project(feature_size, embed_size)
         self.reason = GCNReasoning(embed_size, layers)
-        self.read = RegionGRU(embed_size)
+        self.read = RegionGRU(embed_size) if read else None
         self.faithful = faithful
 
     def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
@@ -54,4 +55,5 @@ class GraphRegions(nn.Module):
             enhanced = reasoned / reasoned.norm(dim=1, keepdim=True).clamp(min=torch.finfo(reasoned.dtype).tiny)
         else:
             enhanced = l2norm(reasoned)
-        return Encoded(self.read(enhanced, mask), enhanced, mask)
+        pooled = self.read(enhanced, mask) if self.read is not None else l2norm(masked_mean(enhanced, mask))
+        return Encoded(pooled, enhanced, mask)

@@ -4,8 +4,8 @@
     L       = hinge(S_G) + hinge(S_L)             two hinges on shared encoders: *fusion at the loss*
 
 With a fixed margin alpha, mu does two things at once: it weighs the local part, and, since S lies in
-[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). `VSRpp(scale_margin=True)` tells the two
-apart.
+[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). To tell the two apart, let the
+margin grow with 1 + mu: `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of mu = 2 at every mu.
 """
 
 from jaxtyping import Float

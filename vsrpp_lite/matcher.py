@@ -35,6 +35,14 @@ class Encoded(NamedTuple):
 Similarity = Callable[[Encoded, Encoded], Float[Tensor, "I T"]]
 
 
+Pairs = tuple[Encoded, Encoded]
+"""Images and their texts, row for row."""
+
+Contrast = Callable[[Pairs, Pairs, Bool[Tensor, "B N"], float], Float[Tensor, ""]]
+"""A loss of B pairs against all N of the batch (fewer, where several processes share it), the mean over B:
+`(pairs, all pairs, true where pair n shows another image, how often the learning rate has fallen to a tenth)`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
     """How large a system is built; what it computes is not touched."""
@@ -58,7 +66,8 @@ class Matcher(nn.Module):
         similarity: scores a pair when searching.
         hinged: the similarities under a ranking loss, by name; `similarity` alone, if not given.
         margin: alpha of the hinge.
-        captioner: `(regions, mask, tokens, mask) -> loss`, the mean over captions.
+        contrasted: further losses of a pair against the others of its batch, by name; see `Contrast`.
+        added: losses that need no other pair, by name: `(images, batch) -> loss`, the mean over the batch.
     """
 
     def __init__(
@@ -70,7 +79,8 @@ class Matcher(nn.Module):
         *,
         margin: float,
         hinged: Mapping[str, Similarity] | None = None,
-        captioner: nn.Module | None = None,
+        contrasted: Mapping[str, Contrast] | None = None,
+        added: Mapping[str, nn.Module] | None = None,
     ):
         super().__init__()
         self.vocabulary = vocabulary
@@ -79,16 +89,14 @@ class Matcher(nn.Module):
         self.similarity = similarity
         self.hinged = dict(hinged or {"ranking": similarity})
         self.margin = margin
-        self.captioner = captioner
+        self.contrasted = dict(contrasted or {})
+        self.added = nn.ModuleDict(added or {})
 
     def forward(self, batch: Batch) -> tuple[Encoded, Encoded, dict[str, Tensor]]:
-        """Encode a batch of pairs; with a captioner, its loss too, which needs no other pair."""
+        """Encode a batch of pairs, and take the losses that need no other pair."""
         images = self.images(batch.regions, batch.region_mask)
         texts = self.texts(batch.tokens, batch.token_mask)
-        if self.captioner is None:
-            return images, texts, {}
-        caption = self.captioner(images.fragments, images.mask, batch.tokens, batch.token_mask)
-        return images, texts, {"caption": caption}
+        return images, texts, {name: loss(images, batch) for name, loss in self.added.items()}
 
     def encode(self, dataset: Dataset) -> tuple[Encoded, Encoded]:
         """All I images and all T captions of a split, each encoded once."""

@@ -21,7 +21,7 @@ from vsrpp_lite.matcher import Encoded, Matcher
 log = logging.getLogger(__name__)
 
 RELEASED_BATCH = 128
-"""Released code sums the ranking loss over a batch of 128 and averages the caption loss. We average both and
+"""Released code sums ranking losses over a batch of 128 and averages the caption loss. We average both and
 multiply the first by 128, so that their balance is the released one at any batch size."""
 
 
@@ -43,11 +43,11 @@ class Training:
 
 
 def batch_losses(
-    model: Callable, matcher: Matcher, batch: Batch, fabric: Fabric, *, hardest: bool
+    model: Callable, matcher: Matcher, batch: Batch, fabric: Fabric, *, hardest: bool, decays: float = 0.0
 ) -> dict[str, Tensor]:
     """Every loss of a batch by name, per caption: a hinge for each trained similarity, then what the matcher adds."""
     images, texts, added = model(batch)
-    everyone = [Encoded(*(gather(fabric, x) for x in encoded)) for encoded in (images, texts)]
+    everyone = tuple(Encoded(*(gather(fabric, x) for x in encoded)) for encoded in (images, texts))
     image_ids = gather(fabric, batch.image_ids)
     losses = {}
     with fabric.autocast():
@@ -58,12 +58,15 @@ def batch_losses(
             first = fabric.global_rank * len(rows)
             ids = batch.image_ids, image_ids
             losses[name] = ranking_loss(rows, columns, *ids, first, margin=matcher.margin, hardest=hardest)
+        for name, contrast in matcher.contrasted.items():
+            negatives = batch.image_ids[:, None] != image_ids
+            losses[name] = contrast((images, texts), everyone, negatives, decays)
     return losses | added
 
 
-def total(losses: dict[str, Tensor]) -> Tensor:
+def total(matcher: Matcher, losses: dict[str, Tensor]) -> Tensor:
     """The sum that is minimised."""
-    return sum(loss if name == "caption" else RELEASED_BATCH * loss for name, loss in losses.items())
+    return sum(loss if name in matcher.added else RELEASED_BATCH * loss for name, loss in losses.items())
 
 
 def fit(
@@ -126,11 +129,12 @@ def _epoch(
     matcher.train()
     sums: dict[str, Tensor] = {}
     place = {"rank": fabric.global_rank, "world": fabric.world_size, "device": fabric.device}
+    decays = epoch / training.decay_every
     steps = 0
     for batch in batches(train, tokens, training.batch_size, seed=seed, epoch=epoch, **place):
-        losses = batch_losses(model, matcher, batch, fabric, hardest=hardest)
+        losses = batch_losses(model, matcher, batch, fabric, hardest=hardest, decays=decays)
         optimizer.zero_grad()
-        fabric.backward(total(losses))
+        fabric.backward(total(matcher, losses))
         # refuses a gradient that is not finite, by name of its norm, before it reaches the weights
         fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=True)
         optimizer.step()

@@ -39,5 +39,5 @@ class VSRN:
             texts=SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=False),
             similarity=cosine,
             margin=self.margin,
-            captioner=CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption),
+            added={"caption": CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption)},
         )

@@ -8,8 +8,10 @@ Published, text then image retrieval at 1, 5, 10: Flickr30K 72.6 92.7 97.2 56.3 
 63.4 90.6 95.7.
 
 The paper leaves open, and we surmise: words attend to regions, not regions to words; SCAN's normalisation and
-temperature; word cosines are averaged; S_L sees V*, and both parts share one D. `fusion="loss"` is the paper's
-ablation "Fusion-loss": a hinge on S_G and one on S_L, scored with S_G.
+temperature; word cosines are averaged; S_L sees V*, and both parts share one D.
+
+The paper's ablations are `fusion="loss"`, a hinge on S_G and one on S_L, scored with S_G; and `caption_loss=False`. Its
+rows for one branch alone are other papers'; `fusion="global"` and `fusion="local"` are the same model with one branch.
 """
 
 from dataclasses import dataclass
@@ -34,29 +36,30 @@ class VSRpp:
     bidirectional: bool = True
     """Bi-GRU over words ("full"), or one direction ("GRU")."""
     caption_loss: bool = True
-    fusion: Literal["similarity", "loss"] = "similarity"
+    fusion: Literal["similarity", "loss", "global", "local"] = "similarity"
+    """Of both similarities, at the loss, or none: one branch alone."""
     direction: Direction = "t2i"
     pooling: Pooling = "mean"
     temperature: float = 9.0
     """Of the attention: 9 for t2i, 4 for i2t."""
     margin: float = 0.2
-    scale_margin: bool = False
-    """Use (1 + mu) times the margin, so that mu weighs the local part and does nothing else."""
 
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         attention = {"direction": self.direction, "pooling": self.pooling, "temperature": self.temperature}
-        similarity, hinged = partial(fusion, mu=self.mu, **attention), None
-        if self.fusion == "loss":
-            similarity, hinged = cosine, {"global": cosine, "local": partial(cross_attention, **attention)}
-        decoder = CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption) if self.caption_loss else None
+        local = partial(cross_attention, **attention)
+        fused = partial(fusion, mu=self.mu, **attention)
+        similarity = {"similarity": fused, "loss": cosine, "global": cosine, "local": local}[self.fusion]
+        added = {}
+        if self.caption_loss:
+            added["caption"] = CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption)
         return Matcher(
             vocabulary,
-            images=GraphRegions(feature_size, sizes.embed, sizes.layers, faithful=False),
+            images=GraphRegions(feature_size, sizes.embed, sizes.layers, read=self.fusion != "local"),
             texts=SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=self.bidirectional),
             similarity=similarity,
-            margin=self.margin * (1 + self.mu) if self.scale_margin and self.fusion == "similarity" else self.margin,
-            hinged=hinged,
-            captioner=decoder,
+            margin=self.margin,
+            hinged={"global": cosine, "local": local} if self.fusion == "loss" else None,
+            added=added,
         )
