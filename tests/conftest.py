@@ -18,15 +18,18 @@ THINGS = ["dog", "car", "tree", "boat"]
 SMALL = Sizes(embed=16, word=8, caption=8, layers=1)
 
 
-def toy_split(images, seed, first_id=0):
-    """Each image has three to five regions; two of them are a colour and a thing, and its captions name both."""
+def toy_split(images, seed, first_id=0, pairs=None):
+    """Each image has three to five regions; two of them are a colour and a thing, and its captions name both.
+
+    Which two of the sixteen is drawn, unless `pairs` says.
+    """
     rng = np.random.default_rng(seed)
     code = np.random.default_rng(99).normal(size=(len(COLOURS) * len(THINGS), 12))
     features = np.zeros((images, 5, 12), dtype=np.float32)
     counts = rng.integers(3, 6, images)
     captions = []
     for image in range(images):
-        pair = rng.choice(16, 2, replace=False)
+        pair = rng.choice(16, 2, replace=False) if pairs is None else list(pairs[image])
         features[image, : counts[image]] = 0.1 * rng.normal(size=(counts[image], 12))
         features[image, :2] += code[pair]
         a, b = (f"{COLOURS[k // 4]} {THINGS[k % 4]}" for k in pair)

@@ -22,8 +22,13 @@ def masked_mean(x: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]) -> Float[T
     return (x * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
 
 
+def whole(pooled: Float[Tensor, "B D"]) -> Encoded:
+    """What has no parts is its own only fragment."""
+    return Encoded(pooled, pooled[:, None], torch.ones(len(pooled), 1, dtype=torch.bool, device=pooled.device))
+
+
 class PlainRegions(nn.Module):
-    """SCAN's image: every region projected by itself; pooled is their mean, which SCAN does not use."""
+    """Every region projected by itself: the fragments that SCAN compares, and their mean, which VSE++ does."""
 
     def __init__(self, feature_size: int, embed_size: int):
         super().__init__()

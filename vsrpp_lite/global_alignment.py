@@ -36,9 +36,9 @@ class RegionGRU(nn.Module):
 
 
 def read(
-    gru: nn.GRU, sequence: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]
+    gru: nn.RNNBase, sequence: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]
 ) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B H"]]:
-    """All states of a one-directional GRU, and each sequence's state at its last real element."""
+    """All states of a one-directional GRU (or LSTM), and each sequence's state at its last real element."""
     states, _ = gru(sequence)
     last = mask.sum(1) - 1
     return states, states.gather(1, last[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)

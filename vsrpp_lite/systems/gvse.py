@@ -1,0 +1,117 @@
+"""GVSE-style: Few-Shot Image and Sentence Matching via Gated Visual-Semantic Embedding (Huang et al., AAAI 2019).
+
+    common     v_c = l2norm( W_c mean(X) )              t_c = l2norm( GRU(learned embeddings) )        (B, D/2)
+    uncommon   v_u = l2norm( max_r W_u x_r )            t_u = l2norm( max_w M_u e_w ), e_w fixed       (B, D/2)
+    gates      h = sigmoid( a . mean(X) + b )           g = sigmoid( c . mean(e) + d )                 (B, 1)
+    v = [sqrt(1-h) v_c ; sqrt(h) v_u]                   t = [sqrt(1-g) t_c ; sqrt(g) t_u]
+    S = v . t = sqrt((1-h)(1-g)) v_c . t_c + sqrt(h g) v_u . t_u                  L = hinge(S)
+
+Published, text then image retrieval at 1, 5, 10 (marked as an ensemble by a later survey): Flickr30K 68.5 90.9 95.5
+50.6 79.8 87.6; MS-COCO 1K 72.2 94.1 98.1 60.5 89.4 95.8.
+
+Neither code nor the paper's equations are at hand. Known are its three parts: an embedding for common content, learned
+from scratch; one for uncommon content, from generic features of outside; and a gate that mixes the two similarities. We
+surmise the rest. Gates are read from the picture and from the sentence, so that S stays the cosine of two vectors;
+where both agree, h = g, it is (1 - g) s_c + g s_u. For pretrained word vectors, of which none are shipped, stand fixed
+vectors of a word's letters, in which rare words resemble those that they are spelt like.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from vsrpp_lite.encoders import masked_mean, project, whole
+from vsrpp_lite.global_alignment import SentenceGRU, cosine, l2norm
+from vsrpp_lite.matcher import Encoded, Matcher, Sizes
+from vsrpp_lite.text import SPECIALS, Vocabulary
+
+
+def letter_vectors(words: Sequence[str], size: int) -> Float[np.ndarray, "V E"]:
+    """A fixed unit vector for each word: the sum of random vectors, one for each run of three to five letters.
+
+    >>> dog, dogs, car = letter_vectors(["dog", "dogs", "car"], 300)
+    >>> bool(dog @ dogs > 0.3 > abs(dog @ car))
+    True
+    """
+    drawn: dict[str, np.ndarray] = {}
+
+    def vector(run: str) -> np.ndarray:
+        if run not in drawn:
+            drawn[run] = np.random.default_rng(zlib.crc32(run.encode())).standard_normal(size, dtype=np.float32)
+        return drawn[run]
+
+    sums = []
+    for word in words:
+        marked = f"<{word}>"
+        runs = [marked[k : k + n] for n in (3, 4, 5) for k in range(max(1, len(marked) - n + 1))]
+        sums.append(sum(map(vector, runs)))
+    return np.stack([x / np.linalg.norm(x) for x in sums])
+
+
+def strongest(x: Float[Tensor, "B N E"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B E"]:
+    """The maximum over the fragments that exist: what is rare need show in one of them only."""
+    return x.masked_fill(~mask[:, :, None], -torch.inf).amax(1)
+
+
+def gated(
+    common: Float[Tensor, "B E"], uncommon: Float[Tensor, "B E"], gate: Float[Tensor, "B 1"]
+) -> Float[Tensor, "B D"]:
+    """Both embeddings in one unit vector, the second with weight `sigmoid(gate)`; D = 2E."""
+    weight = gate.sigmoid()
+    return torch.cat([(1 - weight).sqrt() * l2norm(common), weight.sqrt() * l2norm(uncommon)], 1)
+
+
+class GatedImage(nn.Module):
+    """The picture as common and uncommon content."""
+
+    def __init__(self, feature_size: int, embed_size: int):
+        super().__init__()
+        self.common = project(feature_size, embed_size // 2)
+        self.uncommon = project(feature_size, embed_size // 2)
+        self.gate = nn.Linear(feature_size, 1)
+
+    def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
+        mean = masked_mean(regions, mask)
+        return whole(gated(self.common(mean), strongest(self.uncommon(regions), mask), self.gate(mean)))
+
+
+class GatedSentence(nn.Module):
+    """The sentence as common and uncommon content."""
+
+    def __init__(self, vocabulary: Vocabulary, word_size: int, embed_size: int):
+        super().__init__()
+        self.common = SentenceGRU(len(vocabulary), word_size, embed_size // 2, bidirectional=False)
+        vectors = torch.from_numpy(letter_vectors(vocabulary.words, word_size))
+        vectors[: len(SPECIALS)] = 0
+        self.register_buffer("vectors", vectors)
+        self.uncommon = project(word_size, embed_size // 2)
+        self.gate = nn.Linear(word_size, 1)
+
+    def forward(self, tokens: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]) -> Encoded:
+        vectors = self.vectors[tokens]
+        uncommon = strongest(self.uncommon(vectors), mask)
+        return whole(gated(self.common(tokens, mask).pooled, uncommon, self.gate(masked_mean(vectors, mask))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GVSE:
+    """Two global alignments, of common and of uncommon content, under a learned gate."""
+
+    margin: float = 0.2
+
+    published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=0, layers=0)
+
+    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
+        return Matcher(
+            vocabulary,
+            images=GatedImage(feature_size, sizes.embed),
+            texts=GatedSentence(vocabulary, sizes.word, sizes.embed),
+            similarity=cosine,
+            margin=self.margin,
+        )
