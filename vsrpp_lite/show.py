@@ -1,25 +1,22 @@
 """Pictures of results. Every function returns its figure, drawn from data that the caller can check."""
 
-from collections.abc import Mapping, Sequence
-from textwrap import fill
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from vsrpp_lite.data import Dataset
-from vsrpp_lite.evaluate import score, sweep
+from vsrpp_lite.evaluate import sweep
 from vsrpp_lite.local_attention import attention_map
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.paper import RECALLS
+from vsrpp_lite.pictures import boxes, gallery, image_query, retrieval, text_query  # noqa: F401  also here
 
-MEASURED, PAPER = "#1f6f8b", "#e07a3f"
-RIGHT, WRONG = ("✓", "#2a9d5c"), ("✗", "#c8453b")
+MEASURED, PAPER, ATTENDED = "#1f6f8b", "#e07a3f", "#c2185b"
 
 
 def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
@@ -117,13 +114,16 @@ def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
             if mu is not None:
                 here = line.iloc[np.abs(line.index - mu).argmin()]
                 ax.plot(mu, here, "o", color=PAPER, ms=8 if cut == 1 else 5)
-                ax.annotate(f"{here:.1f}", (mu, here), (0, 9), textcoords="offset points", ha="center", color=PAPER)
+                offset = (6, -14) if cut == 5 else (6, 7)
+                ax.annotate(f"{here:.1f}", (mu, here), offset, textcoords="offset points", color=PAPER)
         if mu is not None:
             ax.axvline(mu, color=PAPER, lw=1, zorder=0)
         for alone in swept[np.isinf(swept.index)][f"{direction}_r1"]:
             ax.axhline(alone, color="black", lw=1, ls="--", label="R@1 of $S_L$ alone")
             ax.legend(loc="lower right", frameon=False)
-        ax.set(title=f"{title(direction + '_r1').split(',')[0]}, recall (%)", xlabel="µ  (0: $S_G$ alone)")
+        ax.set(
+            title=f"{title(direction + '_r1').split(',')[0]}, recall (%)", xlabel="µ  (0: $S_G$ alone)", ylim=(0, 104)
+        )
         ax.grid(axis="y", alpha=0.3)
         sns.despine(ax=ax)
     return figure
@@ -135,14 +135,15 @@ def attention(
     """Which regions each word attends to: the picture once a word, each box as strong as its weight.
 
     Args:
-        words: rows of `attention_weights`: 0 is `<start>`, 1 the first word. Without it, the four whose attention
-            is the most concentrated.
+        words: rows of `attention_weights`: 0 is `<start>`, 1 the first word. Without it, the four that are rarest
+            in the vocabulary, which tell the most.
 
     Data without pictures or boxes get a heatmap, words by regions.
     """
     weights = attention_weights(matcher, dataset, image, sentence)
     if words is None:
-        words = np.sort(1 + np.argsort(-weights.max(1)[1:-1], kind="stable")[:4])
+        tokens = matcher.vocabulary.encode(sentence)[1:-1]  # a vocabulary is in the order of falling counts
+        words = np.sort(1 + np.argsort(-tokens, kind="stable")[:4])
     chosen = weights.iloc[words]
     if dataset.boxes is None or dataset.picture(image) is None:
         figure, ax = plt.subplots(figsize=(2 + 0.4 * weights.shape[1], 1.2 + 0.4 * len(chosen)), layout="constrained")
@@ -151,8 +152,7 @@ def attention(
         return figure
     figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
     for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
-        picture(ax, dataset, image)
-        boxes(ax, dataset, image, row.to_numpy(), [PAPER] * len(row))
+        boxes(ax, dataset, image, row, [ATTENDED] * len(row))
         ax.set_title(word)
     figure.suptitle(f"“{sentence}”", fontsize=11)
     return figure
@@ -179,22 +179,23 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     if region is None:
         region = int(np.abs(matrix - np.diag(matrix.diagonal())).sum(1).argmax())
     drawn = dataset.boxes is not None and dataset.picture(image) is not None
-    figure, axes = plt.subplots(1, 1 + drawn, figsize=(5 + 5 * drawn, 4), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, 1 + drawn, figsize=(4.6 + 4.6 * drawn, 3.8), layout="constrained", squeeze=False)
     most = np.abs(matrix).max()
-    colours = plt.get_cmap("RdBu_r")(0.5 + matrix[region] / most / 2)
     if drawn:
+        share = matrix[region] / most
+        colours = plt.get_cmap("RdBu_r")(0.5 + 0.5 * share)
         ax = axes.flat[0]
-        picture(ax, dataset, image)
-        centres = boxes(ax, dataset, image, np.abs(matrix[region]) / most, colours)
-        for (x, y), colour, weight in zip(centres, colours, matrix[region] / most, strict=True):
-            ax.plot([centres[region][0], x], [centres[region][1], y], color=colour, lw=5 * abs(weight))
-        for k, centre in enumerate(centres):
-            ax.annotate(k, centre, ha="center", va="center", bbox={"boxstyle": "circle", "fc": "white", "lw": 0.5})
+        points = boxes(ax, dataset, image, np.abs(share), colours)
+        for k, (point, colour) in enumerate(zip(points, colours, strict=True)):
+            ax.plot(*np.stack([points[region], point], 1), color=colour, lw=6 * abs(share[k]))
+            disc = {"boxstyle": "circle,pad=0.2", "fc": "white", "ec": "black", "lw": 2.5 if k == region else 0.5}
+            ax.text(*point, k, ha="center", va="center", fontsize=9, bbox=disc)
         ax.set_title(f"what region {region} takes from each region")
     ax = axes.flat[-1]
-    sns.heatmap(matrix, cmap="RdBu_r", center=0, vmin=-most, vmax=most, square=True, ax=ax)
-    ax.add_patch(Rectangle((0, region), len(matrix), 1, fill=False, lw=2))
-    ax.set(xlabel="from region", ylabel="region", title=f"affinity, layer {layer + 1}")
+    scale = {"label": "affinity (either sign)"}
+    sns.heatmap(matrix, cmap="RdBu_r", vmin=-most, vmax=most, square=True, ax=ax, cbar_kws=scale)
+    ax.add_patch(Rectangle((0, region), len(matrix), 1, fill=False, lw=2, clip_on=False))
+    ax.set(xlabel="from region", ylabel="region", title=f"layer {layer + 1}")
     return figure
 
 
@@ -207,87 +208,3 @@ def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -
     finally:
         hook.remove()
     return seen[0][0][mask][:, mask].numpy(force=True)
-
-
-def boxes(ax: Axes, dataset: Dataset, image: int, weights: np.ndarray, colours: Sequence) -> np.ndarray:
-    """A rectangle a region on its picture, as opaque and as wide as its weight, 0 to 1: their centres, in pixels."""
-    height, width = ax.images[0].get_size()
-    corners = dataset.boxes[image][dataset.mask[image]] * [width, height, width, height]
-    for (x0, y0, x1, y1), weight, colour in zip(corners, weights, colours, strict=True):
-        shape = (x0, y0), x1 - x0, y1 - y0
-        ax.add_patch(Rectangle(*shape, color=colour, alpha=0.7 * weight, lw=0))
-        ax.add_patch(Rectangle(*shape, fill=False, color=colour, alpha=0.2 + 0.8 * weight, lw=0.5 + 4 * weight))
-    return (corners[:, :2] + corners[:, 2:]) / 2
-
-
-def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -> Figure:
-    """The pictures that a typed sentence finds, best first, with their scores."""
-    scores = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
-    return found({"": scores}, dataset, sentence, top)
-
-
-def text_query(rows: Mapping[str, np.ndarray], dataset: Dataset, text: int, top: int = 3) -> Figure:
-    """A sentence of the split and the pictures that each system, a name with its (I, T) scores, finds for it."""
-    columns = {name: scores[:, text] for name, scores in rows.items()}
-    return found(columns, dataset, dataset.captions[text], top, right=dataset.caption_to_image[text])
-
-
-def found(
-    rows: Mapping[str, np.ndarray], dataset: Dataset, sentence: str, top: int, right: int | None = None
-) -> Figure:
-    """The best pictures by each row of scores (I,), checked where `right` is known, and at which rank that stands."""
-    size = 2.6 * top, 2.7 * len(rows) + 0.3
-    figure, axes = plt.subplots(len(rows), top, figsize=size, layout="constrained", squeeze=False)
-    for line, (name, scores) in zip(axes, rows.items(), strict=True):
-        for place, (ax, image) in enumerate(zip(line, np.argsort(-scores, kind="stable").tolist(), strict=False), 1):
-            picture(ax, dataset, image)
-            ax.set_title(f"{place}.  S = {scores[image]:.2f}", fontsize=10)
-            if right is not None:
-                mark, colour = RIGHT if image == right else WRONG
-                ax.text(0.03, 0.95, mark, transform=ax.transAxes, color=colour, fontsize=22, va="top")
-        if right is not None:
-            rank = (scores >= scores[right]).sum()
-            line[0].set_title(f"{name}: the right picture at rank {rank}", fontsize=10, loc="left")
-    figure.suptitle(f"“{sentence}”", fontsize=11)
-    return figure
-
-
-def image_query(rows: Mapping[str, np.ndarray], dataset: Dataset, image: int, top: int = 3) -> Figure:
-    """A picture and the captions that each system, a name with its (I, T) scores, finds for it: its own checked."""
-    height = max(2.6, len(rows) * (0.5 + 0.42 * top))
-    figure, axes = plt.subplot_mosaic(
-        [["picture", name] for name in rows], figsize=(10, height), width_ratios=(1, 1.6), layout="constrained"
-    )
-    picture(axes["picture"], dataset, image)
-    for name, scores in rows.items():
-        ax = axes[name]
-        ax.set_axis_off()
-        ax.set(ylim=(top, 0), xlim=(0, 1))
-        ax.set_title(name, loc="left", fontsize=11, fontweight="bold")
-        for place, text in enumerate(np.argsort(-scores[image], kind="stable")[:top].tolist()):
-            mark, colour = RIGHT if dataset.caption_to_image[text] == image else WRONG
-            ax.text(0, place + 0.5, mark, color=colour, fontsize=16, va="center")
-            ax.text(0.06, place + 0.5, fill(dataset.captions[text], 62), fontsize=10, va="center")
-    return figure
-
-
-def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure:
-    """Pictures of a split, each under its first caption."""
-    rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.9 * rows), layout="constrained", squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for ax, image in zip(axes.flat, images, strict=False):
-        picture(ax, dataset, image)
-        ax.set_title(fill(dataset.captions_of(image)[0].rstrip(" ."), 38), fontsize=9)
-    return figure
-
-
-def picture(ax: Axes, dataset: Dataset, image: int) -> None:
-    """One picture on an axis, or its first caption, where the data have no pictures."""
-    path = dataset.picture(image)
-    ax.set_axis_off()
-    if path is None:
-        ax.text(0.5, 0.5, dataset.captions_of(image)[0], ha="center", va="center", wrap=True, fontsize=8)
-    else:
-        ax.imshow(Image.open(path))

@@ -17,6 +17,7 @@ from vsrpp_lite import show
 from vsrpp_lite.data import Dataset
 from vsrpp_lite.evaluate import score, sweep
 from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.pictures import captions_found, pictures_found
 from vsrpp_lite.text import tokenize
 
 
@@ -82,18 +83,16 @@ def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.
 def search(matcher: Matcher, dataset: Dataset) -> ipywidgets.Widget:
     """A typed sentence finds five pictures; a chosen picture finds five sentences of the split."""
     images, texts = matcher.encode(dataset)
-    scores = score(matcher.similarity, images, texts)
 
     def pictures(sentence: str) -> Figure:
         scores = score(matcher.similarity, images, matcher.encode_texts([sentence]))[:, 0]
-        return show.found({"": scores}, dataset, sentence, top=5)
+        return pictures_found({"": scores}, dataset, sentence, top=5)
 
-    sentence = ipywidgets.Text(
-        dataset.captions[0],
-        description="sentence",
-        continuous_update=False,
-        layout={"width": "40em"},
-    )
+    def sentences(image: int) -> Figure:
+        scores = score(matcher.similarity, images.map(lambda x: x[image : image + 1]), texts)[0]
+        return captions_found({"": scores}, dataset, image, top=5)
+
+    first = dataset.captions[0].rstrip(" .")
+    sentence = ipywidgets.Text(first, description="sentence", continuous_update=False, layout={"width": "40em"})
     picture = ipywidgets.BoundedIntText(max=len(dataset) - 1, description="picture")
-    sentences = live(lambda image: show.image_query({"best sentences": scores}, dataset, image, top=5), picture)
-    return ipywidgets.VBox([sentence, live(pictures, sentence), picture, sentences])
+    return ipywidgets.VBox([sentence, live(pictures, sentence), picture, live(sentences, picture)])
