@@ -27,7 +27,7 @@ def picture(ax: Axes, dataset: Dataset, image: int) -> None:
 
 
 def boxes(
-    ax: Axes, dataset: Dataset, image: int, weights: Sequence[float], colours: Sequence
+    ax: Axes, dataset: Dataset, image: int, weights: Float[np.ndarray, " R"], colours: Sequence
 ) -> Float[np.ndarray, "R 2"]:
     """A faded picture and a rectangle a region, as opaque and as wide as its weight, 0 to 1.
 
@@ -35,7 +35,7 @@ def boxes(
     twice and two names in one place cannot be read.
     """
     picture(ax, dataset, image)
-    ax.images[0].set_alpha(0.6)
+    ax.images[0].set_alpha(0.7)
     height, width = ax.images[0].get_size()
     corners = dataset.boxes[image][dataset.mask[image]] * [width, height, width, height]
     for (x0, y0, x1, y1), weight, colour in zip(corners, weights, colours, strict=True):
@@ -67,7 +67,7 @@ def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -
 def text_query(rows: Mapping[str, Float[np.ndarray, "I T"]], dataset: Dataset, text: int, top: int = 3) -> Figure:
     """The pictures that each system (its name and scores) finds for a caption of the split, by position."""
     columns = {name: scores[:, text] for name, scores in rows.items()}
-    return pictures_found(columns, dataset, dataset.captions[text], top, dataset.caption_to_image[text])
+    return pictures_found(columns, dataset, dataset.captions[text], top, int(dataset.caption_to_image[text]))
 
 
 def image_query(rows: Mapping[str, Float[np.ndarray, "I T"]], dataset: Dataset, image: int, top: int = 3) -> Figure:
@@ -108,7 +108,7 @@ def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset
         ax.set_title(name, loc="left", fontsize=11, fontweight="bold")
         for place, text in enumerate(best(scores, top)):
             height = 1 - (place + 0.5) / top
-            mark(ax, 0.03, height, dataset.caption_to_image[text] == image)
+            mark(ax, 0.03, height, bool(dataset.caption_to_image[text] == image))
             words = fill(dataset.captions[text].rstrip(" ."), 62, max_lines=2, placeholder=" …")
             ax.text(0.08, height, words, transform=ax.transAxes, fontsize=10, va="center")
     return figure

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -91,15 +92,21 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
 
 
 def mu_sweep(
-    global_scores: np.ndarray,
-    local_scores: np.ndarray,
-    caption_to_image: np.ndarray,
+    global_scores: Float[np.ndarray, "I T"],
+    local_scores: Float[np.ndarray, "I T"],
+    caption_to_image: Int[np.ndarray, " T"],
     mus: Sequence[float] | None = None,
     mu: float | None = None,
 ) -> Figure:
-    """Recall of S_G + mu S_L (both (I, T), of one model) against mu, and `mu` marked; see `evaluate.sweep`."""
-    mus = [*np.linspace(0, 4, 21), np.inf] if mus is None else mus
-    return curves(sweep(global_scores, local_scores, caption_to_image, np.union1d(mus, [] if mu is None else mu)), mu)
+    """Recall of S_G + mu S_L, from the scores of one model, against mu; see `evaluate.sweep`.
+
+    Args:
+        mus: where to look, 0 to 4 and infinity if not given.
+        mu: the one to mark.
+    """
+    mus = [*np.linspace(0, 4, 21).tolist(), np.inf] if mus is None else mus
+    marked = [] if mu is None else [mu]
+    return curves(sweep(global_scores, local_scores, caption_to_image, sorted({*mus, *marked})), mu)
 
 
 def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
@@ -110,7 +117,9 @@ def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
         for cut, width, alpha in ((1, 3, 1.0), (5, 1.5, 0.55), (10, 1.5, 0.35)):
             line = finite[f"{direction}_r{cut}"]
             ax.plot(line.index, line, color=MEASURED, lw=width, alpha=alpha)
-            ax.annotate(f"R@{cut}", (line.index[-1], line.iloc[-1]), (6, 0), textcoords="offset points", va="center")
+            ax.annotate(
+                f"R@{cut}", (line.index[-1], line.iloc[-1]), (6, -8 if cut == 5 else 0), textcoords="offset points"
+            )
             if mu is not None:
                 here = line.iloc[np.abs(line.index - mu).argmin()]
                 ax.plot(mu, here, "o", color=PAPER, ms=8 if cut == 1 else 5)
@@ -148,13 +157,13 @@ def attention(
     if dataset.boxes is None or dataset.picture(image) is None:
         figure, ax = plt.subplots(figsize=(2 + 0.4 * weights.shape[1], 1.2 + 0.4 * len(chosen)), layout="constrained")
         sns.heatmap(chosen, cmap="Blues", vmin=0, ax=ax, cbar_kws={"label": "attention"})
-        ax.set(xlabel="region", ylabel="", title=f"“{sentence}”")
+        ax.set(xlabel="region", ylabel="", title=f"“{sentence.rstrip(' .')}”")
         return figure
     figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
     for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
-        boxes(ax, dataset, image, row, [ATTENDED] * len(row))
+        boxes(ax, dataset, image, row.to_numpy(), [ATTENDED] * len(row))
         ax.set_title(word)
-    figure.suptitle(f"“{sentence}”", fontsize=11)
+    figure.suptitle(f"“{sentence.rstrip(' .')}”", fontsize=11)
     return figure
 
 
@@ -185,7 +194,7 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
         share = matrix[region] / most
         colours = plt.get_cmap("RdBu_r")(0.5 + 0.5 * share)
         ax = axes.flat[0]
-        points = boxes(ax, dataset, image, np.abs(share), colours)
+        points = boxes(ax, dataset, image, np.abs(share), list(colours))
         for k, (point, colour) in enumerate(zip(points, colours, strict=True)):
             ax.plot(*np.stack([points[region], point], 1), color=colour, lw=6 * abs(share[k]))
             disc = {"boxstyle": "circle,pad=0.2", "fc": "white", "ec": "black", "lw": 2.5 if k == region else 0.5}
@@ -199,8 +208,8 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     return figure
 
 
-def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> np.ndarray:
-    """(R, R), `RegionGraph.affinity` of one image's real regions, as they reach the layer (0 is the first)."""
+def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:
+    """`RegionGraph.affinity` of one image's real regions, as they reach the layer (0 is the first)."""
     graph, seen = matcher.images.reason.layers[layer], []
     hook = graph.register_forward_hook(lambda graph, inputs, _: seen.append(graph.affinity(*inputs)))
     try:

@@ -11,6 +11,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from vsrpp_lite import show
@@ -47,9 +48,13 @@ def follow(shown: ipywidgets.ValueWidget, compute: Callable, *controls: ipywidge
     update()
 
 
-def mu_slider(global_scores: np.ndarray, local_scores: np.ndarray, caption_to_image: np.ndarray) -> ipywidgets.Widget:
-    """Recall of S_G + mu S_L, both (I, T), while mu moves from 0 to 4: `show.curves` and the numbers beside it."""
-    mus = np.arange(41) / 10
+def mu_slider(
+    global_scores: Float[np.ndarray, "I T"],
+    local_scores: Float[np.ndarray, "I T"],
+    caption_to_image: Int[np.ndarray, " T"],
+) -> ipywidgets.VBox:
+    """Recall of S_G + mu S_L, while mu moves from 0 to 4: `show.curves` and the numbers beside it."""
+    mus = [k / 10 for k in range(41)]
     swept = sweep(global_scores, local_scores, caption_to_image, [*mus, np.inf])
     mu = ipywidgets.FloatSlider(value=2.0, min=0, max=4, step=0.1, description="mu", readout_format=".1f")
     numbers = ipywidgets.HTML()
@@ -64,14 +69,14 @@ def recall_table(recalls: pd.Series) -> str:
     return f"{table.to_html(float_format='{:.1f}'.format)}mR {recalls['mR']:.1f}, rsum {recalls['rsum']:.1f}"
 
 
-def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> ipywidgets.Widget:
+def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> ipywidgets.VBox:
     """The regions that a word attends to, word by word: `show.attention`."""
     words = [(word, place) for place, word in enumerate(tokenize(sentence), 1)]  # 0 is <start>
     word = ipywidgets.ToggleButtons(options=words, description="word", style={"button_width": "auto"})
     return ipywidgets.VBox([word, live(lambda place: show.attention(matcher, dataset, image, sentence, [place]), word)])
 
 
-def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.Widget:
+def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.VBox:
     """What a region takes from the others, layer by layer: `show.affinity`."""
     last = int(dataset.mask[image].sum()) - 1
     region = ipywidgets.IntSlider(max=last, description="region")
@@ -80,7 +85,7 @@ def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.
     return ipywidgets.VBox([region, layer, draw])
 
 
-def search(matcher: Matcher, dataset: Dataset) -> ipywidgets.Widget:
+def search(matcher: Matcher, dataset: Dataset) -> ipywidgets.VBox:
     """A typed sentence finds five pictures; a chosen picture finds five sentences of the split."""
     images, texts = matcher.encode(dataset)
 
