@@ -21,7 +21,8 @@ def picture(ax: Axes, dataset: Dataset, image: int) -> None:
     path = dataset.picture(image)
     ax.set_axis_off()
     if path is None:
-        ax.text(0.5, 0.5, dataset.captions_of(image)[0], ha="center", va="center", wrap=True, fontsize=8)
+        words = fill(dataset.captions_of(image)[0], 32, max_lines=6, placeholder=" …")
+        ax.text(0.5, 0.5, words, ha="center", va="center", fontsize=8)
     else:
         ax.imshow(Image.open(path))
 
@@ -91,7 +92,7 @@ def pictures_found(
         if right is not None:
             rank = (scores >= scores[right]).sum()
             line[0].set_title(f"{name}: right picture at rank {rank}\n", fontsize=10, fontweight="bold", loc="left")
-    figure.suptitle(f"“{sentence.rstrip(' .')}”", fontsize=11)
+    figure.suptitle(quoted(sentence, 30 * top), fontsize=11)
     return figure
 
 
@@ -109,9 +110,14 @@ def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset
         for place, text in enumerate(best(scores, top)):
             height = 1 - (place + 0.5) / top
             mark(ax, 0.03, height, bool(dataset.caption_to_image[text] == image))
-            words = fill(dataset.captions[text].rstrip(" ."), 62, max_lines=2, placeholder=" …")
+            words = fill(dataset.captions[text].rstrip(" ."), 60, max_lines=2, placeholder=" …")
             ax.text(0.08, height, words, transform=ax.transAxes, fontsize=10, va="center")
     return figure
+
+
+def quoted(sentence: str, width: int) -> str:
+    """A sentence as a title, in lines of at most `width` letters."""
+    return fill(f"“{sentence.rstrip(' .')}”", width)
 
 
 def best(scores: Float[np.ndarray, " N"], top: int) -> list[int]:

@@ -15,7 +15,7 @@ from vsrpp_lite.evaluate import sweep
 from vsrpp_lite.local_attention import attention_map
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.paper import RECALLS
-from vsrpp_lite.pictures import boxes, gallery, image_query, retrieval, text_query  # noqa: F401  also here
+from vsrpp_lite.pictures import boxes, gallery, image_query, quoted, retrieval, text_query  # noqa: F401  named here too
 
 MEASURED, PAPER, ATTENDED = "#1f6f8b", "#e07a3f", "#c2185b"
 
@@ -157,13 +157,14 @@ def attention(
     if dataset.boxes is None or dataset.picture(image) is None:
         figure, ax = plt.subplots(figsize=(2 + 0.4 * weights.shape[1], 1.2 + 0.4 * len(chosen)), layout="constrained")
         sns.heatmap(chosen, cmap="Blues", vmin=0, ax=ax, cbar_kws={"label": "attention"})
-        ax.set(xlabel="region", ylabel="", title=f"“{sentence.rstrip(' .')}”")
+        ax.set(xlabel="region", ylabel="", title=quoted(sentence, 60))
+        ax.tick_params(axis="y", rotation=0)
         return figure
     figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
     for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
         boxes(ax, dataset, image, row.to_numpy(), [ATTENDED] * len(row))
         ax.set_title(word)
-    figure.suptitle(f"“{sentence.rstrip(' .')}”", fontsize=11)
+    figure.suptitle(quoted(sentence, 36 * len(chosen)), fontsize=11)
     return figure
 
 
@@ -209,7 +210,10 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
 
 
 def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:
-    """`RegionGraph.affinity` of one image's real regions, as they reach the layer (0 is the first)."""
+    """`RegionGraph.affinity` of one image's real regions, as they reach the layer (0 is the first).
+
+    For systems with a graph (VSRN, VSR++): another raises AttributeError.
+    """
     graph, seen = matcher.images.reason.layers[layer], []
     hook = graph.register_forward_hook(lambda graph, inputs, _: seen.append(graph.affinity(*inputs)))
     try:
