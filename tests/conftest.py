@@ -1,17 +1,22 @@
 """Shapes in signatures are checked while tests run, and only then; every test has a home of its own."""
 
+from dataclasses import replace
+
 from jaxtyping import install_import_hook
 
-SHAPED = "data gcn_reasoning global_alignment local_attention fusion caption_loss encoders matcher distributed evaluate"
+SHAPED = """data gcn_reasoning global_alignment local_attention fusion caption_loss encoders matcher distributed
+    evaluate pictures show widgets"""
 install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "beartype.beartype")
 
 import numpy as np
 import pytest
 import torch
 
+from vsrpp_lite import scenes
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.precomp import RawSplit, write_dataset
-from vsrpp_lite.runs import Sizes
+from vsrpp_lite.runs import Run, Sizes
+from vsrpp_lite.systems.vsrpp import VSRpp
 
 COLOURS = ["red", "blue", "green", "black"]
 THINGS = ["dog", "car", "tree", "boat"]
@@ -50,6 +55,19 @@ def toy(tmp_path):
     """A small data folder with pairs that can be learned in seconds."""
     splits = {"train": toy_split(60, 1), "dev": toy_split(12, 2, 100), "test": toy_split(20, 3, 200)}
     return write_dataset(tmp_path / "data" / "toy", name="toy", source="tests", splits=splits)
+
+
+@pytest.fixture(scope="session")
+def scenes_folder(tmp_path_factory):
+    """A few hundred pictures."""
+    return scenes.write(tmp_path_factory.mktemp("scenes") / "tiny", seed=1, size="tiny")
+
+
+@pytest.fixture
+def drawn(scenes_folder):
+    """A matcher of two graph layers with random weights, and a split with pictures and boxes."""
+    run = Run(system=VSRpp(), data=str(scenes_folder), sizes=replace(SMALL, layers=2))
+    return run.build(), run.dataset("dev")
 
 
 def random_encoded(lengths, *, size=6, seed=0, dtype=torch.float64):

@@ -8,14 +8,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import SMALL
 
-from vsrpp_lite import scenes, show
-from vsrpp_lite.evaluate import score
+from vsrpp_lite import show
+from vsrpp_lite.evaluate import METRICS, score, sweep
+from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.paper import RECALLS, published
-from vsrpp_lite.precomp import open_split
 from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.text import tokenize
+
+# S_G finds the next picture, S_L the right one: mu decides, and at mu = 1 a tie counts against us
+NEXT, OWN, WHERE = np.roll(np.eye(3), 1, axis=1), np.eye(3), np.arange(3)
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +68,8 @@ def test_history_has_a_line_a_system():
     assert ax.lines[0].get_ydata().tolist() == [100.0, 200.0]
 
 
-def test_a_gallery_shows_each_picture_under_its_caption(tmp_path):
-    folder = scenes.write(tmp_path / "tiny", seed=1, size="tiny")
-    dev = open_split(folder, "dev")
+def test_a_gallery_shows_each_picture_under_its_caption(drawn):
+    dev = drawn[1]
     figure = show.gallery(dev, [3, 0, 7], columns=2)
     assert [ax.get_title().replace("\n", " ") for ax in figure.axes[:3]] == [
         dev.captions_of(k)[0].rstrip(" .") for k in (3, 0, 7)
@@ -81,3 +85,144 @@ def test_a_typed_sentence_finds_its_best_pictures_in_order(toy):
     found = score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts(["a red dog"]))[:, 0]
     titles = [ax.get_title() for ax in figure.axes]
     assert titles == [f"{k}.  S = {s:.2f}" for k, s in enumerate(np.sort(found)[::-1][:3], 1)]
+
+
+def test_a_sweep_has_a_row_a_mu_and_local_alone_at_infinity():
+    swept = sweep(NEXT, OWN, WHERE, [0.0, 0.5, 1.0, 1.5, np.inf])
+    assert tuple(swept.columns) == METRICS
+    assert swept.index.name == "mu" and swept.index.tolist() == [0.0, 0.5, 1.0, 1.5, np.inf]
+    assert swept["i2t_r1"].tolist() == swept["t2i_r1"].tolist() == [0, 0, 0, 100, 100]
+    assert (swept["i2t_r5"] == 100).all()
+    assert swept["rsum"].tolist() == pytest.approx([400, 400, 400, 600, 600])
+
+
+def test_the_sweep_is_drawn_with_its_mu_marked():
+    for ax in show.mu_sweep(NEXT, OWN, WHERE, mus=[0.0, 0.5, 2.0, np.inf], mu=1.25).axes:
+        r1, dot = ax.lines[:2]
+        assert r1.get_xdata().tolist() == [0, 0.5, 1.25, 2]
+        assert r1.get_ydata().tolist() == [0, 0, 100, 100]
+        assert (dot.get_xdata().tolist(), dot.get_ydata().tolist()) == ([1.25], [100])
+        assert [text.get_text() for text in ax.texts] == ["R@1", "100.0", "R@5", "100.0", "R@10", "100.0"]
+        assert [list(line.get_ydata()) for line in ax.lines if line.get_linestyle() == "--"] == [[100, 100]]
+    assert [ax.get_title() for ax in plt.gcf().axes] == ["text retrieval, recall (%)", "image retrieval, recall (%)"]
+    assert all(len(ax.lines) == 3 for ax in show.mu_sweep(NEXT, OWN, WHERE, mus=[0.0, 2.0]).axes)
+
+
+def one_word_a_region(matcher, regions):
+    """Word k is region k, at right angles to the others; `regions` exist, of one more that is missing."""
+    mask = torch.arange(regions + 1) < regions
+    fragments = torch.eye(16)[None, : regions + 1] * mask[None, :, None]
+    matcher.encode_images = lambda _: Encoded(torch.eye(16)[:1], fragments, mask[None])
+    matcher.encode_texts = lambda _: Encoded(
+        torch.eye(16)[:1], torch.eye(16)[None, :regions], torch.ones(1, regions, dtype=torch.bool)
+    )
+
+
+def test_attention_weights_are_a_softmax_over_the_real_regions(drawn):
+    matcher, dev = drawn
+    one_word_a_region(matcher, 4)
+    weights = show.attention_weights(matcher, dev, 0, "a tree")
+    own, other = np.exp(9) / (np.exp(9) + 3), 1 / (np.exp(9) + 3)
+    np.testing.assert_allclose(weights, np.where(np.eye(4), own, other), rtol=1e-5)
+    assert weights.index.tolist() == ["<start>", "a", "tree", "<end>"]
+
+
+def test_attention_draws_each_word_with_boxes_as_wide_as_their_weights(drawn):
+    matcher, dev = drawn
+    weights = show.attention_weights(matcher, dev, 2, "a tree is left of a zebra")
+    assert weights.shape == (9, dev.mask[2].sum())
+    figure = show.attention(matcher, dev, 2, "a tree is left of a zebra", words=[2, 0])
+    assert [ax.get_title() for ax in figure.axes] == ["tree", "<start>"]
+    for ax, row in zip(figure.axes, (2, 0)):
+        fills, edges = ax.patches[::2], ax.patches[1::2]
+        assert [edge.get_linewidth() for edge in edges] == pytest.approx(0.5 + 4 * weights.iloc[row], rel=1e-5)
+        assert [fill.get_alpha() for fill in fills] == pytest.approx(0.5 * weights.iloc[row], rel=1e-5)
+        corners = dev.boxes[2][dev.mask[2]] * [256, 192, 256, 192]
+        np.testing.assert_allclose([edge.get_xy() for edge in edges], corners[:, :2], rtol=1e-5)
+
+
+def test_attention_chooses_the_rarest_words_in_the_order_of_the_sentence(drawn):
+    matcher, dev = drawn
+    sentence = dev.captions[0]
+    index = matcher.vocabulary.index
+    rare = sorted(tokenize(sentence), key=lambda word: -index.get(word, 3))[:4]
+    titles = [ax.get_title() for ax in show.attention(matcher, dev, 0, sentence).axes]
+    assert titles == [word for word in tokenize(sentence) if word in rare][:4]
+
+
+def test_attention_and_affinity_without_pictures_are_heatmaps(toy):
+    run = Run(system=VSRpp(), data=str(toy), sizes=SMALL)
+    matcher, test = run.build(), run.dataset("test")
+    figure = show.attention(matcher, test, 0, "a red dog", words=[2, 3])
+    weights = show.attention_weights(matcher, test, 0, "a red dog").iloc[[2, 3]]
+    np.testing.assert_allclose(figure.axes[0].collections[0].get_array(), weights)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["red", "dog"]
+    heat = show.affinity(matcher, test, 0).axes[0].collections[0].get_array()
+    np.testing.assert_allclose(heat, show.affinities(matcher, test, 0))
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_affinities_are_those_of_the_regions_that_reach_the_layer(drawn, layer):
+    matcher, dev = drawn
+    image = int(dev.mask.sum(1).argmin())
+    assert 1 < dev.mask[image].sum() < dev.mask.shape[1]  # some are missing
+    graph = matcher.images.reason
+    with torch.no_grad():
+        for linear in (graph.layers[layer].theta, graph.layers[layer].phi):
+            linear.weight.copy_(torch.eye(16))
+            linear.bias.zero_()
+        graph.layers[0].norm.weight.fill_(1.0)  # from here on it changes the regions
+        regions, mask = dev.regions(np.array([image]))
+        matcher.eval()
+        reached = matcher.images.project(regions)
+        if layer:
+            reached = graph.layers[0](reached, mask)
+        real = reached[0, mask[0]]
+    matcher.train()
+    found = show.affinities(matcher, dev, image, layer)
+    np.testing.assert_allclose(found, real @ real.T / len(real), rtol=1e-4, atol=1e-5)
+    assert matcher.training and not graph.layers[layer]._forward_hooks
+
+
+def test_affinity_draws_one_region_s_row(drawn):
+    matcher, dev = drawn
+    matrix = show.affinities(matcher, dev, 1)
+    scene, heat = show.affinity(matcher, dev, 1, region=1).axes[:2]
+    np.testing.assert_allclose(heat.collections[0].get_array(), matrix, rtol=1e-6)
+    assert heat.patches[0].get_xy() == (0, 1)
+    assert [text.get_text() for text in scene.texts] == [str(k) for k in range(len(matrix))]
+    widths = [line.get_linewidth() for line in scene.lines]
+    assert widths == pytest.approx(6 * np.abs(matrix[1]) / np.abs(matrix).max(), rel=1e-5)
+    assert "region 1 " in scene.get_title()
+    taking = np.abs(matrix) * (1 - np.eye(len(matrix)))
+    assert f"region {taking.sum(1).argmax()} " in show.affinity(matcher, dev, 1).axes[0].get_title()
+
+
+def test_an_image_query_checks_the_captions_that_are_its_own(drawn):
+    dev = drawn[1]
+    own = (dev.caption_to_image == np.arange(len(dev))[:, None]).astype(float)
+    first = np.eye(len(dev), len(dev.captions), k=3)  # image 2 prefers caption 5 above all
+    figure = show.image_query({"good": own, "odd": first + own / 2}, dev, 2)
+    good, odd = (ax for ax in figure.axes if ax.get_title(loc="left"))
+    mine = [int(text) for text in np.flatnonzero(dev.caption_to_image == 2)]
+    assert len(figure.axes[0].images) == 1
+    assert good.get_title(loc="left") == "good"
+    for ax, marks, captions in ((good, "✓✓✓", mine[:3]), (odd, "✗✓✓", [5, *mine[:2]])):
+        assert "".join(text.get_text() for text in ax.texts[::2]) == marks
+        shown = [text.get_text().replace("\n", " ") for text in ax.texts[1::2]]
+        assert shown == [dev.captions[text].rstrip(" .") for text in captions]
+
+
+def test_a_text_query_shows_the_pictures_and_the_rank_of_the_right_one(drawn):
+    dev = drawn[1]
+    text = int(np.flatnonzero(dev.caption_to_image == 1)[0])
+    falling = np.tile(-np.arange(len(dev), dtype=float)[:, None], len(dev.captions))  # 0 first, then 1, 2, ...
+    figure = show.text_query({"falling": falling, "rising": -falling}, dev, text)
+    upper, lower = np.array(figure.axes).reshape(2, 3)
+    assert [ax.texts[0].get_text() for ax in upper] == ["✗", "✓", "✗"]
+    assert [ax.texts[0].get_text() for ax in lower] == ["✗", "✗", "✗"]
+    assert upper[0].get_title(loc="left").strip() == "falling: right picture at rank 2"
+    assert lower[0].get_title(loc="left").strip() == f"rising: right picture at rank {len(dev) - 1}"
+    assert upper[1].get_title() == "2.  S = -1.00"
+    picture = plt.imread(dev.picture(1))
+    np.testing.assert_array_equal(upper[1].images[0].get_array(), picture)

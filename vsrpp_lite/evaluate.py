@@ -7,6 +7,7 @@ high. Ties count against us, so that a scorer that tells nothing apart gets noth
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 import torch
 from jaxtyping import Float, Int
@@ -83,6 +84,23 @@ def recalls(
     """Recall at 1, 5, 10 both ways, their mean mR and their sum rsum, in percent."""
     means = contributions(image_ranks, text_ranks, caption_to_image).mean(0)
     return dict(zip(METRICS, means.tolist(), strict=True))
+
+
+def sweep(
+    global_scores: Float[np.ndarray, "I T"],
+    local_scores: Float[np.ndarray, "I T"],
+    caption_to_image: Int[np.ndarray, " T"],
+    mus: Sequence[float],
+) -> pd.DataFrame:
+    """The recalls of S_G + mu S_L, a row a mu, from the scores of one model: nothing is trained again.
+
+    At mu = inf, S_L alone.
+    """
+    rows = []
+    for mu in mus:
+        scores = local_scores if np.isinf(mu) else global_scores + mu * local_scores
+        rows.append(recalls(*ranks(scores, caption_to_image), caption_to_image))
+    return pd.DataFrame(rows, index=pd.Index(mus, name="mu"))
 
 
 def fold_ranks(

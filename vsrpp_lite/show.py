@@ -1,22 +1,23 @@
 """Pictures of results. Every function returns its figure, drawn from data that the caller can check."""
 
 from collections.abc import Sequence
-from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
+from jaxtyping import Float, Int
 from matplotlib.figure import Figure
-from PIL import Image
+from matplotlib.patches import Rectangle
 
 from vsrpp_lite.data import Dataset
-from vsrpp_lite.evaluate import score
+from vsrpp_lite.evaluate import sweep
+from vsrpp_lite.local_attention import attention_map
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.paper import RECALLS
+from vsrpp_lite.pictures import boxes, gallery, image_query, quoted, retrieval, text_query  # noqa: F401  named here too
 
-MEASURED, PAPER = "#1f6f8b", "#e07a3f"
+MEASURED, PAPER, ATTENDED = "#1f6f8b", "#e07a3f", "#c2185b"
 
 
 def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
@@ -90,35 +91,133 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -> Figure:
-    """The pictures that a typed sentence finds, best first, with their scores."""
-    found = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
-    best = np.argsort(-found, kind="stable")[:top].tolist()
-    figure, axes = plt.subplots(1, len(best), figsize=(2.6 * len(best), 2.6), layout="constrained", squeeze=False)
-    for place, (ax, image) in enumerate(zip(axes.flat, best, strict=True), 1):
-        picture(ax, dataset, image)
-        ax.set_title(f"{place}.  S = {found[image]:.2f}", fontsize=10)
-    figure.suptitle(f"“{sentence}”", fontsize=11)
+def mu_sweep(
+    global_scores: Float[np.ndarray, "I T"],
+    local_scores: Float[np.ndarray, "I T"],
+    caption_to_image: Int[np.ndarray, " T"],
+    mus: Sequence[float] | None = None,
+    mu: float | None = None,
+) -> Figure:
+    """Recall of S_G + mu S_L, from the scores of one model, against mu; see `evaluate.sweep`.
+
+    Args:
+        mus: where to look, 0 to 4 and infinity if not given.
+        mu: the one to mark.
+    """
+    mus = [*np.linspace(0, 4, 21).tolist(), np.inf] if mus is None else mus
+    marked = [] if mu is None else [mu]
+    return curves(sweep(global_scores, local_scores, caption_to_image, sorted({*mus, *marked})), mu)
+
+
+def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
+    """What `evaluate.sweep` found, text retrieval beside image retrieval; a row at mu = inf is a dashed level."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
+    finite = swept[np.isfinite(swept.index)]
+    for ax, direction in zip(axes, ("i2t", "t2i"), strict=True):
+        for cut, width, alpha in ((1, 3, 1.0), (5, 1.5, 0.55), (10, 1.5, 0.35)):
+            line = finite[f"{direction}_r{cut}"]
+            ax.plot(line.index, line, color=MEASURED, lw=width, alpha=alpha)
+            ax.annotate(
+                f"R@{cut}", (line.index[-1], line.iloc[-1]), (6, -8 if cut == 5 else 0), textcoords="offset points"
+            )
+            if mu is not None:
+                here = line.iloc[np.abs(line.index - mu).argmin()]
+                ax.plot(mu, here, "o", color=PAPER, ms=8 if cut == 1 else 5)
+                offset = (6, -14) if cut == 5 else (6, 7)
+                ax.annotate(f"{here:.1f}", (mu, here), offset, textcoords="offset points", color=PAPER)
+        if mu is not None:
+            ax.axvline(mu, color=PAPER, lw=1, zorder=0)
+        for alone in swept[np.isinf(swept.index)][f"{direction}_r1"]:
+            ax.axhline(alone, color="black", lw=1, ls="--", label="R@1 of $S_L$ alone")
+            ax.legend(loc="lower right", frameon=False)
+        ax.set(
+            title=f"{title(direction + '_r1').split(',')[0]}, recall (%)", xlabel="µ  (0: $S_G$ alone)", ylim=(0, 104)
+        )
+        ax.grid(axis="y", alpha=0.3)
+        sns.despine(ax=ax)
     return figure
 
 
-def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure:
-    """Pictures of a split, each under its first caption."""
-    rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.9 * rows), layout="constrained", squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for ax, image in zip(axes.flat, images, strict=False):
-        picture(ax, dataset, image)
-        ax.set_title(fill(dataset.captions_of(image)[0].rstrip(" ."), 38), fontsize=9)
+def attention(
+    matcher: Matcher, dataset: Dataset, image: int, sentence: str, words: Sequence[int] | None = None
+) -> Figure:
+    """Which regions each word attends to: the picture once a word, each box as strong as its weight.
+
+    Args:
+        words: rows of `attention_weights`: 0 is `<start>`, 1 the first word. Without it, the four that are rarest
+            in the vocabulary, which tell the most.
+
+    Data without pictures or boxes get a heatmap, words by regions.
+    """
+    weights = attention_weights(matcher, dataset, image, sentence)
+    if words is None:
+        tokens = matcher.vocabulary.encode(sentence)[1:-1]  # a vocabulary is in the order of falling counts
+        words = np.sort(1 + np.argsort(-tokens, kind="stable")[:4])
+    chosen = weights.iloc[words]
+    if dataset.boxes is None or dataset.picture(image) is None:
+        figure, ax = plt.subplots(figsize=(2 + 0.4 * weights.shape[1], 1.2 + 0.4 * len(chosen)), layout="constrained")
+        sns.heatmap(chosen, cmap="Blues", vmin=0, ax=ax, cbar_kws={"label": "attention"})
+        ax.set(xlabel="region", ylabel="", title=quoted(sentence, 60))
+        ax.tick_params(axis="y", rotation=0)
+        return figure
+    figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
+    for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
+        boxes(ax, dataset, image, row.to_numpy(), [ATTENDED] * len(row))
+        ax.set_title(word)
+    figure.suptitle(quoted(sentence, 36 * len(chosen)), fontsize=11)
     return figure
 
 
-def picture(ax: Axes, dataset: Dataset, image: int) -> None:
-    """One picture on an axis, or its first caption, where the data have no pictures."""
-    path = dataset.picture(image)
-    ax.set_axis_off()
-    if path is None:
-        ax.text(0.5, 0.5, dataset.captions_of(image)[0], ha="center", va="center", wrap=True, fontsize=8)
-    else:
-        ax.imshow(Image.open(path))
+def attention_weights(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> pd.DataFrame:
+    """(W, R), how much each word of a sentence looks at each region of one image; rows sum to one.
+
+    As VSR++ attends: words to regions, temperature 9. The first and last row are `<start>` and `<end>`.
+    """
+    regions = matcher.encode_images(dataset[np.array([image])])
+    texts = matcher.encode_texts([sentence])
+    weights = attention_map(regions.fragments[0, regions.mask[0]], texts.fragments[0]).numpy(force=True)
+    return pd.DataFrame(weights, index=[matcher.vocabulary.words[k] for k in matcher.vocabulary.encode(sentence)])
+
+
+def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None = None, layer: int = 0) -> Figure:
+    """The graph of an image in one layer: what one region takes from the others, and the matrix of all.
+
+    Args:
+        region: the row of `affinities` that is drawn; without it, the one that takes most.
+    """
+    matrix = affinities(matcher, dataset, image, layer)
+    if region is None:
+        region = int(np.abs(matrix - np.diag(matrix.diagonal())).sum(1).argmax())
+    drawn = dataset.boxes is not None and dataset.picture(image) is not None
+    figure, axes = plt.subplots(1, 1 + drawn, figsize=(4.6 + 4.6 * drawn, 3.8), layout="constrained", squeeze=False)
+    most = np.abs(matrix).max()
+    if drawn:
+        share = matrix[region] / most
+        colours = plt.get_cmap("RdBu_r")(0.5 + 0.5 * share)
+        ax = axes.flat[0]
+        points = boxes(ax, dataset, image, np.abs(share), list(colours))
+        for k, (point, colour) in enumerate(zip(points, colours, strict=True)):
+            ax.plot(*np.stack([points[region], point], 1), color=colour, lw=6 * abs(share[k]))
+            disc = {"boxstyle": "circle,pad=0.2", "fc": "white", "ec": "black", "lw": 2.5 if k == region else 0.5}
+            ax.text(*point, k, ha="center", va="center", fontsize=9, bbox=disc)
+        ax.set_title(f"what region {region} takes from each region")
+    ax = axes.flat[-1]
+    scale = {"label": "affinity (either sign)"}
+    sns.heatmap(matrix, cmap="RdBu_r", vmin=-most, vmax=most, square=True, ax=ax, cbar_kws=scale)
+    ax.add_patch(Rectangle((0, region), len(matrix), 1, fill=False, lw=2, clip_on=False))
+    ax.set(xlabel="from region", ylabel="region", title=f"layer {layer + 1}")
+    return figure
+
+
+def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:
+    """`RegionGraph.affinity` of one image's real regions, as they reach the layer (0 is the first).
+
+    For systems with a graph (VSRN, VSR++): another raises AttributeError.
+    """
+    graph, seen = matcher.images.reason.layers[layer], []
+    hook = graph.register_forward_hook(lambda graph, inputs, _: seen.append(graph.affinity(*inputs)))
+    try:
+        mask = matcher.encode_images(dataset[np.array([image])]).mask[0]
+    finally:
+        hook.remove()
+    return seen[0][0][mask][:, mask].numpy(force=True)
