@@ -4,7 +4,8 @@ PRESET  ?= lite
 DATA    ?= scenes
 SEEDS   ?= 3
 JOBS    ?= auto
-TABLES  ?= 1
+TABLES  ?= 1 2 3 4
+FACTORIAL ?=
 FROM    ?=
 IMAGES  ?= 0
 
@@ -26,8 +27,8 @@ env: .venv/.ready ## the virtual environment, .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1"
-	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)"
+reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1
+	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" $(if $(FACTORIAL),--factorial)
 
 test: .venv/.ready ## pytest and nbval
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope

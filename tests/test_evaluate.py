@@ -85,7 +85,7 @@ def test_folds_are_means_over_consecutive_images():
         *(x[::2] + 0.2 * y for x, y in zip(texts[:2], random_encoded([2] * 12)[:2], strict=True)), texts.mask[::2]
     )
     where = np.repeat(np.arange(12), 2)
-    joined = ev.recalls(*ev.fold_ranks(cosine, images, texts, where, folds=3), where)
+    joined = ev.recalls(*ev.fold_ranks([(cosine, images, texts)], where, folds=3), where)
     whole = cosine(images, texts).numpy()
     each = [
         ev.recalls(
@@ -97,7 +97,7 @@ def test_folds_are_means_over_consecutive_images():
     for metric in ev.METRICS:
         assert joined[metric] == pytest.approx(np.mean([fold[metric] for fold in each]))
     with pytest.raises(ValueError, match="12 images with 24 captions do not divide into 5"):
-        ev.fold_ranks(cosine, images, texts, where, folds=5)
+        ev.fold_ranks([(cosine, images, texts)], where, folds=5)
 
 
 def test_contributions_average_to_the_recalls():

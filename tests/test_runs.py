@@ -86,7 +86,7 @@ def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
         "result.json",
     }
     assert set(result.recalls) == set(METRICS)
-    assert result.contributions.mean(0) == pytest.approx([result.recalls[metric] for metric in METRICS])
+    assert result.contributions().mean(0) == pytest.approx([result.recalls[metric] for metric in METRICS])
     assert list(result.history["epoch"]) == [0, 1, 2]
     assert eval(json.loads((run.folder / "config.json").read_text())["run"], vars(module) | {"VSRpp": VSRpp}) == run
     monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("trained again"))

@@ -103,17 +103,22 @@ def sweep(
     return pd.DataFrame(rows, index=pd.Index(mus, name="mu"))
 
 
+Encodings = tuple[Similarity, Encoded, Encoded]
+"""What it takes to score a split: a model's similarity, its images, its texts."""
+
+
 def fold_ranks(
-    similarity: Similarity, images: Encoded, texts: Encoded, caption_to_image: Int[np.ndarray, " T"], folds: int = 1
+    models: Sequence[Encodings], caption_to_image: Int[np.ndarray, " T"], folds: int = 1
 ) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
     """Ranks within each of `folds` runs of consecutive images (COCO 1K: five of 1,000), joined again.
 
-    Folds are equal, so the recalls of the joined ranks are the means over folds.
+    Folds are equal, so the recalls of the joined ranks are the means over folds. Of several models the scores are
+    averaged.
 
     Raises:
         ValueError: the images or their captions do not divide into `folds` equal parts.
     """
-    total = len(images.pooled)
+    total = len(models[0][1].pooled)
     size = total // folds
     fold_of_text = caption_to_image // max(size, 1)
     if total % folds or len(set(np.bincount(fold_of_text, minlength=folds))) > 1:
@@ -121,16 +126,20 @@ def fold_ranks(
     image_ranks, text_ranks = np.empty(total, dtype=int), np.empty(len(caption_to_image), dtype=int)
     for fold in range(folds):
         rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(fold_of_text == fold)
-        scores = score(similarity, Encoded(*(x[rows] for x in images)), Encoded(*(x[chosen] for x in texts)))
+        part = [(similarity, _pick(images, rows), _pick(texts, chosen)) for similarity, images, texts in models]
+        scores = ensemble([score(*model) for model in part])
         image_ranks[rows], text_ranks[chosen] = ranks(scores, caption_to_image[chosen] - fold * size)
     return image_ranks, text_ranks
 
 
+def _pick(encoded: Encoded, rows: slice | np.ndarray) -> Encoded:
+    return encoded.map(lambda x: x[rows])
+
+
 def evaluate(matcher: Matcher, dataset: Dataset) -> dict[str, float]:
     """Encode a split, score all pairs, count ranks: the recalls."""
-    images, texts = matcher.encode(dataset)
     where = dataset.caption_to_image
-    return recalls(*fold_ranks(matcher.similarity, images, texts, where), where)
+    return recalls(*fold_ranks([(matcher.similarity, *matcher.encode(dataset))], where), where)
 
 
 def ensemble(matrices: Sequence[Float[np.ndarray, "I T"]]) -> Float[np.ndarray, "I T"]:

@@ -49,8 +49,7 @@ def train(runs: Iterable[Run], jobs: int | None = None) -> Iterator[Result]:
     yield from (Result(run) for run in runs if run.done)
     if not missing:
         return
-    jobs = jobs or (1 if torch.cuda.is_available() else joblib.cpu_count(only_physical_cores=False))
-    parallel = joblib.Parallel(n_jobs=min(jobs, len(missing)), return_as="generator_unordered", pre_dispatch="n_jobs")
+    parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
     with _progress(missing):
         place, elsewhere = str(home()), []
         for run, finished in parallel(joblib.delayed(_fit)(run, place, wait=False) for run in missing):
@@ -62,17 +61,46 @@ def train(runs: Iterable[Run], jobs: int | None = None) -> Iterator[Result]:
             yield Result(run)
 
 
-def _fit(run: Run, place: str, *, wait: bool) -> tuple[Run, bool]:
-    """Train on one thread; whether it is done now, or, without `wait`, another process is at it."""
+def search(asked: Iterable[tuple[Result, Sequence[Result], int]], jobs: int | None = None) -> None:
+    """Rank test splits that were not ranked before, each with the given partners in the given number of folds."""
+    missing = [task for task in dict.fromkeys(asked) if not task[0].ranks_file(*task[1:]).exists()]
+    if not missing:
+        return
+    parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered")
+    work = parallel(joblib.delayed(_search)(*task, str(home())) for task in missing)
+    for _ in tqdm(work, total=len(missing), desc="averages and wider searches", unit="search"):
+        pass
+
+
+def _jobs(jobs: int | None, tasks: Sequence) -> int:
+    one_each = 1 if torch.cuda.is_available() else joblib.cpu_count(only_physical_cores=False)
+    return min(jobs or one_each, len(tasks))
+
+
+def _search(result: Result, partners: Sequence[Result], folds: int, place: str) -> None:
+    with _one_thread(place):
+        result.search(partners, folds)
+
+
+@contextmanager
+def _one_thread(place: str) -> Iterator[None]:
+    """One thread, so that numbers do not depend on how many jobs there are."""
     os.environ["VSRPP_HOME"] = place  # a worker may have started when home was elsewhere
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        run.fit(wait=wait)
-    except Timeout:
-        return run, False
+        yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _fit(run: Run, place: str, *, wait: bool) -> tuple[Run, bool]:
+    """Train; whether it is done now, or, without `wait`, another process is at it."""
+    with _one_thread(place):
+        try:
+            run.fit(wait=wait)
+        except Timeout:
+            return run, False
     return run, True
 
 

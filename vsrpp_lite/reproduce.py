@@ -5,37 +5,57 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+import joblib
 import papermill
 
 from vsrpp_lite import grid, tables
 
 log = logging.getLogger(__name__)
 
-NOTEBOOKS = {1: "table1_structure"}
+NOTEBOOKS = {1: "table1_structure", 2: "table2_mu", 3: "table3_coco", 4: "table4_flickr30k"}
+SLIDES = "06_visual_analysis"
 
 
-def reproduce_tables(*, data: str, preset: str, seeds: int, numbers: Sequence[int], jobs: int | None) -> None:
+def reproduce_tables(
+    *, data: str, preset: str, seeds: int, numbers: Sequence[int], jobs: int | None, factorial: bool = False
+) -> None:
     """Everything from nothing: runs, tables, claims, figures, executed notebooks. What is there already is not redone.
 
-    Seeds are trained one after the other, and a table is written after each: stop whenever you like.
+    Seeds are trained one after the other, and tables are written after each: stop whenever you like. What notebooks
+    show beside the tables is trained last.
+
+    Raises:
+        FileNotFoundError: a table's data are not there, or the package was installed without its notebooks.
     """
     settings = {"data": data, "preset": preset}
-    for number in numbers:
-        known_parameters(NOTEBOOKS[number])  # before hours of training, not after
+    for number in numbers:  # before hours of training, not after
+        known_parameters(NOTEBOOKS[number])
+        next(iter(tables.runs(number, seed=0, **settings).values())).data_folder  # noqa: B018  raises
     by_seed = [
         [run for number in numbers for run in tables.runs(number, seed=seed, **settings).values()]
         for seed in range(seeds)
     ]
+    beyond = [
+        run
+        for number in numbers
+        for seed in range(seeds)
+        for run in tables.beyond(number, seed=seed, factorial=factorial, **settings).values()
+    ]
     finished, complete = set(), 0
-    for result in grid.train(chain.from_iterable(by_seed), jobs):
+    for result in grid.train(chain(*by_seed, beyond), jobs):
         finished.add(result.run)
         while complete < seeds and finished.issuperset(by_seed[complete]):
             complete += 1
             for number in numbers:
                 markdown = tables.write(number, seeds=range(complete), **settings)
                 log.info("after %d of %d seeds\n\n%s", complete, seeds, markdown)
-    for number in numbers:
-        execute(NOTEBOOKS[number], settings | {"seeds": seeds})
+    grid.search(chain(*(tables.searches(number, seeds=range(seeds), **settings) for number in numbers)), jobs)
+    notebooks = {NOTEBOOKS[number]: settings | {"seeds": seeds} for number in numbers}
+    if 1 in numbers:
+        notebooks[NOTEBOOKS[1]]["factorial"] = factorial
+    if 4 in numbers:
+        notebooks[SLIDES] = settings
+    joblib.Parallel(n_jobs=2)(joblib.delayed(execute)(*notebook) for notebook in notebooks.items())
 
 
 def known_parameters(name: str) -> tuple[Path, dict]:

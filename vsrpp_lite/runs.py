@@ -7,11 +7,11 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import pandas as pd
@@ -54,21 +54,27 @@ PRESETS = {
 }
 
 
+EMBEDDED = {"scenes": ("f30k", 0), "scenes-coco": ("coco", 1)}
+"""The embedded data sets: their sizes, and the seeds that they are drawn from."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One training, fully described: `repr(run)` rebuilds it.
 
     Args:
         system: what is trained, such as `VSRpp(mu=2.0)`.
-        data: "scenes" (drawn if it is not there yet), another folder of data/, or the path of any data folder.
+        data: "scenes" or "scenes-coco" (drawn if not there yet), another folder of data/, or any data folder's path.
         preset: smoke, lite or paper; fills in `sizes` and `training` where they are not given.
         seed: of weights, order and dropout.
+        folds: equal parts of the test split that are searched one by one; COCO 1K is the mean of five.
     """
 
     system: System
     data: str = "scenes"
     preset: str = "lite"
     seed: int = 0
+    folds: int = 1
     sizes: Sizes = field(default=None)
     training: Training = field(default=None)
 
@@ -78,7 +84,7 @@ class Run:
         preset = PRESETS[self.preset]
         for choice in fields(self.system):
             allowed, value = get_args(choice.type), getattr(self.system, choice.name)
-            if allowed and value not in allowed:
+            if get_origin(choice.type) is Literal and value not in allowed:
                 raise ValueError(f"{choice.name} is {value!r}; expected one of {', '.join(map(str, allowed))}")
         object.__setattr__(self, "data", str(self.data))
         object.__setattr__(self, "seed", int(self.seed))
@@ -88,9 +94,11 @@ class Run:
     @cached_property
     def data_folder(self) -> Path:
         """Where the data are; the embedded set is drawn on first use."""
-        if self.data == "scenes":
-            size = "tiny" if self.preset == "smoke" else "f30k"
-            return scenes.ensure(home() / "data" / f"scenes-{size}", seed=0, size=size)
+        if self.data in EMBEDDED:
+            size, seed = EMBEDDED[self.data]
+            if self.preset == "smoke":
+                return scenes.ensure(home() / "data" / f"scenes-{size}-tiny", seed=seed, size="tiny")
+            return scenes.ensure(home() / "data" / f"scenes-{size}", seed=seed, size=size)
         for folder in (Path(self.data), home() / "data" / self.data):
             if folder.is_dir():
                 return folder.resolve()
@@ -104,6 +112,7 @@ class Run:
             "sizes": _typed(self.sizes),
             "training": _typed(self.training),
             "seed": int(self.seed),
+            "folds": int(self.folds),
             "data": fingerprint(self.data_folder),
             "version": RESULTS_VERSION,
         }
@@ -171,16 +180,12 @@ class Run:
         train, dev = self.dataset("train"), self.dataset("dev")
         fit(matcher, train, dev, self.training, seed=self.seed, folder=self.folder, fabric=fabric)
         if fabric.is_global_zero:
-            matcher.load_state_dict(torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True))
-            self._finish(matcher, time.time() - began, str(fabric.device))
+            self._finish(time.time() - began, str(fabric.device))
 
-    def _finish(self, matcher: Matcher, seconds: float, device: str) -> None:
-        """Score the test split and write the result, whose existence says that the run is done."""
-        test = self.dataset("test")
-        found = ev.fold_ranks(matcher.similarity, *matcher.encode(test), test.caption_to_image)
-        np.savez(self.folder / "ranks.npz", images=found[0], texts=found[1], caption_to_image=test.caption_to_image)
+    def _finish(self, seconds: float, device: str) -> None:
+        """Search the test split and write the result, whose existence says that the run is done."""
         record = {
-            "recalls": ev.recalls(*found, test.caption_to_image),
+            "recalls": dict(zip(ev.METRICS, Result(self).contributions().mean(0).tolist(), strict=True)),
             "seconds": round(seconds, 1),
             "device": device,
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "lightning-fabric")}
@@ -214,10 +219,30 @@ class Result:
         """Of the training, from its last start."""
         return json.loads((self.run.folder / "result.json").read_text())["seconds"]
 
-    @cached_property
-    def contributions(self) -> np.ndarray:
-        """(I, M): what each test image adds to each metric."""
-        with np.load(self.run.folder / "ranks.npz", allow_pickle=False) as stored:
+    def ranks_file(self, partners: "Sequence[Result]" = (), folds: int | None = None) -> Path:
+        """Where `search` keeps what it finds."""
+        parts = ["ranks", str(folds or self.run.folds), *(partner.run.digest for partner in partners)]
+        return self.run.folder / f"{'-'.join(parts)}.npz"
+
+    def search(self, partners: "Sequence[Result]" = (), folds: int | None = None) -> None:
+        """Rank the test split, unless it was done before, in `folds` parts (the run's own number, if not given), by
+        the average of this model's scores and its partners', on a GPU, where there is one.
+        """
+        path, folds = self.ranks_file(partners, folds), folds or self.run.folds
+        if not path.exists():
+            test = self.run.dataset("test")
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            matchers = [result.matcher().to(device) for result in (self, *partners)]
+            models = [(matcher.similarity, *matcher.encode(test)) for matcher in matchers]
+            images, texts = ev.fold_ranks(models, test.caption_to_image, folds)
+            draft = path.with_name(f".{os.getpid()}-{path.name}")
+            np.savez(draft, images=images, texts=texts, caption_to_image=test.caption_to_image)
+            draft.replace(path)
+
+    def contributions(self, partners: "Sequence[Result]" = (), folds: int | None = None) -> np.ndarray:
+        """(I, M): what each test image adds to each metric; see `search`."""
+        self.search(partners, folds)
+        with np.load(self.ranks_file(partners, folds), allow_pickle=False) as stored:
             return ev.contributions(stored["images"], stored["texts"], stored["caption_to_image"])
 
     @property
