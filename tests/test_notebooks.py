@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PAIRS = [
     (path, ROOT / "notebooks" / f"{path.stem}.ipynb") for path in sorted((ROOT / "notebooks" / "src").glob("*.py"))
 ]
-TAGS = {"parameters", "nbval-ignore-output", "nbval-check-output", "raises-exception", "hide-input"}
+TAGS = {"parameters", "nbval-ignore-output", "nbval-check-output", "raises-exception", "hide-input", "widget"}
 
 every_pair = pytest.mark.parametrize(("source", "notebook"), PAIRS, ids=[path.stem for path, _ in PAIRS])
 

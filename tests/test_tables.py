@@ -92,14 +92,6 @@ def test_rows_differ_in_what_they_train():
     assert tables.ROWS[1]["VSR++ (full)"] == VSRpp(mu=2.0, bidirectional=True, caption_loss=True, fusion="similarity")
     for table, rows in tables.ROWS.items():
         assert len(set(rows.values())) == len(rows) == {1: 6, 2: 6, 3: 7, 4: 7}[table]
-    assert len(set(tables.FACTORIAL.values())) == 16
-    assert len({Run(system=system, preset="smoke") for system in tables.FACTORIAL.values()}) == 16
-
-
-def test_rescaled_margins_keep_their_size_relative_to_the_similarity():
-    for system in tables.RESCALED.values():
-        assert system.margin / (1 + system.mu) == pytest.approx(0.2 / 3)
-    assert tables.RESCALED["mu = 2.0"] == tables.ROWS[2]["mu = 2.0"]  # trained once
 
 
 def test_table_3_is_about_a_second_data_set_searched_in_five_folds():

@@ -81,6 +81,12 @@ NOTES: dict[int, dict[str, str]] = {
 }
 """What a reader must know of a row before comparing it with another."""
 
+PUBLISHED_AS = dict.fromkeys(("VSE++", "SCO-style", "SAEM"), "one model") | {
+    **dict.fromkeys(("SCAN", "GVSE-style", "VSRN"), "two models"),
+    "VSR++": "not said",
+}
+"""Whether a row of Tables 3 and 4 is one model or an average."""
+
 SINGLE_SCAN = {
     "t2i LSE": (61.1, 85.4, 91.5, 43.3, 71.9, 80.9),
     "t2i AVG": (61.8, 87.5, 93.7, 45.8, 74.4, 83.0),

@@ -9,6 +9,8 @@ import joblib
 import papermill
 
 from vsrpp_lite import grid, tables
+from vsrpp_lite.ablation import FACTORIAL, RESCALED
+from vsrpp_lite.systems.scan import VARIANTS
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +37,13 @@ def reproduce_tables(
         [run for number in numbers for run in tables.runs(number, seed=seed, **settings).values()]
         for seed in range(seeds)
     ]
+    more = {2: (RESCALED, 1), 4: (VARIANTS, 1)} | ({1: (FACTORIAL, seeds)} if factorial else {})
     beyond = [
         run
-        for number in numbers
-        for seed in range(seeds)
-        for run in tables.beyond(number, seed=seed, factorial=factorial, **settings).values()
+        for number, (rows, count) in more.items()
+        if number in numbers
+        for seed in range(count)
+        for run in tables.runs(number, rows, seed=seed, **settings).values()
     ]
     finished, complete = set(), 0
     for result in grid.train(chain(*by_seed, beyond), jobs):

@@ -1,6 +1,6 @@
 """Pictures of results. Every function returns its figure, drawn from data that the caller can check."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -88,6 +88,25 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
     ax.set(ylabel="rsum on dev", xlabel="epoch")
     sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None, frameon=False)
     sns.despine(ax=ax)
+    return figure
+
+
+def mu_effects(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """What each mu adds to mu = 2, text retrieval beside image retrieval: one `ablation.mu_effects` a curve."""
+    colours = sns.color_palette("deep", len(curves))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+    for ax, direction in zip(axes, ("i2t", "t2i"), strict=True):
+        for k, (name, frame) in enumerate(curves.items()):
+            line = frame[frame["direction"] == direction]
+            beside = line["mu"] + 0.04 * (k - (len(curves) - 1) / 2)  # or bars would hide each other
+            ax.vlines(beside, line["lo"], line["hi"], color=colours[k], lw=3, alpha=0.35)
+            ax.plot(beside, line["difference"], "o-", color=colours[k], label=name)
+        ax.axhline(0, color="black", lw=0.8)
+        ax.set(title=title(direction + "_r1").split(",")[0], xlabel="µ")
+        ax.grid(axis="y", alpha=0.3)
+        sns.despine(ax=ax)
+    axes[0].set_ylabel("R@1 + R@5 + R@10, points above µ = 2")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 

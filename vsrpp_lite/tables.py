@@ -1,7 +1,6 @@
 """Our numbers beside the paper's, and a verdict for each claim, decided by its paired interval alone."""
 
 from collections.abc import Iterable, Sequence
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from vsrpp_lite.paper import CLAIMS, NOTES, published
 from vsrpp_lite.runs import Result, Run
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.saem import SAEM
-from vsrpp_lite.systems.scan import SCAN, VARIANTS
+from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.sco import SCO
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
@@ -46,19 +45,6 @@ ROWS: dict[int, dict[str, System]] = {
 }
 """What we train for each row of each table."""
 
-FACTORIAL: dict[str, System] = {
-    f"{'Bi-GRU' if bidirectional else 'GRU'}, {fusion}, {'' if caption else 'no '}caption loss": VSRpp(
-        bidirectional=bidirectional, fusion=fusion, caption_loss=caption
-    )
-    for bidirectional, fusion, caption in product(
-        (False, True), ("global", "local", "loss", "similarity"), (False, True)
-    )
-}
-"""The clean ablation that the paper's Table 1 is not: every combination of its parts, in one code."""
-
-RESCALED: dict[str, System] = {f"mu = {mu}": VSRpp(mu=mu, margin=0.2 if mu == 2 else 0.2 * (1 + mu) / 3) for mu in MUS}
-"""Table 2 with the effective margin, alpha / (1 + mu), held at that of mu = 2."""
-
 FOLDS = {1: 1, 2: 1, 3: 5, 4: 1}
 """Parts of the test split that are searched one by one: COCO 1K is the mean of five of 1,000 images."""
 
@@ -74,18 +60,6 @@ def runs(table: int, rows: dict[str, System] | None = None, *, data: str, preset
     """The runs of one seed, by row: the table's own rows, or others on its data."""
     where = {"data": data_of(table, data), "preset": preset, "seed": seed, "folds": FOLDS[table]}
     return {row: Run(system=system, **where) for row, system in (rows or ROWS[table]).items()}
-
-
-def beyond(table: int, *, data: str, preset: str, seed: int, factorial: bool = False) -> dict[str, Run]:
-    """What a table's notebook shows beside its rows."""
-    rows: dict[str, System] = {}
-    if table == 1 and factorial:
-        rows = FACTORIAL
-    if table == 2 and seed == 0:
-        rows = RESCALED
-    if table == 4 and seed == 0:
-        rows = VARIANTS
-    return runs(table, rows, data=data, preset=preset, seed=seed) if rows else {}
 
 
 def ensembled(table: int) -> list[str]:
@@ -139,14 +113,20 @@ def judge(table: int, *, data: str, preset: str, seeds: Sequence[int]) -> pd.Dat
     records = []
     for claim in CLAIMS:
         if claim.table == table:
-            difference = (sampled[claim.better] - sampled[claim.worse]) @ WEIGHTS[claim.metric]
-            mean, low, high = (float(x[0]) for x in interval(difference[:, :, None]))
-            records.append(claim._asdict() | {"difference": mean, "lo": low, "hi": high, "verdict": verdict(low, high)})
+            records.append(claim._asdict() | compare(sampled[claim.better], sampled[claim.worse], claim.metric))
     return pd.DataFrame(records)
+
+
+def compare(better: np.ndarray, worse: np.ndarray, metric: str = "rsum") -> dict[str, float | str]:
+    """The paired difference of two `samples`, its 95 % interval and the verdict that this gives."""
+    mean, low, high = (float(x[0]) for x in interval(((better - worse) @ WEIGHTS[metric])[:, :, None]))
+    return {"difference": mean, "lo": low, "hi": high, "verdict": verdict(low, high)}
 
 
 WEIGHTS = {
     "rsum": np.array([1, 1, 1, 1, 1, 1, 0, 0]),
+    "i2t": np.array([1, 1, 1, 0, 0, 0, 0, 0]),
+    "t2i": np.array([0, 0, 0, 1, 1, 1, 0, 0]),
     "i2t - t2i": np.array([1, 1, 1, -1, -1, -1, 0, 0]),
 }
 """What a claim compares, from the metrics in their order."""

@@ -1,0 +1,154 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What the models find
+#
+# The paper closes with slides of queries: a picture and the sentences that it finds, a sentence and the pictures that
+# it finds, VSRN beside VSR++. Such slides convince and prove little, since somebody chose them. Here the **rule**
+# chooses:
+#
+# - the queries whose right answer VSR++ ranks *higher* than VSRN by the most places;
+# - and, honestly, those that it ranks *lower* by the most.
+#
+# **You will see** what the local similarity looks at when it helps, and when it does not.
+#
+# *Time:* seconds if the two runs are there, else about a minute on two cores. *Prerequisites:* `00_start_here`, and
+# `03_local_attention` for the attention.
+
+# %% tags=["parameters"]
+data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
+preset: str = "lite"  # smoke, lite or paper
+seed: int = 0  # of both trainings
+
+# %% tags=["nbval-ignore-output"]
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import display
+
+from vsrpp_lite import grid, show, tables
+from vsrpp_lite.evaluate import ranks
+from vsrpp_lite.runs import Result
+
+# %config InlineBackend.figure_formats = ["jpeg"]
+runs = tables.runs(4, data=data, preset=preset, seed=seed)
+trained = list(grid.train([runs["VSRN"], runs["VSR++"]]))
+
+# %%
+results = {name: Result(runs[name]) for name in ("VSRN", "VSR++")}
+scores = {name: result.scores() for name, result in results.items()}
+test = runs["VSR++"].dataset("test")
+matcher = results["VSR++"].matcher()
+image_ranks, text_ranks = (
+    pd.DataFrame({name: ranks(matrix, test.caption_to_image)[k] + 1 for name, matrix in scores.items()}) for k in (0, 1)
+)
+for name, frame in (("picture asks", image_ranks), ("sentence asks", text_ranks)):
+    frame["gain"] = frame["VSRN"] - frame["VSR++"]
+    better, worse = (frame["gain"] > 0).mean(), (frame["gain"] < 0).mean()
+    print(f"{name}: {len(frame)} queries; VSR++ ranks the answer higher in {better:.0%}, lower in {worse:.0%}")
+
+# %% [markdown]
+# Before looking at single queries, look at all of them: each point of the curve is a share of queries. A model whose
+# curve lies higher puts more right answers among its first *k*; recall at 1, 5 and 10 are three points of it.
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
+for ax, title, frame in zip(axes, ("a picture asks", "a sentence asks"), (image_ranks, text_ranks), strict=True):
+    for name, colour in (("VSRN", show.PAPER), ("VSR++", show.MEASURED)):
+        sns.ecdfplot(100 * frame[name] / 100, ax=ax, label=name, color=colour, lw=2)
+    ax.set(xscale="log", title=title, xlabel="rank of the right answer", ylabel="share of queries")
+    for k in (1, 5, 10):
+        ax.axvline(k, color="black", lw=0.5, ls=":")
+    ax.legend(frameon=False)
+    sns.despine(ax=ax)
+folder = tables.results_folder(data) / "figures"
+folder.mkdir(parents=True, exist_ok=True)
+figure.savefig(folder / "ranks.png", dpi=150)
+
+# %% [markdown]
+# ## A sentence asks
+#
+# The two largest gains. Top three of each system, the right picture checked; above each row, where the right picture
+# came.
+
+# %%
+gains = text_ranks["gain"].to_numpy()
+most, least = np.argsort(-gains, kind="stable")[:2].tolist(), np.argsort(gains, kind="stable")[:2].tolist()
+for k, text in enumerate(most):
+    figure = show.text_query(scores, test, text)
+    figure.savefig(folder / f"query_text_gain{k + 1}.png", dpi=150)
+
+# %% [markdown]
+# What did the words look at, in the right picture? Each panel is one word, each box a region, as strong as the word's
+# attention to it. The words shown are the rarest of the sentence.
+
+# %%
+for k, text in enumerate(most):
+    figure = show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
+    figure.savefig(folder / f"query_text_gain{k + 1}_attention.png", dpi=150)
+
+# %% [markdown]
+# ## A sentence asks, and VSR++ does worse
+#
+# The two largest losses, by the same rule.
+
+# %%
+for k, text in enumerate(least):
+    figure = show.text_query(scores, test, text)
+    figure.savefig(folder / f"query_text_loss{k + 1}.png", dpi=150)
+
+# %%
+for text in least:
+    show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
+
+# %% [markdown]
+# ## A picture asks
+#
+# The largest gain and the largest loss: the picture, and each system's first three sentences.
+
+# %%
+gains = image_ranks["gain"].to_numpy()
+best, worst = int(np.argmax(gains)), int(np.argmin(gains))
+for name, image in (("gain", best), ("loss", worst)):
+    figure = show.image_query(scores, test, image)
+    figure.savefig(folder / f"query_image_{name}.png", dpi=150)
+
+# %%
+display(pd.DataFrame({"largest gain": image_ranks.loc[best], "largest loss": image_ranks.loc[worst]}))
+
+# %% [markdown]
+# ## How much does a slide prove?
+#
+# The extremes of a thousand queries are extremes: with two models of *equal* quality the largest gain and the largest
+# loss would look as striking. What counts is the whole distribution above, and the intervals of the tables. As a
+# check, the same numbers for queries chosen at random:
+
+# %%
+chosen = np.random.default_rng(0).choice(len(text_ranks), 8, replace=False)
+display(text_ranks.iloc[np.sort(chosen)])
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. The rule above prefers queries on which VSRN was hopeless. Write a rule that prefers queries on which VSR++ is
+#    right (rank 1) and VSRN only just wrong. Do the slides look more or less convincing?
+# 2. Find a sentence whose attention is on the right regions while the picture is still not found. What else does $S$
+#    contain?
+# 3. Compare two *seeds* of VSR++ by the same rule. How large is the largest gain?
+#
+# ## References
+#
+# *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020, the slides on visual
+# analysis. Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019.

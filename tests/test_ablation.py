@@ -1,0 +1,61 @@
+"""The clean ablations: which runs they are, and effects that a pencil can find."""
+
+import numpy as np
+import pytest
+
+from vsrpp_lite import ablation, tables
+from vsrpp_lite.evaluate import METRICS, sweep
+from vsrpp_lite.runs import Run
+from vsrpp_lite.systems.vsrpp import VSRpp
+
+
+def test_the_factorial_holds_every_combination_and_the_papers_own_cells():
+    assert len(set(ablation.FACTORIAL.values())) == 16
+    assert len({Run(system=system, preset="smoke") for system in ablation.FACTORIAL.values()}) == 16
+    for row in ("Fusion-loss", "Fusion-similarity", "VSR++ (GRU)", "VSR++ (full)"):
+        assert tables.ROWS[1][row] in ablation.FACTORIAL.values()  # trained once
+
+
+def test_rescaled_margins_keep_their_size_relative_to_the_similarity():
+    for system in ablation.RESCALED.values():
+        assert system.margin / (1 + system.mu) == pytest.approx(0.2 / 3)
+    assert ablation.RESCALED["mu = 2.0"] == tables.ROWS[2]["mu = 2.0"]  # trained once
+
+
+def test_effects_are_those_that_were_put_in(monkeypatch):
+    """Every image: 5 points in each recall for a Bi-GRU, 1 for a caption loss (but -3 in the local branch)."""
+
+    def samples(runs):
+        runs = list(runs)
+        system = runs[0].system
+        gain = 5 * system.bidirectional + (-3 if system.fusion == "local" else 1) * system.caption_loss
+        gain += {"similarity": 20, "loss": 10, "global": 4, "local": 0}[system.fusion]
+        return np.random.default_rng(0).random((len(runs), 50, 8)) + gain
+
+    monkeypatch.setattr(tables, "samples", samples)
+    found = ablation.effects(data="scenes", preset="smoke", seeds=range(2)).set_index(["better", "worse"])["difference"]
+    assert found["Bi-GRU", "GRU"] == pytest.approx(6 * 5)
+    assert found["caption loss", "none"] == pytest.approx(6 * (3 * 1 - 3) / 4)
+    assert found["caption loss (local)", "none"] == pytest.approx(6 * -3)
+    assert found["fusion of similarities", "fusion at the loss"] == pytest.approx(6 * 10)
+    assert found["fusion of similarities", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5))
+
+
+def test_mu_effects_are_paired_and_zero_at_the_base():
+    base = np.random.default_rng(0).random((1, 40, 8))
+    up = base.copy()
+    up[:, :, :3] += [1, 2, 3]
+    found = ablation.mu_effects({2.0: base, 3.0: up}).set_index(["mu", "direction"])
+    assert found.loc[(3.0, "i2t"), ["difference", "lo", "hi"]].tolist() == pytest.approx([6, 6, 6])
+    assert found.loc[(3.0, "t2i"), "difference"] == pytest.approx(0)
+    assert found.loc[(2.0, "i2t"), ["difference", "lo", "hi"]].tolist() == [0, 0, 0]
+
+
+def test_a_model_swept_at_test_time_is_itself_at_its_own_mu(toy):
+    result = Run(system=VSRpp(mu=2.0), data=str(toy), preset="smoke").fit()
+    found = ablation.swept(result, [0.0, 2.0])
+    assert found[2.0].shape == (1, 20, len(METRICS))
+    assert found[2.0].mean((0, 1)) == pytest.approx(list(result.recalls.values()))
+    scores = (np.load(result.run.folder / f"scores-{part}.npy") for part in ("global", "local"))
+    expected = sweep(*scores, result.run.dataset("test").caption_to_image, [0.0])
+    assert found[0.0].mean((0, 1)) == pytest.approx(expected.to_numpy()[0])
