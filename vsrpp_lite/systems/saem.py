@@ -89,7 +89,7 @@ class Pieces(nn.Module):
 
     def forward(self, tokens: Int[Tensor, "B W"]) -> tuple[Int[Tensor, "B N"], Bool[Tensor, "B N"]]:
         pieces = self.table[tokens].flatten(1)
-        real_first = (pieces < 0).to(torch.uint8).argsort(1, stable=True)
+        real_first = (pieces < 0).to(torch.uint8).argsort(dim=1, stable=True)
         pieces = pieces.gather(1, real_first)
         return pieces.clamp(min=0), pieces >= 0
 

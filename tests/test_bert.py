@@ -1,0 +1,68 @@
+"""SAEM reads what a BERT from disk says of each caption, and leaves the BERT as it was."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from equations import attended_image, convolved_text, cosine
+from test_restated import FABRIC, Paper, restate, scores_of, setup
+
+from vsrpp_lite.systems.saem import SAEM
+from vsrpp_lite.train import batch_losses
+
+transformers = pytest.importorskip("transformers")
+PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] a and the near some do ##g c ##ar t ##ree b ##oat re ##d gre ##en black"
+both = pytest.mark.parametrize("faithful", [False, True])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A tiny BERT of random weights that cuts some of our words into pieces and does not know others."""
+    torch.manual_seed(0)
+    (tmp_path / "vocab.txt").write_text(PIECES.replace(" ", "\n"), encoding="utf-8")
+    transformers.BertTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.BertConfig(vocab_size=len(PIECES.split()), initializer_range=0.5, **sizes)
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    return str(tmp_path)
+
+
+@both
+def test_scores_are_those_of_its_own_tokenizer_and_model_caption_by_caption(folder, toy, faithful):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).double().eval()
+    matcher, batch = setup(SAEM(bert=folder, faithful=faithful), toy)
+
+    def states(_, tokens, positions):
+        caption = " ".join(matcher.vocabulary.words[k] for k in tokens[1:-1])
+        cut = tokenizer(caption, padding="max_length" if faithful else False, max_length=32, return_tensors="pt")
+        assert len(cut.input_ids[0]) > len(tokens)  # [CLS], pieces, [SEP]
+        return model(**cut).last_hidden_state[0].detach().numpy()
+
+    paper = Paper(None, attended_image, partial(convolved_text, states=states), cosine)
+    expected = restate(paper, matcher, batch)[0]
+    assert expected.std() > 0.02
+    np.testing.assert_allclose(scores_of(matcher, batch), expected, atol=1e-8, rtol=0)
+
+    tokens = torch.nn.functional.pad(batch.tokens, (0, 9))
+    wide = batch._replace(tokens=tokens, token_mask=tokens > 0)
+    np.testing.assert_allclose(scores_of(matcher, wide), expected, atol=1e-8, rtol=0)
+
+
+@both
+def test_it_stays_as_it_was_and_drops_out_only_if_faithful(folder, toy, faithful):
+    matcher, batch = setup(SAEM(bert=folder, faithful=faithful), toy)
+    before = {name: x.clone() for name, x in matcher.texts.state_dict().items()}
+    optimizer = torch.optim.Adam(matcher.train().parameters(), lr=0.1)
+    sum(batch_losses(matcher, matcher, batch, FABRIC, hardest=False).values()).backward()
+    optimizer.step()
+    assert all(parameter.grad is None for parameter in matcher.texts.states.parameters())
+    moved = {name for name, x in matcher.texts.state_dict().items() if not torch.equal(x, before[name])}
+    assert moved == {name for name in before if name.startswith(("convolutions.", "project."))}
+
+    pieces, mask = matcher.texts.cut(batch.tokens)
+    for training, drops in ((True, faithful), (False, False)):
+        matcher.train(training)
+        first, second = (matcher.texts.states(pieces, mask) for _ in range(2))
+        assert torch.equal(first, second) is not drops
