@@ -320,8 +320,8 @@ figure = draw_hinge(0.2)
 #
 # An image has five captions, and a batch is drawn from all captions. Suppose that sentences 0 and 1 above describe
 # the *same* image, so that rows 0 and 1 are the same picture. If only the diagonal is spared, the loss pushes a true
-# caption away from its picture, and with hardest negatives it picks precisely such a caption whenever there is one,
-# since what fits best is hardest. The mask must look at the image's id.
+# caption away from its picture, and with hardest negatives it mostly picks just such a caption, since what fits best
+# is hardest. The mask must look at the image's id.
 
 # %%
 same = torch.tensor([5, 5, 9])
@@ -401,7 +401,7 @@ plt.show()
 # others are drawn *to* the plateau.
 #
 # This is the reason for a **warm-up**: one epoch of summed hinges, in which a small advantage is enough to learn
-# from, and only then the hardest negative, which asks for more. VSE-infinity introduced it;
+# from, and only then the hardest negative, which asks for more. The code of VSE-infinity has one;
 # `Training(warmup_epochs=1)` is our default.
 
 # %% [markdown]
