@@ -1,0 +1,317 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Start here
+#
+# Somebody types *a red dog left of a small blue car*, and wants the picture. Or somebody has a picture, and wants the
+# sentence that says what is in it. **Image-text matching** answers both with one number, a score $S(I, T)$ for every
+# image $I$ and every sentence $T$; whoever has a good score has a search engine in both directions.
+#
+# This package is about one such score, VSR++ (ICPR 2020), and the six systems that it is compared with. VSR++ adds
+# two scores: $S = S_G + \mu\,S_L$, one for the image and the sentence as wholes, after the regions of the image have
+# been reasoned over as a graph, and one in which every word looks for its regions. Each of the five lessons takes one
+# part of it to pieces. This notebook comes before them.
+#
+# **You will learn**
+#
+# 1. what the data look like, to you and to a matcher;
+# 2. how retrieval is measured: R@1, R@5, R@10 and rsum, with ties and with several captions an image;
+# 3. how to train a matcher and search with it, in ten lines.
+#
+# *Needs:* some Python and PyTorch. *Time:* about 20 minutes. The first run draws the pictures and trains a model,
+# which takes one to two minutes; later runs of any notebook find both.
+
+# %% tags=["parameters"]
+data: str = "scenes"  # scenes, or a folder of data/ that has pictures and boxes
+preset: str = "lite"  # smoke or lite
+seed: int = 0  # of the trained model
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import display
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+import vsrpp_lite as vl
+from vsrpp_lite import show, widgets
+from vsrpp_lite.evaluate import METRICS, ranks, recalls
+
+pd.options.display.float_format = "{:.1f}".format
+set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # many pictures: a fifth of the size of PNG
+
+# %% [markdown]
+# ## The data
+#
+# The papers use photographs, from Flickr30K and MS-COCO. Those cannot be shipped with a package, so this one draws
+# its own: `scenes`, small coloured pictures of people, animals and things, in some place, under some light, each
+# described by five "annotators" with habits of their own. A `Run` says what is trained on what; here we only ask it
+# for its data.
+
+# %% tags=["nbval-ignore-output"]
+run = vl.Run(system=vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
+splits = {name: run.dataset(name) for name in ("train", "dev", "test")}  # draws the pictures, if they are not there yet
+
+# %%
+display(
+    pd.DataFrame(
+        {
+            name: {
+                "pictures": len(split),
+                "captions": len(split.captions),
+                "most regions R": split.mask.shape[1],
+                "numbers a region F": split.feature_size,
+            }
+            for name, split in splits.items()
+        }
+    ).T
+)
+test = splits["test"]
+figure = show.gallery(test, [2, 3, 4, 5, 8, 9, 10, 11])
+
+# %% [markdown]
+# The training split is to learn from. On *dev* one watches how training goes; *test* is looked at once, at the end.
+#
+# ### Five people, one picture
+#
+# The five captions of one picture are all true, and no two say the same. One is short, one names the relation of two
+# things, one is in the passive voice, one says the thing first and its colour afterwards, one sets the scene first.
+# And nobody says everything. A matcher must live with that.
+
+# %%
+image = 6
+for caption in test.captions_of(image):
+    print("-", caption.rstrip(" ."))
+
+# %% [markdown]
+# ### What a matcher sees
+#
+# Not the picture. A detector has put boxes on it and described each by a vector; the matcher gets the vectors. This
+# detector is as imperfect as real ones: some things it misses, some it finds twice, some boxes lie on nothing much.
+# Of the sentence the matcher gets word numbers between `<start>` and `<end>`.
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(1, 1.2), layout="constrained")
+count = int(test.mask[image].sum())
+points = show.boxes(left, test, image, np.full(count, 0.35), plt.get_cmap("tab10").colors[:count])
+for k, point in enumerate(points):
+    left.text(*point, k, ha="center", va="center", bbox={"boxstyle": "circle,pad=0.2", "fc": "white"})
+left.set_title("what the detector found")
+regions, mask = test.regions(np.array([image]))
+right.imshow(regions[0], cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto", interpolation="nearest")
+right.set(xlabel="feature (F)", ylabel="region (R)", title="what the matcher gets", yticks=range(mask.shape[1]))
+plt.show()
+
+vocabulary = vl.Vocabulary.build(splits["train"].captions)  # from training captions alone
+sentence = test.captions_of(image)[0]
+print(sentence, "->", vocabulary.encode(sentence).tolist())
+
+# %% [markdown]
+# ### Near-neighbours
+#
+# With pictures of random things retrieval would be too easy. So a third of the pictures come in pairs that differ in
+# one detail: two colours exchanged, left and right exchanged, one ball more. Find the differences, and then look
+# whether the captions mention them.
+
+# %%
+figure = show.gallery(test, [0, 1, 6, 7])
+
+# %% [markdown]
+# ## Recall at K, by hand
+#
+# Four pictures (rows), one sentence each (columns). A picture asks for its sentence: in each row, how many *wrong*
+# sentences score **at least as high** as the right one? That number is the **rank**; 0 is best. R@K is the percentage
+# of queries whose rank is below K: their right answer is among the first K.
+
+# %%
+S = np.array(
+    [
+        [0.9, 0.3, 0.2, 0.1],
+        [0.4, 0.6, 0.7, 0.2],
+        [0.3, 0.5, 0.6, 0.1],
+        [0.2, 0.5, 0.3, 0.5],
+    ]
+)
+own_image = np.array([0, 1, 2, 3])  # which image each sentence belongs to
+
+# %% [markdown]
+# *Text retrieval* (i2t, a picture asks): row 0 has its 0.9 on top, rank 0. Row 1: 0.7 beats 0.6, rank 1. Row 2: rank
+# 0. Row 3: a wrong sentence has 0.5 as well. A tie counts against us: rank 1. So R@1 = 2/4 = 50 %.
+#
+# *Image retrieval* (t2i, a sentence asks): the same in the columns. Only column 2 fails, where 0.7 beats 0.6: R@1 =
+# 75 %.
+#
+# The papers print R@1, R@5 and R@10 both ways, and their sum, **rsum**, of at most 600. With four candidates R@5 and
+# R@10 are 100 for nothing: rsum = 50 + 100 + 100 + 75 + 100 + 100 = 525.
+
+
+# %%
+def ranks_slowly(scores: np.ndarray, image_of: np.ndarray) -> tuple[list[int], list[int]]:
+    """Of every image (its best caption) and every text, by loops: how many wrong candidates score as high or higher."""
+    image_ranks, text_ranks = [], []
+    for image, row in enumerate(scores):
+        best = max(row[text] for text in range(len(row)) if image_of[text] == image)
+        image_ranks.append(sum(row[text] >= best for text in range(len(row)) if image_of[text] != image))
+    for text, column in enumerate(scores.T):
+        right = column[image_of[text]]
+        text_ranks.append(sum(column[image] >= right for image in range(len(column)) if image != image_of[text]))
+    return image_ranks, text_ranks
+
+
+assert ranks_slowly(S, own_image) == ([0, 1, 0, 1], [0, 0, 1, 0])
+found = ranks(S, own_image)
+assert [list(x) for x in found] == [[0, 1, 0, 1], [0, 0, 1, 0]]
+hits = recalls(*found, own_image)
+print(f"i2t R@1 {hits['i2t_r1']:.1f}, t2i R@1 {hits['t2i_r1']:.1f}, rsum {hits['rsum']:.1f}")
+
+# %% [markdown]
+# ### Several captions an image
+#
+# Let the same four sentences describe only two pictures: sentences 0 and 1 the first, 2 and 3 the second. A picture
+# that asks is content with the **best** of its captions; its other captions are neither right nor wrong. A sentence
+# that asks still has one picture to find. By hand, for the first two rows of the matrix: picture 0 has 0.9, nothing
+# else comes near, rank 0. Picture 1 has the better of 0.7 and 0.2; of the wrong ones 0.4 and 0.6 neither reaches 0.7:
+# rank 0. Sentence 1 prefers the wrong picture (0.6 to 0.3): rank 1.
+
+# %%
+two = S[:2]
+shared = np.array([0, 0, 1, 1])
+assert ranks_slowly(two, shared) == ([0, 0], [0, 1, 0, 0])
+assert [list(x) for x in ranks(two, shared)] == [[0, 0], [0, 1, 0, 0]]
+rng = np.random.default_rng(seed)
+large, large_own = rng.integers(0, 6, (20, 100)) / 5, np.repeat(np.arange(20), 5)  # many ties
+assert [list(x) for x in ranks(large, large_own)] == list(ranks_slowly(large, large_own))
+print("the package agrees with the loops on 20 pictures, 100 captions and many ties")
+
+# %% [markdown]
+# ### Why ties must count against us
+#
+# A matcher that has collapsed gives every pair the same score. Count only candidates that are *strictly* higher, and
+# none is: every rank is 0, recall is 100 %, and a broken model looks perfect. Likewise NaN, which is neither higher
+# nor lower than anything; it is refused.
+
+# %%
+constant = np.zeros((20, 100))
+strictly = [(row > row[5 * image]).sum() for image, row in enumerate(constant)]
+print(f"R@1 of a constant score, ties for us: {100 * np.mean(np.array(strictly) < 1):.0f} %")
+print(f"R@1 of a constant score, ties against us: {recalls(*ranks(constant, large_own), large_own)['i2t_r1']:.0f} %")
+try:
+    ranks(np.full((4, 4), np.nan), own_image)
+except ValueError as error:
+    print("refused:", error)
+
+# %% [markdown]
+# ## Ten lines
+#
+# Train VSR++, measure it, search with it. `run.fit()` trains once and keeps the result in `runs/`, in a folder named
+# by everything that could change it; the second call reads that folder.
+
+# %% tags=["nbval-ignore-output"]
+result = run.fit()
+matcher = result.matcher()
+
+# %%
+table = pd.DataFrame(
+    [[result.recalls[f"{way}_r{cut}"] for cut in (1, 5, 10)] for way in ("i2t", "t2i")],
+    index=["text retrieval (i2t)", "image retrieval (t2i)"],
+    columns=["R@1", "R@5", "R@10"],
+)
+display(table)
+print(f"rsum {result.recalls['rsum']:.1f}")
+chance = recalls(*ranks(rng.random((len(test), len(test.captions))), test.caption_to_image), test.caption_to_image)
+print(f"rsum of random scores {chance['rsum']:.1f}")
+assert set(result.recalls) == set(METRICS)
+
+# %% [markdown]
+# Now a sentence that nobody wrote. Of the pictures that are found, which words are right, and which did the matcher
+# overlook?
+
+# %%
+figure = vl.show.retrieval(matcher, test, "a red dog left of a small blue car")
+
+# %% [markdown]
+# Type your own, and press Enter. The words it knows are those of the captions; others count as unknown. Below, choose
+# a picture by its number, and see which sentences of the split it finds; a check marks its own.
+
+# %% tags=["widget", "nbval-ignore-output"]
+widgets.search(matcher, test)
+
+# %%
+images, texts = matcher.encode(test)
+scores = vl.score(matcher.similarity, images, texts)
+figure = show.image_query({"": scores}, test, image, top=5)
+
+# %% [markdown]
+# What `encode` gives is the same for all seven systems: for each picture and for each sentence one `pooled` vector,
+# and one vector for each of its `fragments`, regions or words, with a `mask` that says which exist. A similarity is a
+# plain function of the two; that is all that the lessons will build.
+
+# %%
+for name, encoded in (("pictures", images), ("sentences", texts)):
+    print(f"{name:10}", *(f"{part} {tuple(x.shape)}" for part, x in zip(encoded._fields, encoded, strict=True)))
+again = vl.score(matcher.similarity, images.map(lambda x: x[:8]), texts.map(lambda x: x[:40]))
+np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score does not depend on its company
+
+# %% [markdown]
+# ## What is in the package
+#
+# | what | where |
+# |---|---|
+# | data: pictures to regions, captions to word numbers | `scenes/`, `data.py`, `precomp.py`, `text.py` |
+# | the five lessons, a module each | `gcn_reasoning.py` and so on: named as their notebooks, 01 to 05 |
+# | the systems, a file a paper | `systems/` |
+# | training, measuring, remembering | `train.py`, `evaluate.py`, `runs.py`, `grid.py` |
+# | the published tables, and ours beside them | `paper.py`, `tables.py` |
+# | figures and widgets | `show.py`, `widgets.py` |
+#
+# ## Where to go next
+#
+# | notebook | what it is about |
+# |---|---|
+# | `00_start_here` | this one |
+# | `01_gcn_reasoning` | regions look at each other: affinity, messages, residual |
+# | `02_global_alignment` | one vector an image, one a sentence, and the hinge that trains them |
+# | `03_local_attention` | every word looks for its regions |
+# | `04_fusion` | $S_G + \mu S_L$, and what $\mu$ does |
+# | `05_caption_loss` | the image must be able to write its caption |
+# | `06_visual_analysis` | queries, attention, mistakes, looked at |
+# | `07_reading_the_tables` | the published numbers, read critically |
+# | `table1_structure` | what each part of VSR++ is worth |
+# | `table2_mu` | the weight of the local part |
+# | `table3_coco`, `table4_flickr30k` | VSR++ beside the six other systems |
+#
+# Students take 01 to 05 in this order. Who wants numbers first begins with `table1_structure`.
+#
+# ## Try it
+#
+# 1. (*easy, 3 minutes*) In the 4 x 4 matrix, lower the 0.7 to 0.55. Which recalls change? Check with `ranks`.
+#
+#    <details><summary>Solution</summary>
+#
+#    Row 1 now has its own 0.6 on top, and column 2 its own 0.6: i2t R@1 = 75, t2i R@1 = 100.
+#
+#    ```python
+#    S[1, 2] = 0.55
+#    hits = recalls(*ranks(S, own_image), own_image)
+#    assert (hits["i2t_r1"], hits["t2i_r1"]) == (75.0, 100.0)
+#    ```
+#
+#    </details>
+# 2. (*easy, 5 minutes*) Search for the same sentence with *left* replaced by *right*. Do the pictures change? (Lesson
+#    1 measures how well the matcher tells the two apart.)
+#
+# ## References
+#
+# Young et al., *From image descriptions to visual denotations* (Flickr30K), TACL 2014. Lin et al., *Microsoft COCO*,
+# ECCV 2014. *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020.
