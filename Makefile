@@ -13,7 +13,7 @@ BIN := .venv/bin
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env reproduce-tables test lint lab notebooks bench test-gpu data-multi30k clean
+.PHONY: help env reproduce-tables test test-browser lint lab notebooks book bench test-gpu data-multi30k clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,9 @@ reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DA
 test: .venv/.ready ## pytest and nbval
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
+test-browser: .venv/.ready ## lessons 3 and 4 in JupyterLab in headless Chromium (Debian: apt-get install chromium chromium-driver)
+	$(BIN)/python -m pytest -p no:xdist tests/browser.py
+
 lint: .venv/.ready ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,7 +47,15 @@ notebooks: .venv/.ready ## from the text in notebooks/src to notebooks/*.ipynb, 
 	for source in notebooks/src/*.py; do \
 	  $(BIN)/jupytext --quiet --to ipynb --update --output notebooks/$$(basename $$source .py).ipynb $$source; done
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: results/book/_build/html/index.html
+	.venv-book/bin/jupyter-book build notebooks --path-output results/book -W --keep-going
+
+.venv-book/.ready:
+	$(PYTHON) -m venv .venv-book
+	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1
+	touch $@
 
 bench: .venv/.ready ## timings side by side, into results/bench.csv
 	$(BIN)/python tests/bench.py
@@ -55,5 +66,5 @@ test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is non
 data-multi30k: .venv/.ready ## real captions: FROM=folder uses files at hand, IMAGES=N keeps N training images
 	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from $(FROM)) --images $(IMAGES)
 
-clean: ## the virtual environment; runs, data and results stay
-	rm -rf .venv
+clean: ## the virtual environments; runs, data and results stay
+	rm -rf .venv .venv-book

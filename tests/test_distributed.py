@@ -27,6 +27,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch and Fabric announce d
 class Plain:
     """Similarities and caption loss without what is each process's own: BatchNorm's statistics and dropout."""
 
+    recipe = Training(epochs=1)
+
     def __init__(self, similarity):
         self.similarity = similarity
 

@@ -15,6 +15,7 @@ from vsrpp_lite.evaluate import METRICS
 from vsrpp_lite.grid import expand, train
 from vsrpp_lite.matcher import Sizes
 from vsrpp_lite.runs import PRESETS, Result, Run
+from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -45,10 +46,11 @@ def test_everything_that_matters_changes_the_digest(run, toy):
         replace(run, system=VSRpp(mu=1.0)),
         replace(run, system=VSRN()),
         replace(run, sizes=replace(SMALL, embed=8)),
+        replace(run, folds=2),
         replace(run, training=replace(SHORT, learning_rate=0.02)),
         replace(run, training=replace(SHORT, precision="bf16-mixed")),
     ]
-    assert len({run.digest, *(other.digest for other in others)}) == 7
+    assert len({run.digest, *(other.digest for other in others)}) == 8
     before = run.digest
     (toy / "manifest.json").write_text(
         (toy / "manifest.json").read_text().replace('"test_caps.txt": "', '"test_caps.txt": "0')
@@ -62,12 +64,24 @@ def test_the_version_of_results_is_part_of_the_digest(run, monkeypatch):
     assert replace(run).digest != before
 
 
-def test_paper_sizes_are_the_published_ones():
-    assert Run(system=VSRpp(), preset="paper").sizes.embed == 2048
-    assert Run(system=SCAN(), preset="paper").sizes.embed == 1024
-    assert PRESETS["paper"].training.batch_size == 128
+def test_the_paper_preset_is_what_each_paper_published():
+    sizes = {system: Run(system=system, preset="paper").sizes.embed for system in (VSRpp(), SCAN(), SAEM())}
+    assert sizes == {VSRpp(): 2048, SCAN(): 1024, SAEM(): 256}
+    recipes = {system: Run(system=system, preset="paper").training for system in (VSRpp(), SCAN(), SAEM())}
+    assert recipes[VSRpp()] == Training(epochs=30, batch_size=128, learning_rate=2e-4, decay_every=10)
+    assert recipes[SCAN()] == Training(epochs=30, batch_size=128, learning_rate=2e-4, decay_every=15)
+    assert recipes[SAEM()] == Training(epochs=30, batch_size=64, learning_rate=1e-4, decay_every=10)
+
+
+def test_an_unknown_preset_is_refused():
     with pytest.raises(ValueError, match="preset is 'large'; expected one of smoke, lite, paper"):
         Run(system=VSRpp(), preset="large")
+
+
+def test_other_presets_keep_the_published_proportions_of_learning_rates():
+    common = PRESETS["lite"].training
+    assert Run(system=VSRpp()).training == Run(system=SCAN()).training == common
+    assert Run(system=SAEM()).training == replace(common, learning_rate=common.learning_rate / 2)
 
 
 def test_a_data_set_is_found_by_path_or_by_name_or_asked_for(toy):

@@ -20,14 +20,21 @@ from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Encoded, Matcher, Sizes
 from vsrpp_lite.precomp import DataError, open_split, write_dataset
 from vsrpp_lite.runs import Result, Run
+from vsrpp_lite.systems.gvse import GVSE
+from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.sco import SCO
+from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.text import Vocabulary, tokenize
 from vsrpp_lite.train import Training
 
 __all__ = [
+    "GVSE",
+    "SAEM",
     "SCAN",
+    "SCO",
     "VSRN",
     "CaptionDecoder",
     "DataError",
@@ -41,6 +48,7 @@ __all__ = [
     "SentenceGRU",
     "Sizes",
     "Training",
+    "VSEpp",
     "VSRpp",
     "Vocabulary",
     "attention_map",

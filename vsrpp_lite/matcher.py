@@ -6,7 +6,7 @@ B batch.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from vsrpp_lite.data import Batch, Dataset, pad
 from vsrpp_lite.text import Vocabulary
+
+if TYPE_CHECKING:
+    from vsrpp_lite.train import Training
 
 
 class Encoded(NamedTuple):
@@ -135,6 +138,8 @@ class System(Protocol):
 
     published: ClassVar[Sizes]
     """The sizes of the paper."""
+    recipe: ClassVar["Training"]
+    """How the paper, or its released code, trains it on Flickr30K."""
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         """A new matcher with random weights, drawn from torch's generator."""

@@ -85,5 +85,13 @@ def execute(name: str, parameters: dict) -> Path:
         raise ValueError(f"{source}: no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}")
     target = tables.results_folder(parameters["data"]) / "notebooks" / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
-    papermill.execute_notebook(source, target, parameters, cwd=source.parent, progress_bar=False, kernel_name="python3")
+    papermill.execute_notebook(
+        source,
+        target,
+        parameters,
+        cwd=source.parent,
+        progress_bar=False,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    )
     return target

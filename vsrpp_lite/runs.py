@@ -1,5 +1,6 @@
 """A run: a system on a data set with a seed. Trained once, kept in a folder named by all that could change it."""
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -35,10 +36,13 @@ RESULTS_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """How much work a run is. `sizes` None: those that the system's paper published."""
+    """How much work a run is; None: what the system's paper published.
+
+    Learning rates keep their published proportions: `training` states the common one, 2e-4 in most papers.
+    """
 
     sizes: Sizes | None
-    training: Training
+    training: Training | None
 
 
 PRESETS = {
@@ -50,7 +54,7 @@ PRESETS = {
         sizes=Sizes(embed=128, word=64, caption=64, layers=2),
         training=Training(epochs=3, batch_size=64, learning_rate=6e-3, decay_every=2),
     ),
-    "paper": Preset(sizes=None, training=Training(epochs=30)),
+    "paper": Preset(sizes=None, training=None),
 }
 
 
@@ -89,7 +93,7 @@ class Run:
         object.__setattr__(self, "data", str(self.data))
         object.__setattr__(self, "seed", int(self.seed))
         object.__setattr__(self, "sizes", self.sizes or preset.sizes or self.system.published)
-        object.__setattr__(self, "training", self.training or preset.training)
+        object.__setattr__(self, "training", self.training or _training(preset, self.system.recipe))
 
     @cached_property
     def data_folder(self) -> Path:
@@ -192,6 +196,13 @@ class Run:
             | {"python": platform.python_version()},
         }
         replace(self.folder / "result.json", json.dumps(record, indent=2).encode())
+
+
+def _training(preset: Preset, recipe: Training) -> Training:
+    if preset.training is None:
+        return recipe
+    rate = recipe.learning_rate / Training(epochs=1).learning_rate
+    return dataclasses.replace(preset.training, learning_rate=rate * preset.training.learning_rate)
 
 
 def _typed(config: object) -> dict:

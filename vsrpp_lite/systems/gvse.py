@@ -11,9 +11,9 @@ Published, text then image retrieval at 1, 5, 10 (marked as an ensemble by a lat
 
 Neither code nor the paper's equations are at hand. Known are its three parts: an embedding for common content, learned
 from scratch; one for uncommon content, from generic features of outside; and a gate that mixes the two similarities. We
-surmise the rest. Gates are read from the picture and from the sentence, so that S stays the cosine of two vectors;
-where both agree, h = g, it is (1 - g) s_c + g s_u. For pretrained word vectors, of which none are shipped, stand fixed
-vectors of a word's letters, in which rare words resemble those that they are spelt like.
+surmise the rest, and VSE++'s recipe. Gates are read from the picture and from the sentence, so that S stays the cosine
+of two vectors; where both agree, h = g, it is (1 - g) s_c + g s_u. For pretrained word vectors, of which none are
+shipped, stand fixed vectors of a word's letters, in which rare words resemble those that they are spelt like.
 """
 
 import zlib
@@ -30,6 +30,7 @@ from vsrpp_lite.encoders import masked_mean, project, whole
 from vsrpp_lite.global_alignment import SentenceGRU, cosine, l2norm
 from vsrpp_lite.matcher import Encoded, Matcher, Sizes
 from vsrpp_lite.text import SPECIALS, Vocabulary
+from vsrpp_lite.train import Training
 
 
 def letter_vectors(words: Sequence[str], size: int) -> Float[np.ndarray, "V E"]:
@@ -106,6 +107,7 @@ class GVSE:
     margin: float = 0.2
 
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=0, layers=0)
+    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(

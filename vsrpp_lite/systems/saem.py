@@ -29,6 +29,7 @@ from vsrpp_lite.encoders import masked_mean, project, whole
 from vsrpp_lite.global_alignment import cosine, l2norm
 from vsrpp_lite.matcher import Encoded, Matcher, Pairs, Sizes
 from vsrpp_lite.text import SPECIALS, Vocabulary
+from vsrpp_lite.train import Training
 
 WIDTHS = (1, 2, 3)
 RELEASED_LENGTH = 32
@@ -162,6 +163,7 @@ class SAEM:
     """The release's 32 positions, filling included, and its BERT that drops out."""
 
     published: ClassVar[Sizes] = Sizes(embed=256, word=768, caption=0, layers=0)
+    recipe: ClassVar[Training] = Training(epochs=30, batch_size=64, learning_rate=1e-4)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         if self.bert:

@@ -23,6 +23,7 @@ from vsrpp_lite.global_alignment import SentenceGRU
 from vsrpp_lite.local_attention import Direction, Pooling, cross_attention
 from vsrpp_lite.matcher import Matcher, Sizes
 from vsrpp_lite.text import Vocabulary
+from vsrpp_lite.train import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class SCAN:
     margin: float = 0.2
 
     published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
+    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(

@@ -10,10 +10,10 @@ Published, text then image retrieval at 1, 5, 10: Flickr30K 55.5 82.0 89.3 41.1 
 56.7 87.5 94.8.
 
 There is no public code. From the abstract: concepts from a multi-regional multi-label CNN, a gated fusion unit, joint
-matching and sentence generation, a conventional LSTM. We surmise all else: that concepts are the K = 256 most frequent
-content words of training captions; that their predictor, a network of its own in the paper, may train beside the rest
-on labels of its own (matching does not reach it); hardest negatives; generation at weight 1; an LSTM that is shown v
-first and the true words after it.
+matching and sentence generation, a conventional LSTM. We surmise all else: that concepts are the K = 256 most
+frequent content words of training captions; that their predictor, a network of its own in the paper, may train beside
+the rest on labels of its own (matching does not reach it); VSE++'s recipe and hardest negatives; generation at weight
+1; an LSTM that is shown v first and the true words after it.
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from vsrpp_lite.encoders import masked_mean, project, whole
 from vsrpp_lite.global_alignment import cosine, l2norm, read
 from vsrpp_lite.matcher import Encoded, Matcher, Sizes
 from vsrpp_lite.text import SPECIALS, Vocabulary, tokenize
+from vsrpp_lite.train import Training
 
 FUNCTION_WORDS = frozenset(
     tokenize(
@@ -128,6 +129,7 @@ class SCO:
     margin: float = 0.2
 
     published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=1024, layers=0)
+    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         concepts = concepts_of(vocabulary)

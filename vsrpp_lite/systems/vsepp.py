@@ -23,6 +23,7 @@ from vsrpp_lite.encoders import PlainRegions
 from vsrpp_lite.global_alignment import SentenceGRU, cosine
 from vsrpp_lite.matcher import Encoded, Matcher, Sizes
 from vsrpp_lite.text import Vocabulary
+from vsrpp_lite.train import Training
 
 
 def order(images: Encoded, texts: Encoded) -> Float[Tensor, "I T"]:
@@ -38,6 +39,7 @@ class VSEpp:
     margin: float = 0.2
 
     published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
+    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(

@@ -20,6 +20,7 @@ from vsrpp_lite.encoders import GraphRegions
 from vsrpp_lite.global_alignment import SentenceGRU, cosine
 from vsrpp_lite.matcher import Matcher, Sizes
 from vsrpp_lite.text import Vocabulary
+from vsrpp_lite.train import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class VSRN:
     """Normalise V* over regions, as the released code does."""
 
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
+    recipe: ClassVar[Training] = Training(epochs=30)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(

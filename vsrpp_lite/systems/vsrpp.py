@@ -25,6 +25,7 @@ from vsrpp_lite.global_alignment import SentenceGRU, cosine
 from vsrpp_lite.local_attention import Direction, Pooling, cross_attention
 from vsrpp_lite.matcher import Matcher, Sizes
 from vsrpp_lite.text import Vocabulary
+from vsrpp_lite.train import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class VSRpp:
     margin: float = 0.2
 
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
+    recipe: ClassVar[Training] = Training(epochs=30)
 
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
         attention = {"direction": self.direction, "pooling": self.pooling, "temperature": self.temperature}

@@ -1,0 +1,157 @@
+"""The lessons in a real JupyterLab, in headless Chromium: run all cells, move a control, see the page change.
+
+`make test-browser`; needs Chromium and its driver. Screenshots are left in results/browser/.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import nbformat
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+ROOT = Path(__file__).parent.parent
+SCREENSHOTS = ROOT / "results" / "browser"
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --window-size=1400,1800 --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+SETTINGS = {  # every cell in the page, whether it is in view or not; no news, no questions
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab on a copy of the lessons, set to preset smoke."""
+    home = tmp_path_factory.mktemp("home")
+    notebooks = shutil.copytree(ROOT / "notebooks", home / "notebooks")
+    for path in notebooks.glob("0*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+        cell.source = cell.source.replace('"lite"', '"smoke"')
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, path)
+    for name, setting in SETTINGS.items():
+        path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(setting))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = f"--no-browser --allow-root --port={port} --expose-app-in-browser --ServerApp.port_retries=0"
+    command = [sys.executable, "-m", "jupyterlab", *options.split(), f"--notebook-dir={notebooks}"]
+    command += ["--IdentityProvider.token=", f"--LabApp.user_settings_dir={home / 'settings'}"]
+    env = os.environ | {"VSRPP_HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config")}
+    with (home / "lab.log").open("w") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as server:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(lambda: urlopen(f"{address}/api").status == 200, 60, OSError)
+            yield address
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome")
+    for flag in FLAGS.split():
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def wait_for(happened, seconds, *ignored):
+    """What `happened` returns, as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := happened():
+                return found
+        except ignored:
+            pass
+        assert time.monotonic() < deadline, f"nothing after {seconds} s"
+        time.sleep(0.2)
+
+
+def run_all(browser, lab, name):
+    """Open a notebook in a workspace of its own and run it to the end."""
+    browser.get(f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb?reset")
+    state = "const panel = window.jupyterapp?.shell.currentWidget; const kernel = panel?.context?.sessionContext; "
+    wait_for(lambda: browser.execute_script(state + "return kernel?.session?.kernel?.status === 'idle'"), 120)
+    browser.execute_script(
+        "window.finished = null; window.jupyterapp.commands.execute('notebook:run-all-cells')"
+        ".then(() => { window.finished = true })"
+    )
+    wait_for(lambda: browser.execute_script("return window.finished"), 300)
+    assert not browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output[data-mime-type$='stderr'] .ansi-red-fg")
+    counts = browser.execute_script(
+        state + "return Array.from(panel.content.widgets).map(c => c.model)"
+        ".filter(m => m.type === 'code').map(m => m.executionCount)"
+    )
+    assert counts == list(range(1, len(counts) + 1))  # none failed: an error would have stopped the rest
+
+
+def control(browser, description):
+    """The widget with this label."""
+    label = f"//label[contains(@class, 'widget-label')][normalize-space()='{description}']"
+    return WebDriverWait(browser, 30).until(lambda b: b.find_element(By.XPATH, f"{label}/.."))
+
+
+def shown(widget):
+    """The picture and the numbers that belong to a control: what a reader sees change."""
+    box = widget.find_element(By.XPATH, "./ancestor::div[contains(@class, 'jp-OutputArea-output')][1]")
+    pictures = [image.get_attribute("src") for image in box.find_elements(By.CSS_SELECTOR, "img.widget-image")]
+    numbers = [cell.text for cell in box.find_elements(By.CSS_SELECTOR, ".widget-html td")]
+    return pictures, numbers
+
+
+def screenshot(browser, widget, name):
+    browser.execute_script("arguments[0].scrollIntoView({block: 'start'})", widget)
+    time.sleep(0.5)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    browser.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+
+
+def test_the_slider_of_lesson_4_moves_the_figure_and_the_numbers(lab, browser):
+    run_all(browser, lab, "04_fusion")
+    slider = control(browser, "mu")
+    pictures, numbers = shown(slider)
+    screenshot(browser, slider, "04_fusion-before")
+    handle = slider.find_element(By.CSS_SELECTOR, ".noUi-handle")
+    for _ in range(12):
+        handle.send_keys(Keys.ARROW_LEFT)
+    moved = wait_for(lambda: (found := shown(slider))[0] != pictures and found[1] != numbers and found, 30)
+    screenshot(browser, slider, "04_fusion-after")
+    assert len(moved[1]) == len(numbers) > 0
+    for _ in range(12):
+        handle.send_keys(Keys.ARROW_RIGHT)
+    wait_for(lambda: shown(slider)[1] == numbers, 30)  # and back again
+
+
+def test_the_word_picked_in_lesson_3_moves_the_attention(lab, browser):
+    run_all(browser, lab, "03_local_attention")
+    picker = control(browser, "word")
+    pictures, _ = shown(picker)
+    screenshot(browser, picker, "03_local_attention-before")
+    word = picker.find_elements(By.TAG_NAME, "button")[-1]
+    browser.execute_script("arguments[0].click()", word)
+    wait_for(lambda: shown(picker)[0] != pictures, 30)
+    screenshot(browser, picker, "03_local_attention-after")
