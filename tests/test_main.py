@@ -69,7 +69,7 @@ def test_every_public_name_is_documented():
 
 def test_budgets_that_keep_it_readable():
     lines = {path: path.read_text().count("\n") for path in (ROOT / "vsrpp_lite").rglob("*.py")}
-    assert sum(n for path, n in lines.items() if path.parent.name != "scenes") < 3600
+    assert sum(n for path, n in lines.items() if path.parent.name != "scenes") < 3900
     assert max(lines.values()) <= 300
     for path in lines:
         for node in ast.walk(ast.parse(path.read_text())):
