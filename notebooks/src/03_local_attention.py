@@ -137,7 +137,7 @@ for ax, temperature in zip(axes, (0.0, 1.0, 9.0), strict=True):
     for place, (word, colour) in enumerate(colours.items()):
         attended = attention[:, place] @ regions
         ax.annotate("", words[place].tolist(), (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.5})
-        ax.annotate(f"“{word}”", words[place].tolist(), (-16, 8), textcoords="offset points", color=colour)
+        ax.annotate(f"“{word}”", words[place].tolist(), (-40, 4), textcoords="offset points", color=colour)
         ring = {"mfc": "none", "mew": 2.5, "ms": 13} if word == "ball" else {"ms": 8}
         ax.plot(*attended.tolist(), "o", color=colour, label=f"attended by “{word}”", **ring)
     ax.set(title=f"temperature {temperature:.0f}", xlim=(-0.9, 1.5), ylim=(-1.0, 1.3), aspect="equal")
@@ -494,9 +494,10 @@ show.attention(matcher, test, chosen, test.captions[column])
 plt.show()
 
 # %% [markdown]
-# Read it with care. With the `lite` model, nouns go to their things, and small words next to a noun go where the noun
-# goes: a word's vector comes from a GRU that has read its neighbours. Also, V* of a region has heard from the other
-# regions. Attention says where a number came from, not why.
+# Read it with care. With the `lite` model *parasol* finds its parasol, while *hound* is shared between the dog and a
+# striped cat. And *races*, which no region shows, goes where *hound* goes: a word's vector comes from a GRU that has
+# read its neighbours. Also, V* of a region has heard from the other regions. Attention says where a number came from,
+# not why.
 
 # %% [markdown]
 # ## Measured: what is the attention worth?
