@@ -429,9 +429,8 @@ close(cross_attention(pictures, sentences.map(lambda x: x[turn])), plain[:, turn
 # nobody divides by it. So for "t2i" a missing region needs no mask at all:
 
 # %%
-three = pictures._replace(
-    fragments=pictures.fragments[2:, :3], mask=pictures.mask[2:, :3]
-)  # picture 2 without its gaps
+# picture 2 without its gaps
+three = pictures._replace(fragments=pictures.fragments[2:, :3], mask=pictures.mask[2:, :3])
 close(cross_attention(three, sentences), cross_attention(pictures, sentences)[2:])
 
 padded = attention_map(pictures.fragments[2], sentences.fragments[0], temperature=2.0)  # gaps handed over by mistake
@@ -462,8 +461,7 @@ for sentence in test.captions_of(chosen):
 
 # %% [markdown]
 # First the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and the
-# attention. Look for the competition: in the middle panel of the `lite` model, region 4 turns to *under* with most of
-# its weight, not since they fit well (left panel), but since nearly nobody else wants region 4.
+# attention. Look for the competition: in the middle panel of the `lite` model, region 4 turns strongly to *under*, not because the two fit well (left panel), but because, `<start>` apart, hardly any word wants region 4.
 
 # %%
 column = int(np.flatnonzero(test.caption_to_image == chosen)[1])

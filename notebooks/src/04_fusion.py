@@ -21,8 +21,7 @@
 # **You will learn**
 #
 # - when a sum of two similarities finds what neither finds alone;
-# - what fusion of similarities and fusion at the loss ask of the two parts, and that the first never costs more than
-#   the second;
+# - what fusion of similarities and fusion at the loss ask of the two parts, and that the second asks for more;
 # - that $\mu$ turns three knobs at once: a weight, a margin, and the scale of the loss;
 # - why moving $\mu$ after training is not training with another $\mu$.
 #
@@ -196,8 +195,8 @@ plt.show()
 found = {name: ranks(matrix, where)[1] for name, matrix in {"G": global_scores, "L": local_scores, "S": scores}.items()}
 right = pd.DataFrame({name: rank == 0 for name, rank in found.items()})
 names = {(False, False): "neither", (True, False): "S_G only", (False, True): "S_L only", (True, True): "both"}
-right["found first by"] = [names[pair] for pair in zip(right["G"], right["L"], strict=True)]
-table = right.groupby("found first by")["S"].agg(captions="size", found_by_the_sum="sum")
+right["found by"] = [names[pair] for pair in zip(right["G"], right["L"], strict=True)]
+table = right.groupby("found by")["S"].agg(captions="size", found_by_the_sum="sum")
 display(table.reindex(names.values()).fillna(0).astype(int))
 assert table["captions"].sum() == len(where)
 
@@ -249,8 +248,7 @@ for name, gradient in zip(("S_G", "S_L"), torch.autograd.grad(3 * at_the_loss, (
 # %% [markdown]
 # Positive entries are pushed down, negative ones up. Fusion at the loss goes on pushing $S_G$ about picture 0, although
 # $S_L$ has that pair well in hand and the sum ranks it right by 0.3. It asks **each part to be right alone**; fusion of
-# similarities asks that **the sum be right**, and leaves the parts free to divide the work. The table of $S_G$ above
-# shows how far that division can go.
+# similarities asks that **the sum be right**, and leaves the parts free to divide the work. How little our $S_G$ finds alone shows how far that division can go.
 #
 # Note also whose negatives are mined. A hinge on $S_G$ takes the hardest by $S_G$, one on $S_L$ the hardest by $S_L$.
 # The fused hinge takes *one*, hardest by $S$, and both parts learn from it:
@@ -285,14 +283,13 @@ for name in batch:
 # %% [markdown]
 # ### The sum of hinges is never less
 #
-# A small theorem orders the two. Since $[x + y]_+ \le [x]_+ + [y]_+$, and a maximum of sums is at most the sum of the
+# A small theorem orders the two, if the hinge of $S_L$ gets the weight of $S_L$. Since $[x + y]_+ \le [x]_+ + [y]_+$, and a maximum of sums is at most the sum of the
 # maxima, for any scores and any $\mu \ge 0$
 #
 # $$\text{hinge}\big(S_G + \mu S_L;\ (1 + \mu)\,\alpha\big) \;\le\;
 # \text{hinge}(S_G; \alpha) + \mu \, \text{hinge}(S_L; \alpha)$$
 #
-# and the left side with margin $\alpha$ instead of $(1 + \mu)\,\alpha$ is smaller still. So whatever satisfies both
-# parts satisfies the sum, but not the other way round: fusion of similarities is the weaker demand. (Exercise 3 proves
+# and the left side with margin $\alpha$ instead of $(1 + \mu)\,\alpha$ is smaller still. So whatever satisfies both parts (both hinges zero, which no weight can hide) satisfies the sum, but not the other way round: fusion of similarities is the weaker demand. (Exercise 3 proves
 # it line by line.) A thousand random matrices, and not one exception:
 
 # %%
@@ -340,7 +337,7 @@ published = {"rsum, paper's Table 2": [473.9, 484.5, 489.1, 490.5, 487.7, 486.4]
 display(pd.DataFrame(rows).assign(**published).set_index("mu"))
 
 # %% [markdown]
-# The last column is the published sweep (Flickr30K, one run each, trained anew for every $\mu$). From 0.5 to 3 the
+# The last column is the published sweep (Flickr30K; as we read it, trained anew for every $\mu$). From 0.5 to 3 the
 # effective margin falls from 0.133 to 0.05. Which of the two made the difference, the weight or the margin? The table
 # cannot say. To ask the first question alone, let the margin grow with $1 + \mu$:
 # `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of $\mu = 2$ at every $\mu$.
@@ -348,7 +345,7 @@ display(pd.DataFrame(rows).assign(**published).set_index("mu"))
 # %% [markdown]
 # ## Moving $\mu$ is not training with it
 #
-# The slider moved $\mu$ *after* training. Table 2 of the paper trains a model for each. To see the difference, two
+# The slider moved $\mu$ *after* training. Table 2 of the paper, as we read it, trains a model for each. To see the difference, two
 # small models (preset `smoke` and eight epochs; no caption loss), one trained with $\mu = 0.25$, one with $\mu = 8$,
 # each swept at test time:
 
@@ -391,8 +388,7 @@ plt.show()
 # - **Pooling.** With `lse` or `sum` pooling $S_L$ leaves $[-1, 1]$, grows with the length of the sentence, and $\mu$
 #   loses its meaning.
 # - **Whose numbers.** The published rows *Global* and *Local* of Table 1 are, digit for digit, the published two-model
-#   averages of VSRN and SCAN. That the fused single model beats them is more than the table claims, that fusion
-#   explains the gap is less than it shows.
+#   averages of VSRN and SCAN. The gap between them and the fused row is therefore not the effect of fusion alone.
 # - **Comparing margins.** A margin found best at one $\mu$ is a different margin at another.
 
 # %% [markdown]
@@ -481,7 +477,7 @@ plt.show()
 #
 # - $S = S_G + \mu S_L$ helps where the errors of the parts do not coincide, and the part that is right is the surer
 #   one.
-# - Fusion of similarities asks the sum to be right; fusion at the loss asks each part, and never costs less.
+# - Fusion of similarities asks the sum to be right; fusion at the loss asks each part, which is more.
 # - $\mu$ is a weight $\mu / (1 + \mu)$, a margin $\alpha / (1 + \mu)$ and a scale $1 + \mu$ in one.
 # - A test-time sweep shows how one model divided its work; which $\mu$ to train with is another question.
 #
