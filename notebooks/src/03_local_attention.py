@@ -461,7 +461,8 @@ for sentence in test.captions_of(chosen):
 
 # %% [markdown]
 # First the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and the
-# attention. Look for the competition: in the middle panel of the `lite` model, region 4 turns strongly to *under*, not because the two fit well (left panel), but because, `<start>` apart, hardly any word wants region 4.
+# attention. Look for the competition: in the middle panel of the `lite` model, region 4 turns strongly to *under*, not
+# because the two fit well (left panel), but because, `<start>` apart, hardly any word wants region 4.
 
 # %%
 column = int(np.flatnonzero(test.caption_to_image == chosen)[1])

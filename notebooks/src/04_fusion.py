@@ -248,7 +248,8 @@ for name, gradient in zip(("S_G", "S_L"), torch.autograd.grad(3 * at_the_loss, (
 # %% [markdown]
 # Positive entries are pushed down, negative ones up. Fusion at the loss goes on pushing $S_G$ about picture 0, although
 # $S_L$ has that pair well in hand and the sum ranks it right by 0.3. It asks **each part to be right alone**; fusion of
-# similarities asks that **the sum be right**, and leaves the parts free to divide the work. How little our $S_G$ finds alone shows how far that division can go.
+# similarities asks that **the sum be right**, and leaves the parts free to divide the work. How little our $S_G$ finds
+# alone shows how far that division can go.
 #
 # Note also whose negatives are mined. A hinge on $S_G$ takes the hardest by $S_G$, one on $S_L$ the hardest by $S_L$.
 # The fused hinge takes *one*, hardest by $S$, and both parts learn from it:
@@ -283,14 +284,16 @@ for name in batch:
 # %% [markdown]
 # ### The sum of hinges is never less
 #
-# A small theorem orders the two, if the hinge of $S_L$ gets the weight of $S_L$. Since $[x + y]_+ \le [x]_+ + [y]_+$, and a maximum of sums is at most the sum of the
-# maxima, for any scores and any $\mu \ge 0$
+# A small theorem orders the two, if the hinge of $S_L$ gets the weight of $S_L$. Since $[x + y]_+ \le [x]_+ + [y]_+$,
+# and a maximum of sums is at most the sum of the maxima, for any scores and any $\mu \ge 0$
 #
 # $$\text{hinge}\big(S_G + \mu S_L;\ (1 + \mu)\,\alpha\big) \;\le\;
 # \text{hinge}(S_G; \alpha) + \mu \, \text{hinge}(S_L; \alpha)$$
 #
-# and the left side with margin $\alpha$ instead of $(1 + \mu)\,\alpha$ is smaller still. So whatever satisfies both parts (both hinges zero, which no weight can hide) satisfies the sum, but not the other way round: fusion of similarities is the weaker demand. (Exercise 3 proves
-# it line by line.) A thousand random matrices, and not one exception:
+# and the left side with margin $\alpha$ instead of $(1 + \mu)\,\alpha$ is smaller still. So whatever satisfies both
+# parts (both hinges zero, which no weight can hide) satisfies the sum, but not the other way round: fusion of
+# similarities is the weaker demand. (Exercise 3 proves it line by line.) A thousand random matrices, and not one
+# exception:
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -345,9 +348,9 @@ display(pd.DataFrame(rows).assign(**published).set_index("mu"))
 # %% [markdown]
 # ## Moving $\mu$ is not training with it
 #
-# The slider moved $\mu$ *after* training. Table 2 of the paper, as we read it, trains a model for each. To see the difference, two
-# small models (preset `smoke` and eight epochs; no caption loss), one trained with $\mu = 0.25$, one with $\mu = 8$,
-# each swept at test time:
+# The slider moved $\mu$ *after* training. Table 2 of the paper, as we read it, trains a model for each. To see the
+# difference, two small models (preset `smoke` and eight epochs; no caption loss), one trained with $\mu = 0.25$, one
+# with $\mu = 8$, each swept at test time:
 
 # %% tags=["nbval-ignore-output"]
 longer = Training(epochs=8, batch_size=32, learning_rate=6e-3, decay_every=6)

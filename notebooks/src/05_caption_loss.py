@@ -89,7 +89,9 @@ display(pd.DataFrame(table, index=last_words, columns=next_words))
 # *runs* after *dog*, `<end>` after *runs*. The sentence *dog* costs $-\ln 0.5 - \ln 0.25 = 3 \ln 2 = 2.08$. A decoder
 # that knows nothing pays $\ln 3 = 1.10$ a word.
 #
-# At every step the decoder is given the *true* last word, whatever it would have said itself: **teacher forcing**. The probabilities of the words then multiply to that of the whole sentence, and the loss is its logarithm, sign changed. What the loss does not see is where the decoder's own words would lead:
+# At every step the decoder is given the *true* last word, whatever it would have said itself: **teacher forcing**. The
+# probabilities of the words then multiply to that of the whole sentence, and the loss is its logarithm, sign changed.
+# What the loss does not see is where the decoder's own words would lead:
 
 # %%
 tokens = {"dog runs": [0, 1, 2], "dog": [0, 2]}  # numbers are columns of the table
@@ -332,7 +334,9 @@ for image, sentence in zip(chosen, write(joint, chosen), strict=True):
 # %% [markdown]
 # ## A decoder that looks
 #
-# Is the picture not in $V^*$, or has the decoder not found it yet? That can be tried: take $V^*$ of every training picture once, without gradient, and train a *fresh* decoder on it: twice as wide, without dropout, at a higher rate. Nothing of the matcher moves. (About half a minute; with `smoke` seconds, and too little to learn from.)
+# Is the picture not in $V^*$, or has the decoder not found it yet? That can be tried: take $V^*$ of every training
+# picture once, without gradient, and train a *fresh* decoder on it: twice as wide, without dropout, at a higher rate.
+# Nothing of the matcher moves. (About half a minute; with `smoke` seconds, and too little to learn from.)
 
 # %% tags=["nbval-ignore-output"]
 tokens = matcher.vocabulary.encode_all(train.captions)
@@ -370,7 +374,10 @@ display(history)
 
 # %% [markdown]
 # With `lite` the curves part: the picture was there. The fresh decoder says the test captions nearly three nats cheaper
-# than VSR++'s own, and a wrong picture now costs it more than seven, since it believes what it sees. (*More* than VSR++'s decoder pays, which hardly looks: to be told wrongly is worse than not to be told. So the gap measures how much a decoder relies on the picture, not how much the picture helps it.) It is not only a matter of time: at the width, dropout and rate of the preset, four such epochs ended at 25.3 and 26.5 nats when we tried.
+# than VSR++'s own, and a wrong picture now costs it more than seven, since it believes what it sees. (*More* than
+# VSR++'s decoder pays, which hardly looks: to be told wrongly is worse than not to be told. So the gap measures how
+# much a decoder relies on the picture, not how much the picture helps it.) It is not only a matter of time: at the
+# width, dropout and rate of the preset, four such epochs ended at 25.3 and 26.5 nats when we tried.
 #
 # What it writes (bold), and one caption by an annotator:
 
@@ -412,10 +419,11 @@ display(pd.DataFrame(rows).T.round(1))
 # %% [markdown]
 # ### What is the picture worth, word by word?
 #
-# With `lite`, about two in five of the fresh decoder's words are its picture's own, and one in six another picture's; for VSR++'s decoder the two shares lie close together.
+# With `lite`, about two in five of the fresh decoder's words are its picture's own, and one in six another picture's;
+# for VSR++'s decoder the two shares lie close together.
 #
-# Now one test caption, and the nats of every word of it, with its own picture and with any other. Move the slider through
-# other pictures and watch which words become dear: the ones that a picture can contradict.
+# Now one test caption, and the nats of every word of it, with its own picture and with any other. Move the slider
+# through other pictures and watch which words become dear: the ones that a picture can contradict.
 
 # %%
 caption = 17
@@ -577,7 +585,9 @@ display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
 #   mean over sentences.
 # - Missing regions get $-\infty$ before the softmax; finished captions leave the batch; $W_1$ is split. None of it
 #   changes a number.
-# - Its gradient reaches every region. Whether the decoder uses them shows when you give it the wrong picture: after three epochs, hardly; the picture is in $V^*$ all the same, and a wider decoder, taught on a finished $V^*$, finds it.
+# - Its gradient reaches every region. Whether the decoder uses them shows when you give it the wrong picture: after
+#   three epochs, hardly; the picture is in $V^*$ all the same, and a wider decoder, taught on a finished $V^*$, finds
+#   it.
 # - "Weights 1 : 1" of a sum and a mean depends on the batch.
 #
 # ## References
