@@ -32,6 +32,9 @@ SETTINGS = {  # every cell in the page, whether it is in view or not; no news, n
 }
 
 
+pytestmark = pytest.mark.skipif(not shutil.which("chromedriver"), reason="no chromedriver: install chromium-driver")
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The address of a JupyterLab on a copy of the lessons, set to preset smoke."""
@@ -125,7 +128,9 @@ def shown(widget):
 
 def screenshot(browser, widget, name):
     browser.execute_script("arguments[0].scrollIntoView({block: 'start'})", widget)
-    time.sleep(0.5)
+    drawn = "return Array.from(document.querySelectorAll('img.widget-image')).every(i => i.complete && i.naturalWidth)"
+    wait_for(lambda: browser.execute_script(drawn), 30)
+    time.sleep(1)  # and painted
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     browser.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 

@@ -32,7 +32,8 @@ def png(figure: Figure) -> bytes:
 
 def live(draw: Callable[..., Figure], *controls: ipywidgets.ValueWidget) -> ipywidgets.Image:
     """The figure of the controls' values, drawn now and after every change of one of them."""
-    image = ipywidgets.Image(format="png")
+    # in its own size: a box would stretch it to its width
+    image = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
     follow(image, lambda *values: png(draw(*values)), *controls)
     return image
 
@@ -59,7 +60,7 @@ def mu_slider(
     mu = ipywidgets.FloatSlider(value=2.0, min=0, max=4, step=0.1, description="mu", readout_format=".1f")
     numbers = ipywidgets.HTML()
     follow(numbers, lambda mu: recall_table(swept.iloc[round(10 * mu)]), mu)
-    return ipywidgets.VBox([mu, ipywidgets.HBox([live(lambda mu: show.curves(swept, mu), mu), numbers])])
+    return ipywidgets.VBox([mu, numbers, live(lambda mu: show.curves(swept, mu), mu)])
 
 
 def recall_table(recalls: pd.Series) -> str:
