@@ -175,7 +175,8 @@ def make_split(ids: list[int], captions: Texts, descriptions: Texts) -> RawSplit
 def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, seed: int = 0) -> Path:
     """Verify the files in `folder` and write the data set to `out`, whole or not at all.
 
-    `images` > 0 keeps so many training images, drawn with `seed`, in file order; dev and test stay.
+    `images` > 0 keeps so many training images, drawn with `seed`, in file order, and the first dev images, half as
+    many (each epoch searches dev: a whole one would cost more than the training); test stays.
     """
     if out.exists():
         raise FileExistsError(f"{out} already exists: remove it or choose another folder")
@@ -188,7 +189,9 @@ def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, see
         kept = sorted(np.random.RandomState(seed).permutation(total)[:images].tolist())
         ids, captions, descriptions = ([column[i] for i in kept] for column in parts["train"])
         parts["train"] = ids, captions, descriptions
-        source += f" Subset: {images} of {total} training images, seed {seed}."
+        half = max(1, images // 2)
+        parts["dev"] = tuple(column[:half] for column in parts["dev"])
+        source += f" Subset: {images} of {total} training images, seed {seed}; the first {half} of dev, at most."
     splits = {name: make_split(*part) for name, part in parts.items()}
     write_dataset(out, name="multi30k", source=source, splits=splits)
     for name, split in splits.items():
@@ -199,7 +202,7 @@ def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, see
 def main(
     out: Annotated[Path, typer.Argument(help="folder to write; must not exist yet")],
     folder: Annotated[Path | None, typer.Option("--from", help="folder with the files")] = None,
-    images: Annotated[int, typer.Option(help="training images to keep; 0 keeps all")] = 0,
+    images: Annotated[int, typer.Option(help="training images to keep, with half as many of dev; 0 keeps all")] = 0,
     seed: Annotated[int, typer.Option(help="seed of the choice of training images")] = 0,
 ) -> None:
     """Prepare multi30k: German descriptions standing in for image regions, English captions."""
