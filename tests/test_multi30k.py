@@ -154,7 +154,7 @@ def test_whole_conversion(raw: Path, written: dict[str, RawSplit]) -> None:
     assert "non-commercial research and teaching" in source
 
 
-def test_subset_is_fixed_by_seed_takes_half_as_many_of_dev_and_leaves_test_whole(raw: Path, written: dict[str, RawSplit]) -> None:
+def test_subset_is_fixed_by_seed_and_leaves_test_whole(raw: Path, written: dict[str, RawSplit]) -> None:
     """Equal seeds agree, file order is kept, rows stay together, other seeds differ somewhere."""
     draws = []
     for run, seed in enumerate([0, 0, 1, 2, 3]):

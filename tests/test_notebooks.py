@@ -50,7 +50,7 @@ def test_every_cell_was_really_executed_in_order_and_none_failed(source, noteboo
 @every_pair
 def test_the_stored_notebook_is_clean(source, notebook):
     content = nbformat.read(notebook, as_version=4)
-    assert notebook.stat().st_size < 700_000
+    assert notebook.stat().st_size < 800_000
     assert content.metadata.kernelspec.name == "python3"
     assert not {"widgets", "papermill"} & content.metadata.keys()
     for cell in content.cells:

@@ -69,7 +69,7 @@ FABRIC = Fabric(accelerator="cpu")
 
 
 def setup(system, toy):
-    """A matcher in which no number is a convenient zero or one, and a batch with noise where regions are missing."""
+    """A matcher without a convenient zero or one, and a batch with noise in all regions, missing ones too."""
     train, dev = open_split(toy, "train"), open_split(toy, "dev")
     vocabulary = Vocabulary.build(train.captions)
     matcher = system.build(vocabulary, train.feature_size, replace(SMALL, embed=32, layers=2)).double().eval()
@@ -82,7 +82,7 @@ def setup(system, toy):
                 x.exp_()
     batch = next(batches(dev, vocabulary.encode_all(dev.captions), 12, seed=0, epoch=0))
     noise = torch.randn(batch.regions.shape, generator=generator).double()
-    return matcher, batch._replace(regions=torch.where(batch.region_mask[:, :, None], batch.regions.double(), noise))
+    return matcher, batch._replace(regions=batch.regions.double() + noise)
 
 
 def restate(paper, matcher, batch):
@@ -140,3 +140,9 @@ def test_concepts_of_sco_are_the_content_words(toy):
     matcher, _ = setup(SCO(), toy)
     concepts = [matcher.vocabulary.words[k] for k in matcher.state_dict()["added.concepts.concepts"]]
     assert sorted(concepts) == sorted(COLOURS + THINGS)
+
+
+def test_specials_of_gvse_have_no_letters(toy):
+    matcher, _ = setup(GVSE(), toy)
+    lengths = matcher.state_dict()["texts.vectors"].norm(dim=1).tolist()
+    assert lengths == [0, 0, 0, 0, *[pytest.approx(1)] * (len(lengths) - 4)]

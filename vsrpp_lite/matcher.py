@@ -26,7 +26,7 @@ class Encoded(NamedTuple):
     pooled: Float[Tensor, "B D"]
     """One vector for the whole, of unit length."""
     fragments: Float[Tensor, "B N D"]
-    """Its regions or words, of unit length, real ones first, missing ones zero."""
+    """Its regions or words, of unit length (but for `VSRN(faithful=True)`), real ones first, missing ones zero."""
     mask: Bool[Tensor, "B N"]
     """True where a fragment exists."""
 

@@ -13,7 +13,9 @@ Published, text then image retrieval at 1, 5, 10: Flickr30K 69.1 91.0 95.1 52.4 
 
 The tables train the small transformer, for want of a BERT; `bert="folder"` uses one from disk, with the extra
 `pip install vsrpp_lite[bert]`. A word that training captions never used is unknown to both. Not reproduced: the
-release's penalty of 0.01 on the norms of image weights.
+release's penalty of 0.01 on the norms of image weights, and the end of its angular loss after epoch 20, when ours has
+decayed to 5e-6. Positions are sines and cosines; both transformer layers are BERT's, with heads of 16 numbers over
+regions, 4 heads over words.
 """
 
 import math

@@ -1,6 +1,6 @@
 """SCO-style, after: Learning Semantic Concepts and Order for Image and Sentence Matching (Huang et al., CVPR 2018).
 
-    p  = max over regions of sigmoid( MLP(x) )                  (B, K)   which concepts the picture shows
+    p  = max over regions and their mean of sigmoid( MLP(x) )   (B, K)   which concepts the picture shows
     p' = l2norm(W_l p)     x' = l2norm(W_g mean(X))             (B, D)   concepts; global context
     g  = sigmoid(U_l p + U_g mean(X))                           (B, D)   gate
     v  = l2norm( g p' + (1 - g) x' )     t = l2norm( LSTM(words) )       S = v . t

@@ -9,7 +9,8 @@ Published (an average of *two* models), text then image retrieval at 1, 5, 10: F
 MS-COCO 1K 76.2 94.8 98.2 62.8 89.7 95.1. Reported for single models: rsum 469.9 against 482.6 on Flickr30K.
 
 Released code lists the caption decoder twice in Adam, which steps it twice; here it is stepped once. Its second
-normalisation over regions, on COCO only, before the graph, is not reproduced.
+normalisation over regions, on COCO only, before the graph, is not reproduced, nor is the one padding word after
+`<end>` that its caption loss counts.
 """
 
 from dataclasses import dataclass
