@@ -7,13 +7,16 @@ JOBS    ?= auto
 TABLES  ?= 1 2 3 4
 FACTORIAL ?=
 FROM    ?=
+DRAW    ?= 2026
+HIDDEN  ?=
+SUBMISSIONS ?= tests/submissions
 IMAGES  ?= 0
 
 BIN := .venv/bin
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env reproduce-tables test test-browser lint lab notebooks book bench test-gpu data-multi30k clean
+.PHONY: help env reproduce-tables test test-course test-browser lint lab notebooks book bench test-gpu data-multi30k assignments grade clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,7 +34,10 @@ reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DA
 	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" $(if $(FACTORIAL),--factorial)
 
 test: .venv/.ready ## pytest and nbval
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m "not course"
+
+test-course: .venv/.ready ## the assignments: every submission in tests/submissions graded, and what it says
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m course tests/test_course.py
 
 test-browser: .venv/.ready ## lessons 3 and 4 in JupyterLab in headless Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/python -m pytest -p no:xdist tests/browser.py
@@ -65,6 +71,12 @@ test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is non
 
 data-multi30k: .venv/.ready ## real captions: FROM=folder uses files at hand, IMAGES=N keeps N training images
 	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from $(FROM)) --images $(IMAGES)
+
+assignments: .venv/.ready ## the student version of the assignments: DRAW=year
+	$(BIN)/python notebooks/assignments/course.py build --draw $(DRAW)
+
+grade: .venv/.ready ## grades.csv and feedback: SUBMISSIONS=folder of <student>/<assignment>.ipynb, HIDDEN=draw of the capstone
+	$(BIN)/python notebooks/assignments/course.py grade $(SUBMISSIONS) $(if $(HIDDEN),--hidden $(HIDDEN))
 
 clean: ## the virtual environments; runs, data and results stay
 	rm -rf .venv .venv-book

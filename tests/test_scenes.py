@@ -13,6 +13,7 @@ from vsrpp_lite.scenes.regions import F, R, describe
 from vsrpp_lite.scenes.words import COLOURS, COUNTS, NAMES, PLURALS
 from vsrpp_lite.scenes.world import HEIGHT, PLACES, WIDTH
 
+pytestmark = pytest.mark.xdist_group("scenes")  # drawn once, for all tests
 COUNT = 160
 
 

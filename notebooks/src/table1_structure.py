@@ -31,7 +31,7 @@ preset: str = "lite"  # smoke, lite or paper
 seeds: int = 3  # trainings of every row
 factorial: bool = False  # also every combination of the parts, the clean ablation: 11 more trainings a seed
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import pandas as pd
 from IPython.display import Markdown, display
 

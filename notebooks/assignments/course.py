@@ -1,0 +1,137 @@
+"""The course: build the student version of the assignments, grade what comes back.
+
+python notebooks/assignments/course.py build --draw 2026
+python notebooks/assignments/course.py grade SUBMISSIONS        SUBMISSIONS/<student>/<assignment>.ipynb
+"""
+
+import json
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copy, rmtree
+from typing import Annotated
+
+import feedback
+import jupytext
+import nbformat
+import pandas as pd
+import typer
+import unit
+from grading import Graded, grade_one
+from nbformat import NotebookNode
+from nbgrader.nbgraderformat import MetadataValidator
+from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions, ComputeChecksums, LockCells
+
+from vsrpp_lite.data import home
+
+HERE = Path(__file__).resolve().parent
+SOURCES = HERE.parent / "src" / "assignments"
+RELEASE = HERE / "release"
+LOCKED = {"grade": False, "locked": True, "schema_version": 3, "solution": False, "task": False}
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+log = logging.getLogger("course")
+
+
+def names() -> list[str]:
+    """The assignments, in the order of the course."""
+    return [path.stem for path in sorted(SOURCES.glob("*.py"))]
+
+
+def source(name: str, draw: int) -> NotebookNode:
+    """The instructor's notebook, solutions and hidden tests included, for one draw.
+
+    A cell's id is its nbgrader name, and a cell without one is given both and locked: so every cell of the student
+    version is known by its id, for good.
+
+    Raises:
+        ValueError: two cells have one name, or metadata that nbgrader does not accept.
+    """
+    notebook = jupytext.read(SOURCES / f"{name}.py")
+    for number, cell in enumerate(notebook.cells):
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = f"draw: int = {draw}  # which pictures"
+        cell.metadata.setdefault("nbgrader", {**LOCKED, "grade_id": f"{name.split('_')[0]}-{number:02}"})
+        cell.id = cell.metadata.nbgrader["grade_id"]
+    notebook.metadata = {"kernelspec": notebook.metadata.kernelspec}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    MetadataValidator().validate_nb(notebook)
+    return notebook
+
+
+def student_version(notebook: NotebookNode) -> NotebookNode:
+    """A copy without solutions and hidden tests, its cells locked and signed, by nbgrader's own preprocessors."""
+    release = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    for step in (ClearSolutions, ClearHiddenTests, LockCells, ComputeChecksums):
+        release, _ = step().preprocess(release, {})
+    for cell in release.cells:
+        cell.source = cell.source.rstrip()
+        cell.metadata.pop("tags", None)
+        if "checksum" in cell.metadata.nbgrader:  # of the source as it is now
+            ComputeChecksums().preprocess_cell(cell, {}, 0)
+    return release
+
+
+@app.command()
+def build(draw: Annotated[int, typer.Option(help="Which pictures; another draw has other answers.")] = 2026) -> None:
+    """Write the student version into release/, and the instructor's notebooks beside this file."""
+    rmtree(RELEASE, ignore_errors=True)
+    RELEASE.mkdir()
+    for name in names():
+        notebook = source(name, draw)
+        nbformat.write(notebook, HERE / f"{name}.ipynb")
+        nbformat.write(student_version(notebook), RELEASE / f"{name}.ipynb")
+    copy(HERE / "unit.py", RELEASE)
+    (RELEASE / "release.json").write_text(json.dumps({"draw": draw, "assignments": names()}, indent=2) + "\n")
+    typer.echo(f"{len(names())} assignments for draw {draw}: {RELEASE}")
+
+
+def release_draw() -> int:
+    """The draw that the last `build` was made for.
+
+    Raises:
+        typer.BadParameter: nothing was built yet.
+    """
+    if not (RELEASE / "release.json").exists():
+        raise typer.BadParameter("there is no student version yet: run `make assignments` first")
+    return json.loads((RELEASE / "release.json").read_text())["draw"]
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="<student>/<assignment>.ipynb")],
+    out: Annotated[Path | None, typer.Option(help="Where to; results/course if not given.")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Draw that scores the capstone; else the release's and 1.")] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Submissions at a time; 0: one a core.")] = 0,
+    seconds: Annotated[int, typer.Option(min=1, help="Of each submission, from its first cell to its last.")] = 180,
+    cell_seconds: Annotated[int, typer.Option(min=1, help="Of each cell; the next ones are still run.")] = 20,
+    memory: Annotated[float, typer.Option(help="GiB of address space of each submission.")] = 6.0,
+) -> None:
+    """Grade a folder of submissions: grades.csv, summary.csv, the leaderboard and a feedback file each."""
+    draw = release_draw()
+    hidden = draw + 1 if hidden is None else hidden
+    out = out or home() / "results" / "course"
+    unit.trained(draw), unit.hidden_split(hidden)  # now, so that no submission waits for it or spoils it
+    keys = {name: source(name, draw) for name in names()}
+    releases = {name: student_version(key) for name, key in keys.items()}
+    limits = {"seconds": seconds, "cell_seconds": cell_seconds, "memory": memory, "hidden": hidden}
+
+    def graded(path: Path) -> Graded:
+        result = grade_one(path, keys.get(path.stem), releases.get(path.stem), **limits)
+        log.info("%s, %s: %g of %g points", result.student, result.assignment, result.points, result.out_of)
+        return result
+
+    # a file of any name that lies in a student's folder is theirs, and is answered
+    paths = sorted(path for path in submissions.glob("*/*") if path.is_file() and not path.name.startswith("."))
+    with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+        results = list(pool.map(graded, paths))
+    table = feedback.write(results, out)
+    pd.options.display.width = 160
+    typer.echo(f"{table.to_string()}\n\n{out}")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    app(prog_name="course.py")

@@ -1,0 +1,74 @@
+"""What instructors and students get to read: tables of points, a feedback file each, the leaderboard."""
+
+from pathlib import Path
+from shutil import rmtree
+
+import pandas as pd
+from grading import Graded
+
+
+def write(results: list[Graded], out: Path) -> pd.DataFrame:
+    """Write grades.csv, summary.csv, the leaderboard and feedback/ into `out`; the summary, a row a student."""
+    rmtree(out / "feedback", ignore_errors=True)
+    for result in results:
+        path = out / "feedback" / result.student / f"{result.assignment}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(letter(result), encoding="utf-8")
+    rows = [
+        {"student": result.student, "assignment": result.assignment, **vars(row)}
+        for result in results
+        for row in result.rows
+    ]
+    columns = ["student", "assignment", "question", "points", "max", "status", "remark"]
+    grades = pd.DataFrame(rows, columns=columns)
+    grades.to_csv(out / "grades.csv", index=False)
+    summary = grades.pivot_table(index="student", columns="assignment", values="points", aggfunc="sum")
+    summary["points"], summary["of"] = summary.sum(axis=1), grades.groupby("student")["max"].sum()
+    waiting = grades["status"].eq("read by hand")
+    summary["by hand"] = grades["max"].where(waiting, 0.0).groupby(grades["student"]).sum()
+    summary = summary.reindex(sorted({result.student for result in results}))
+    summary.to_csv(out / "summary.csv")
+    leaderboard(results, out)
+    return summary.map(lambda number: "" if pd.isna(number) else f"{number:g}")
+
+
+def letter(result: Graded) -> str:
+    """The feedback on one submission, in Markdown: points, what each lost point was lost for, what was put right."""
+    lines = [f"# {result.assignment}: {result.student}", "", f"**{result.points:g} of {result.out_of:g} points.**", ""]
+    if any(row.status == "read by hand" for row in result.rows):
+        lines += ["Written answers are read by hand; their points are not in this sum yet.", ""]
+    if result.rows:
+        lines += ["| question | points | | |", "|---|---|---|---|"]
+        lines += [
+            f"| {row.question} | {row.points:g} of {row.max:g} | {row.status} | {_plain(row.remark)} |"
+            for row in result.rows
+        ]
+    if result.remarks:
+        lines += ["", "## About the file", "", *(f"- {_plain(line)}" for line in result.remarks)]
+    return "\n".join(lines) + "\n"
+
+
+def leaderboard(results: list[Graded], out: Path) -> None:
+    """leaderboard.csv and .md: every capstone that could be scored, among the similarities that it was to beat."""
+    scored = [(result.student, result.score) for result in results if result.score]
+    if not scored:
+        return
+    rows = [{"name": name, **score["own"]} for name, score in scored]
+    rows += [{"name": f"*{name}*", **row} for name, row in scored[0][1]["rivals"].items()]
+    table = (
+        pd.DataFrame(rows, columns=["name", "rsum", "difference", "lo", "hi"])
+        .sort_values("rsum", ascending=False, kind="stable")
+        .reset_index(drop=True)
+    )
+    table.index = pd.RangeIndex(1, len(table) + 1, name="place")
+    table.to_csv(out / "leaderboard.csv")
+    text = (
+        "# Design your own similarity\n\nrsum on the hidden draw; in italics, what there was to beat. The difference "
+        "is that to VSR++'s own similarity, with its 95 % interval over pictures.\n\n"
+    )
+    (out / "leaderboard.md").write_text(text + table.to_markdown(floatfmt=".1f") + "\n", encoding="utf-8")
+
+
+def _plain(text: str) -> str:
+    """Text that cannot break a table."""
+    return text.replace("|", "\\|").replace("\n", " ")

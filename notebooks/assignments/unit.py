@@ -1,0 +1,28 @@
+"""The data and the model that every assignment starts from, for one draw. Students get this file too."""
+
+import vsrpp_lite as vl
+from vsrpp_lite import scenes
+from vsrpp_lite.data import Dataset, home
+from vsrpp_lite.matcher import Matcher, Sizes
+
+
+def course_run(draw: int) -> vl.Run:
+    """A small VSR++ on 340 pictures drawn with seed `draw`: the pictures take seconds, and so does the training.
+
+    Another draw gives other pictures, other weights and other answers.
+    """
+    folder = scenes.ensure(home() / "data" / f"course-{draw}", seed=draw, size="tiny")
+    sizes = Sizes(embed=64, word=32, caption=32, layers=1)
+    training = vl.Training(epochs=12, batch_size=32, learning_rate=6e-3)
+    return vl.Run(system=vl.VSRpp(mu=2.0), data=str(folder), sizes=sizes, training=training)
+
+
+def trained(draw: int) -> tuple[Matcher, Dataset]:
+    """The trained matcher and its test split, 100 pictures with 500 captions; the first call trains, others read."""
+    run = course_run(draw)
+    return run.fit().matcher(), run.dataset("test")
+
+
+def hidden_split(draw: int) -> Dataset:
+    """The test split of another draw, which the trained model has not seen."""
+    return vl.open_split(scenes.ensure(home() / "data" / f"course-{draw}", seed=draw, size="tiny"), "test")
