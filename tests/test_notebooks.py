@@ -12,6 +12,8 @@ import papermill
 import pytest
 
 from vsrpp_lite.reproduce import NOTEBOOKS, SLIDES, execute, reproduce_tables
+from vsrpp_lite.runs import EMBEDDED, Run
+from vsrpp_lite.systems.vsrpp import VSRpp
 
 ROOT = Path(__file__).parent.parent
 PAIRS = [
@@ -82,6 +84,8 @@ def test_every_notebook_runs_through_papermill_and_again_through_nbval(name, hom
     settings = {"data": "scenes", "preset": "smoke"}
     if "seeds" in papermill.inspect_notebook(ROOT / "notebooks" / f"{name}.ipynb"):
         settings["seeds"] = 2
+    for data in EMBEDDED:  # drawn beforehand, since drawing shows a progress bar, the first time only
+        Run(system=VSRpp(), data=data, preset="smoke").data_folder  # noqa: B018
     executed = execute(name, settings)
     command = "-m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env --nbval-cell-timeout 120"
     found = subprocess.run(
