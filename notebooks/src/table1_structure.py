@@ -29,7 +29,7 @@
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke, lite or paper
 seeds: int = 3  # trainings of every row
-factorial: bool = False  # also every combination of the parts, the clean ablation: 11 more trainings a seed
+factorial: bool = False  # also every combination of the parts, the clean ablation: 12 more trainings a seed
 
 # %% tags=["nbval-ignore-output"]
 import pandas as pd
