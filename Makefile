@@ -60,7 +60,7 @@ book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: r
 
 .venv-book/.ready:
 	$(PYTHON) -m venv .venv-book
-	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1
+	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1 sphinx-mathjax-offline==0.0.2
 	touch $@
 
 bench: .venv/.ready ## timings side by side, into results/bench.csv
