@@ -1,6 +1,7 @@
 """`make reproduce-tables`: train what is missing as one grid, write tables seed by seed, run the notebooks."""
 
 import logging
+import os
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ import papermill
 
 from vsrpp_lite import grid, tables
 from vsrpp_lite.ablation import FACTORIAL, RESCALED
+from vsrpp_lite.data import home
 from vsrpp_lite.systems.scan import VARIANTS
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,12 @@ def reproduce_tables(
         notebooks[NOTEBOOKS[1]]["factorial"] = factorial
     if 4 in numbers:
         notebooks[SLIDES] = settings
-    joblib.Parallel(n_jobs=2)(joblib.delayed(execute)(*notebook) for notebook in notebooks.items())
+    joblib.Parallel(n_jobs=2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
+
+
+def _execute(place: str, name: str, parameters: dict) -> None:
+    os.environ["VSRPP_HOME"] = place  # a worker may have started when home was elsewhere
+    execute(name, parameters)
 
 
 def known_parameters(name: str) -> tuple[Path, dict]:
