@@ -118,12 +118,15 @@ def control(browser, description):
     return WebDriverWait(browser, 30).until(lambda b: b.find_element(By.XPATH, f"{label}/.."))
 
 
-def shown(widget):
+def shown(browser, widget):
     """The picture and the numbers that belong to a control: what a reader sees change."""
-    box = widget.find_element(By.XPATH, "./ancestor::div[contains(@class, 'jp-OutputArea-output')][1]")
-    pictures = [image.get_attribute("src") for image in box.find_elements(By.CSS_SELECTOR, "img.widget-image")]
-    numbers = [cell.text for cell in box.find_elements(By.CSS_SELECTOR, ".widget-html td")]
-    return pictures, numbers
+    # In one script: the table is a new one after every move, and its cells, asked one by one, would be gone half-way.
+    return browser.execute_script(
+        "const box = arguments[0].closest('.jp-OutputArea-output');"
+        "const pictures = Array.from(box.querySelectorAll('img.widget-image'), image => image.src);"
+        "return [pictures, Array.from(box.querySelectorAll('.widget-html td'), cell => cell.innerText)];",
+        widget,
+    )
 
 
 def screenshot(browser, widget, name):
@@ -138,25 +141,25 @@ def screenshot(browser, widget, name):
 def test_the_slider_of_lesson_4_moves_the_figure_and_the_numbers(lab, browser):
     run_all(browser, lab, "04_fusion")
     slider = control(browser, "mu")
-    pictures, numbers = shown(slider)
+    pictures, numbers = shown(browser, slider)
     screenshot(browser, slider, "04_fusion-before")
     handle = slider.find_element(By.CSS_SELECTOR, ".noUi-handle")
     for _ in range(12):
         handle.send_keys(Keys.ARROW_LEFT)
-    moved = wait_for(lambda: (found := shown(slider))[0] != pictures and found[1] != numbers and found, 30)
+    moved = wait_for(lambda: (found := shown(browser, slider))[0] != pictures and found[1] != numbers and found, 30)
     screenshot(browser, slider, "04_fusion-after")
     assert len(moved[1]) == len(numbers) > 0
     for _ in range(12):
         handle.send_keys(Keys.ARROW_RIGHT)
-    wait_for(lambda: shown(slider)[1] == numbers, 30)  # and back again
+    wait_for(lambda: shown(browser, slider)[1] == numbers, 30)  # and back again
 
 
 def test_the_word_picked_in_lesson_3_moves_the_attention(lab, browser):
     run_all(browser, lab, "03_local_attention")
     picker = control(browser, "word")
-    pictures, _ = shown(picker)
+    pictures, _ = shown(browser, picker)
     screenshot(browser, picker, "03_local_attention-before")
     word = picker.find_elements(By.TAG_NAME, "button")[-1]
     browser.execute_script("arguments[0].click()", word)
-    wait_for(lambda: shown(picker)[0] != pictures, 30)
+    wait_for(lambda: shown(browser, picker)[0] != pictures, 30)
     screenshot(browser, picker, "03_local_attention-after")
