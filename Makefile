@@ -16,7 +16,7 @@ BIN := .venv/bin
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env reproduce-tables test test-course test-browser lint lab notebooks book bench test-gpu data-multi30k assignments grade clean
+.PHONY: help env reproduce-tables test test-browser lint lab notebooks book bench test-gpu data-multi30k assignments grade clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,12 +34,9 @@ reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DA
 	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" $(if $(FACTORIAL),--factorial)
 
 test: .venv/.ready ## pytest and nbval
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m "not course"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
-test-course: .venv/.ready ## the assignments: every submission in tests/submissions graded, and what it says
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m course tests/test_course.py
-
-test-browser: .venv/.ready ## lessons 3 and 4 in JupyterLab in headless Chromium (Debian: apt-get install chromium chromium-driver)
+test-browser: .venv/.ready ## lessons 3, 4 and an assignment in JupyterLab in headless Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/python -m pytest -p no:xdist tests/browser.py
 
 lint: .venv/.ready ## ruff

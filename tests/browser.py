@@ -1,4 +1,4 @@
-"""The lessons in a real JupyterLab, in headless Chromium: run all cells, move a control, see the page change.
+"""Lessons and an assignment in a real JupyterLab, in headless Chromium: run all, move a control, see the page change.
 
 `make test-browser`; needs Chromium and its driver. Screenshots are left in results/browser/.
 """
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("chromedriver"), reason="no chr
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab on a copy of the lessons, set to preset smoke."""
+    """The address of a JupyterLab on a copy of the notebooks: lessons set to preset smoke, assignments handed out."""
     home = tmp_path_factory.mktemp("home")
     notebooks = shutil.copytree(ROOT / "notebooks", home / "notebooks")
     for path in notebooks.glob("0*.ipynb"):
@@ -48,6 +48,8 @@ def lab(tmp_path_factory):
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(notebook, path)
+    env = os.environ | {"VSRPP_HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config")}
+    subprocess.run([sys.executable, notebooks / "assignments" / "course.py", "build"], env=env, check=True)
     for name, setting in SETTINGS.items():
         path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,6 @@ def lab(tmp_path_factory):
     options = f"--no-browser --allow-root --port={port} --expose-app-in-browser --ServerApp.port_retries=0"
     command = [sys.executable, "-m", "jupyterlab", *options.split(), f"--notebook-dir={notebooks}"]
     command += ["--IdentityProvider.token=", f"--LabApp.user_settings_dir={home / 'settings'}"]
-    env = os.environ | {"VSRPP_HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config")}
     with (home / "lab.log").open("w") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as server:
         address = f"http://127.0.0.1:{port}"
         try:
@@ -94,22 +95,27 @@ def wait_for(happened, seconds, *ignored):
         time.sleep(0.2)
 
 
-def run_all(browser, lab, name):
-    """Open a notebook in a workspace of its own and run it to the end."""
-    browser.get(f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb?reset")
+def run_all(browser, lab, path):
+    """Open a notebook in a workspace of its own and run it as far as it goes: the count of each code cell."""
+    browser.get(f"{lab}/lab/workspaces/{Path(path).name}/tree/{path}.ipynb?reset")
     state = "const panel = window.jupyterapp?.shell.currentWidget; const kernel = panel?.context?.sessionContext; "
     wait_for(lambda: browser.execute_script(state + "return kernel?.session?.kernel?.status === 'idle'"), 120)
     browser.execute_script(
         "window.finished = null; window.jupyterapp.commands.execute('notebook:run-all-cells')"
-        ".then(() => { window.finished = true })"
+        ".finally(() => { window.finished = true })"
     )
     wait_for(lambda: browser.execute_script("return window.finished"), 300)
-    assert not browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output[data-mime-type$='stderr'] .ansi-red-fg")
-    counts = browser.execute_script(
+    return browser.execute_script(
         state + "return Array.from(panel.content.widgets).map(c => c.model)"
         ".filter(m => m.type === 'code').map(m => m.executionCount)"
     )
-    assert counts == list(range(1, len(counts) + 1))  # none failed: an error would have stopped the rest
+
+
+def run_lesson(browser, lab, name):
+    """Run a lesson to its end; none of its cells fails, since an error would stop the rest."""
+    counts = run_all(browser, lab, name)
+    assert not browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output[data-mime-type$='stderr'] .ansi-red-fg")
+    assert counts == list(range(1, len(counts) + 1))
 
 
 def control(browser, description):
@@ -139,7 +145,7 @@ def screenshot(browser, widget, name):
 
 
 def test_the_slider_of_lesson_4_moves_the_figure_and_the_numbers(lab, browser):
-    run_all(browser, lab, "04_fusion")
+    run_lesson(browser, lab, "04_fusion")
     slider = control(browser, "mu")
     pictures, numbers = shown(browser, slider)
     screenshot(browser, slider, "04_fusion-before")
@@ -155,7 +161,7 @@ def test_the_slider_of_lesson_4_moves_the_figure_and_the_numbers(lab, browser):
 
 
 def test_the_word_picked_in_lesson_3_moves_the_attention(lab, browser):
-    run_all(browser, lab, "03_local_attention")
+    run_lesson(browser, lab, "03_local_attention")
     picker = control(browser, "word")
     pictures, _ = shown(browser, picker)
     screenshot(browser, picker, "03_local_attention-before")
@@ -163,3 +169,20 @@ def test_the_word_picked_in_lesson_3_moves_the_attention(lab, browser):
     browser.execute_script("arguments[0].click()", word)
     wait_for(lambda: shown(browser, picker)[0] != pictures, 30)
     screenshot(browser, picker, "03_local_attention-after")
+
+
+def test_a_student_s_assignment_runs_up_to_the_first_unsolved_cell(lab, browser):
+    counts = run_all(browser, lab, "assignments/release/a1_region_graph")
+    parameters, prepared, answer, first_test, *rest = counts
+    assert (parameters, prepared, answer, first_test) == (1, 2, 3, 4)
+    assert set(rest) == {None}
+    (error,) = browser.find_elements(By.CSS_SELECTOR, ".jp-RenderedText[data-mime-type$='stderr']:has(.ansi-red-fg)")
+    assert "NotImplementedError" in error.text
+    screenshot(
+        browser, error.find_element(By.XPATH, "./ancestor::div[contains(@class, 'jp-Cell ')]"), "a1_region_graph"
+    )
+    locked = browser.execute_script(
+        "return Array.from(window.jupyterapp.shell.currentWidget.content.widgets)"
+        ".filter(cell => cell.model.getMetadata('nbgrader').locked).map(cell => cell.readOnly)"
+    )
+    assert locked and all(locked)

@@ -23,7 +23,7 @@ PATCHES = {
     ("wrong_one", "a1_region_graph"): [
         ("affinity", "return present / mask.sum(1)[:, None, None]", "return products.softmax(2)"),
         ("reason", "return regions + normed", "return normed"),
-        ("loudest", ".sum(0)", ".sum(1)"),
+        ("loudest", ".sum(1)", ".sum(2)"),
     ],
     ("wrong_two", "a1_region_graph"): [
         ("affinity", "mask.sum(1)[:, None, None]", "regions.shape[1]"),

@@ -6,13 +6,14 @@ python notebooks/assignments/course.py grade SUBMISSIONS        SUBMISSIONS/<stu
 
 import json
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copy, rmtree
 from typing import Annotated
 
+import by_hand
 import feedback
+import joblib
 import jupytext
 import nbformat
 import pandas as pd
@@ -67,7 +68,9 @@ def student_version(notebook: NotebookNode) -> NotebookNode:
         release, _ = step().preprocess(release, {})
     for cell in release.cells:
         cell.source = cell.source.rstrip()
-        cell.metadata.pop("tags", None)
+        cell.metadata = {
+            key: cell.metadata[key] for key in ("nbgrader", "deletable", "editable") if key in cell.metadata
+        }
         if "checksum" in cell.metadata.nbgrader:  # of the source as it is now
             ComputeChecksums().preprocess_cell(cell, {}, 0)
     return release
@@ -108,13 +111,21 @@ def grade(
     cell_seconds: Annotated[int, typer.Option(min=1, help="Of each cell; the next ones are still run.")] = 20,
     memory: Annotated[float, typer.Option(help="GiB of address space of each submission.")] = 6.0,
 ) -> None:
-    """Grade a folder of submissions: grades.csv, summary.csv, the leaderboard and a feedback file each."""
+    """Grade a folder of submissions: points, feedback, the leaderboard, and what is to be read by hand."""
     draw = release_draw()
     hidden = draw + 1 if hidden is None else hidden
     out = out or home() / "results" / "course"
-    unit.trained(draw), unit.hidden_split(hidden)  # now, so that no submission waits for it or spoils it
     keys = {name: source(name, draw) for name in names()}
     releases = {name: student_version(key) for name, key in keys.items()}
+    try:
+        marks = by_hand.read(out / "by_hand.csv", keys)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    # a file of any name that lies in a student's folder is theirs, and is answered
+    paths = sorted(path for path in submissions.glob("*/*") if path.is_file() and not path.name.startswith("."))
+    if not paths:
+        raise typer.BadParameter(f"{submissions}: expected <student>/<assignment>.ipynb, found no such file")
+    unit.trained(draw), unit.hidden_split(hidden)  # now, so that no submission waits for it or spoils it
     limits = {"seconds": seconds, "cell_seconds": cell_seconds, "memory": memory, "hidden": hidden}
 
     def graded(path: Path) -> Graded:
@@ -122,11 +133,11 @@ def grade(
         log.info("%s, %s: %g of %g points", result.student, result.assignment, result.points, result.out_of)
         return result
 
-    # a file of any name that lies in a student's folder is theirs, and is answered
-    paths = sorted(path for path in submissions.glob("*/*") if path.is_file() and not path.name.startswith("."))
-    with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(jobs or joblib.cpu_count(only_physical_cores=False)) as pool:
         results = list(pool.map(graded, paths))
+    by_hand.enter(marks, results)
     table = feedback.write(results, out)
+    by_hand.write(marks, results, keys, out)
     pd.options.display.width = 160
     typer.echo(f"{table.to_string()}\n\n{out}")
 

@@ -23,10 +23,11 @@ def write(results: list[Graded], out: Path) -> pd.DataFrame:
     grades = pd.DataFrame(rows, columns=columns)
     grades.to_csv(out / "grades.csv", index=False)
     summary = grades.pivot_table(index="student", columns="assignment", values="points", aggfunc="sum")
-    summary["points"], summary["of"] = summary.sum(axis=1), grades.groupby("student")["max"].sum()
-    waiting = grades["status"].eq("read by hand")
-    summary["by hand"] = grades["max"].where(waiting, 0.0).groupby(grades["student"]).sum()
     summary = summary.reindex(sorted({result.student for result in results}))
+    handed_in = grades.drop_duplicates(["assignment", "question"])  # by anyone: who did not has no points of these
+    summary["points"], summary["of"] = summary.sum(axis=1), handed_in["max"].sum()
+    waiting = grades[grades["status"] == "to be read"].groupby("student")["max"].sum()
+    summary["to be read"] = waiting.reindex(summary.index, fill_value=0.0)
     summary.to_csv(out / "summary.csv")
     leaderboard(results, out)
     return summary.map(lambda number: "" if pd.isna(number) else f"{number:g}")
@@ -35,10 +36,10 @@ def write(results: list[Graded], out: Path) -> pd.DataFrame:
 def letter(result: Graded) -> str:
     """The feedback on one submission, in Markdown: points, what each lost point was lost for, what was put right."""
     lines = [f"# {result.assignment}: {result.student}", "", f"**{result.points:g} of {result.out_of:g} points.**", ""]
-    if any(row.status == "read by hand" for row in result.rows):
-        lines += ["Written answers are read by hand; their points are not in this sum yet.", ""]
+    if any(row.status == "to be read" for row in result.rows):
+        lines += ["A written answer waits to be read; its points are not in this sum yet.", ""]
     if result.rows:
-        lines += ["| question | points | | |", "|---|---|---|---|"]
+        lines += ["| question | points | status | remark |", "|---|---|---|---|"]
         lines += [
             f"| {row.question} | {row.points:g} of {row.max:g} | {row.status} | {_plain(row.remark)} |"
             for row in result.rows

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import nbformat
 import psutil
 from nbformat import NotebookNode
 from nbgrader.utils import determine_grade, is_grade, is_solution
-from repair import NotThisAssignment, repair
+from repair import repair
 
+log = logging.getLogger("course")
 HERE = Path(__file__).resolve().parent
 SCORE = "application/vnd.vsrpp.score+json"
 """Under this type the capstone's hidden test shows what the leaderboard is made of."""
@@ -29,7 +31,7 @@ class Row:
     points: float
     max: float
     status: str
-    """passed, failed, not answered, not reached, read by hand, or not graded."""
+    """passed, failed, not answered, not reached, to be read, read, or not graded."""
     remark: str = ""
 
 
@@ -41,7 +43,10 @@ class Graded:
     assignment: str
     rows: list[Row] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    """The text of each written answer."""
     score: dict | None = None
+    """Of a capstone that could be scored: its own row of the leaderboard, and its rivals'."""
 
     @property
     def points(self) -> float:
@@ -54,9 +59,7 @@ class Graded:
         return sum(row.max for row in self.rows)
 
 
-def grade_one(
-    path: Path, key: NotebookNode | None, release: NotebookNode | None, **limits: float
-) -> Graded:  # whatever is in the file, the others are graded too
+def grade_one(path: Path, key: NotebookNode | None, release: NotebookNode | None, **limits: float) -> Graded:
     """Grade `<student>/<assignment>.ipynb`; what is no notebook of the course gets no points and a reason."""
     graded = Graded(student=path.parent.name, assignment=path.stem)
     if key is None or path.suffix != ".ipynb":
@@ -64,16 +67,18 @@ def grade_one(
         return graded
     try:
         notebook, repairs = repair(_read(path), release, key)
-    except (ValueError, NotThisAssignment) as error:
-        graded.remarks.append(f"not graded: {error}")
+        graded.remarks += [f"`{name}`: {line}" if name else line for name, lines in repairs.items() for line in lines]
+        done, stopped = _run(notebook, **limits)
+        if stopped:
+            graded.remarks.append(stopped)
+        _count(done, stopped, graded)
+    except Exception as error:  # whatever is in the file, the others are graded too
+        if not isinstance(error, ValueError):
+            log.exception("%s: not graded", path)
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        graded.remarks.append(f"not graded: {reason}")
         worth = {cell.id: float(cell.metadata.nbgrader["points"]) for cell in key.cells if is_grade(cell)}
-        graded.rows = [Row(name, 0.0, most, "not graded", str(error)) for name, most in worth.items()]
-        return graded
-    graded.remarks += [f"`{name}`: {line}" if name else line for name, lines in repairs.items() for line in lines]
-    done, stopped = _run(notebook, **limits)
-    if stopped:
-        graded.remarks.append(stopped)
-    _count(done, stopped, graded)
+        graded.rows = [Row(name, 0.0, most, "not graded", reason) for name, most in worth.items()]
     return graded
 
 
@@ -84,6 +89,8 @@ def _count(done: NotebookNode, stopped: str, graded: Graded) -> None:
         error = _error(cell)
         if is_grade(cell):
             graded.rows.append(_row(cell, stopped, open_answer))
+            if is_solution(cell):
+                graded.answers[cell.id] = cell.source
         elif is_solution(cell):
             open_answer = error is not None and error.ename == "NotImplementedError"
         if error and not is_grade(cell) and error.ename != "NotImplementedError":
@@ -121,6 +128,7 @@ def _run(
             "JUPYTER_DATA_DIR": folder,
             "TMPDIR": folder,
             "COURSE_HIDDEN_DRAW": str(hidden),
+            "CUDA_VISIBLE_DEVICES": "",  # a GPU maps more address space than the limit of memory allows
         }
         worker = subprocess.Popen(
             [sys.executable, HERE / "worker.py", path, str(cell_seconds), str(seconds), str(memory)],
@@ -134,7 +142,8 @@ def _run(
         except subprocess.TimeoutExpired:
             stopped = f"stopped after {seconds:g} seconds: is there a loop that does not end?"
         finally:
-            _end(worker)
+            _end(folder)
+            worker.wait()
         done = nbformat.read(path, as_version=4)
     if not stopped and worker.returncode:
         stopped = "the process that ran it came to an end of its own: out of memory, or told to exit"
@@ -145,18 +154,21 @@ def _run(
     return done, stopped
 
 
-def _end(worker: subprocess.Popen) -> None:
-    """The worker and all that it started, which may have left its process group."""
+def _end(folder: str) -> None:
+    """The worker and all that it started, which may have left its family: known by the environment they were given."""
+    while family := [process for process in psutil.process_iter() if _environment(process).get("TMPDIR") == folder]:
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family)
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """Of a process of one's own that still runs; else nothing."""
     try:
-        family = [*psutil.Process(worker.pid).children(recursive=True), psutil.Process(worker.pid)]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            logging.debug("%s had ended", process)
-    worker.wait()
+        return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
+    except psutil.Error:
+        return {}
 
 
 def _row(cell: NotebookNode, stopped: str, open_answer: bool) -> Row:
@@ -164,7 +176,7 @@ def _row(cell: NotebookNode, stopped: str, open_answer: bool) -> Row:
     most = float(cell.metadata.nbgrader["points"])
     if is_solution(cell):
         points, _ = determine_grade(cell)
-        return Row(cell.id, 0.0, most, "read by hand" if points is None else "not answered")
+        return Row(cell.id, 0.0, most, "to be read" if points is None else "not answered")
     if cell.execution_count is None:
         return Row(cell.id, 0.0, most, "not reached", stopped or "an earlier cell ended the run")
     error = _error(cell)

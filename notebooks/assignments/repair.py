@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.utils import is_grade, is_solution
 
 
-class NotThisAssignment(Exception):
+class NotThisAssignment(ValueError):
     """No cell of the release is in the submission."""
 
 

@@ -5,6 +5,7 @@ The notebook is written back after every cell, so that what was done stands, wha
 
 import resource
 import sys
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -12,13 +13,34 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_output
 
+HEARD = 2**20
+"""So many characters of what a cell prints are kept."""
 TOO_LONG = {"ename": "CellTimeoutError", "evalue": "", "traceback": []}
+
+
+class Client(NotebookClient):
+    """One that stops listening to a cell that prints without end, which would fill the memory of this process."""
+
+    def output(self, outs: list, msg: dict, display_id: str, cell_index: int) -> nbformat.NotebookNode | None:
+        """Keep one more output of a cell, or the part of it that there is room for."""
+        if msg["msg_type"] == "stream":
+            text = msg["content"]["text"]
+            msg["content"]["text"] = text[: max(0, HEARD - self.heard[cell_index])]
+            self.heard[cell_index] += len(text)
+        return super().output(outs, msg, display_id, cell_index)
 
 
 def the_course_s(cell: nbformat.NotebookNode) -> bool:
     """Whether a cell prepares the ground and holds nothing of the student's: it may be slow on a slow machine."""
     named = cell.metadata.get("nbgrader", {})
     return bool(named.get("locked")) and not named.get("grade")
+
+
+def write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """All of it or nothing: this process may be killed at any moment."""
+    draft = path.with_suffix(".draft")
+    nbformat.write(notebook, draft)
+    draft.replace(path)
 
 
 def main(path: Path, cell_seconds: int, seconds: int, gib: float) -> None:
@@ -31,15 +53,17 @@ def main(path: Path, cell_seconds: int, seconds: int, gib: float) -> None:
     ):
         resource.setrlimit(limit, (most, most))
     notebook = nbformat.read(path, as_version=4)
+    last = -1
 
-    def keep(cell: nbformat.NotebookNode, execute_reply: dict, **_: object) -> None:
-        reply = execute_reply["content"]
+    def keep(cell: nbformat.NotebookNode, cell_index: int, execute_reply: dict) -> None:
+        nonlocal last
+        last, reply = cell_index, execute_reply["content"]
         if reply["status"] == "error" and not any(output.output_type == "error" for output in cell.outputs):
             names = {name: reply[name] for name in ("ename", "evalue", "traceback")}
             cell.outputs.append(new_output("error", **names))  # interrupted: the kernel did not say so itself
-        nbformat.write(notebook, path)
+        write(notebook, path)
 
-    client = NotebookClient(
+    client = Client(
         notebook,
         timeout_func=lambda cell: seconds if the_course_s(cell) else cell_seconds,
         interrupt_on_timeout=True,
@@ -49,11 +73,15 @@ def main(path: Path, cell_seconds: int, seconds: int, gib: float) -> None:
         on_cell_executed=keep,
         resources={"metadata": {"path": str(path.parent)}},
     )
+    client.heard = Counter()
     try:
         client.execute()
     except DeadKernelError:
         notebook.metadata["stopped"] = True
-    nbformat.write(notebook, path)
+        for cell in notebook.cells[last + 1 :]:
+            if cell.cell_type == "code":
+                cell.execution_count = None  # the one that Python died of had begun, and has passed nothing
+    write(notebook, path)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@
 draw: int = 2026  # which pictures
 
 # %%
+import numpy as np
 import torch
 from torch import nn
 from unit import trained
@@ -37,7 +38,7 @@ from unit import trained
 matcher, test = trained(draw)
 layer = matcher.images.reason.layers[0]
 with torch.no_grad():
-    features, mask = test.regions(range(len(test)))
+    features, mask = test.regions(np.arange(len(test)))
     regions = matcher.images.project(features) * mask[:, :, None]
 print(f"{len(test)} pictures, at most {regions.shape[1]} regions each, of {regions.shape[2]} numbers")
 
@@ -206,25 +207,30 @@ with torch.no_grad():
 # %% [markdown]
 # ## 3. Who is heard? (3 points)
 #
-# In the trained layer, which region gives most to the others? For picture 0 of the test split, take the affinities (of
-# your function, or here also of `layer.affinity(regions, mask)`), leave out what a region takes from itself, and set
-# `loudest` to the number of the region $s$ whose column has the largest sum of absolute values.
+# In the trained layer, which region gives most to the others? For each picture of the test split, take the affinities
+# (of your function, or here also of `layer.affinity(regions, mask)`), leave out what a region takes from itself, and
+# find the region $s$ whose column has the largest sum of absolute values. Set `loudest` to the numbers of these
+# regions, one a picture: a tensor (I,) of integers.
 
 # %% nbgrader={"grade": false, "grade_id": "loudest", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
-taken = layer.affinity(regions[:1], mask[:1])[0].detach().abs()
-loudest = int(taken.fill_diagonal_(0.0).sum(0).argmax())
+others = ~torch.eye(regions.shape[1], dtype=torch.bool)
+loudest = (layer.affinity(regions, mask).detach().abs() * others).sum(1).argmax(1)
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "loudest-value", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-assert 0 <= loudest < int(mask[0].sum()), f"picture 0 has {int(mask[0].sum())} regions; found number {loudest}"
+assert loudest.shape == (len(test),), f"expected a number for each of {len(test)} pictures, found {loudest.shape}"
 ### BEGIN HIDDEN TESTS
-sizes = layer.affinity(regions[:1], mask[:1])[0].detach().abs()
-alone = sizes.clone().fill_diagonal_(0.0)
-answers = {
-    int(alone.sum(1).argmax()): "you have summed the rows, what a region takes; a column is what it gives",
-    int(sizes.sum(0).argmax()): "what a region takes from itself was to be left out: the diagonal",
-}
-right = int(alone.sum(0).argmax())
-assert loudest == right, answers.get(loudest, "column sums of |A| without the diagonal say another region")
+signed = layer.affinity(regions, mask).detach()
+alone = signed * ~torch.eye(regions.shape[1], dtype=torch.bool)
+checks.compare(
+    loudest,
+    alone.abs().sum(1).argmax(1),
+    {
+        "you have summed the rows, what a region takes; a column is what it gives": alone.abs().sum(2).argmax(1),
+        "what a region takes from itself was to be left out: the diagonal": signed.abs().sum(1).argmax(1),
+        "absolute values were asked for: what is taken away counts too": alone.sum(1).argmax(1),
+        "the largest sum of a column, not its largest single value": alone.abs().amax(1).argmax(1),
+    },
+)
 ### END HIDDEN TESTS

@@ -90,6 +90,7 @@ from unit import hidden_split
 
 from vsrpp_lite.evaluate import METRICS, contributions, interval
 
+lawful = False
 began = time.perf_counter()
 whole = similarity(images, texts)
 seconds = time.perf_counter() - began
@@ -100,6 +101,7 @@ for rows, columns in ((slice(0, 7), slice(30, 50)), (slice(20, 21), slice(0, 200
         "looks at other pairs, which a search does not know"
     )
 assert seconds < 1e-3 * whole.numel(), f"{1000 * seconds / whole.numel():.1f} milliseconds a pair: too slow to search"
+lawful = True
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "similarity-chance", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -135,7 +137,8 @@ score = {
     "own": beside(own, rivals["VSR++"]),
     "rivals": {name: beside(rival, rivals["VSR++"]) for name, rival in rivals.items()},
 }
-display({"application/vnd.vsrpp.score+json": score}, raw=True)
+if lawful:  # the leaderboard is for similarities that keep the rules
+    display({"application/vnd.vsrpp.score+json": score}, raw=True)
 against = beside(own, rivals["chance"])
 by_lot = rivals["chance"].mean()
 assert against["lo"] > 0, f"rsum {own.mean():.1f} on unseen pictures; scores drawn by lot have {by_lot:.1f}"
