@@ -1,6 +1,7 @@
 """The notebooks: in step with their text, really executed, clean, and run again from top to bottom as tests."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,15 +79,29 @@ FIGURES = {
 }
 
 
+def add_solutions(path):
+    """The code of every solution as a cell of its own behind its exercise; what it shows is not compared."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        for solution in re.findall(r"<summary>Solution</summary>(.*?)</details>", cell.source, re.DOTALL):
+            for code in re.findall(r"```python\n(.*?)```", solution, re.DOTALL):
+                cells.append(nbformat.v4.new_code_cell(code, metadata={"tags": ["nbval-ignore-output"]}))
+    notebook.cells = cells
+    nbformat.write(notebook, path)
+
+
 @pytest.mark.parametrize("name", [path.stem for path, _ in PAIRS])
 def test_every_notebook_runs_through_papermill_and_again_through_nbval(name, home):
-    """Papermill trains (smoke) and runs the notebook; nbval must then find the same output in every cell."""
+    """Papermill trains (smoke) and runs the notebook; nbval then finds every output again, and runs the solutions."""
     settings = {"data": "scenes", "preset": "smoke"}
     if "seeds" in papermill.inspect_notebook(ROOT / "notebooks" / f"{name}.ipynb"):
         settings["seeds"] = 2
     for data in EMBEDDED:  # drawn beforehand, since drawing shows a progress bar, the first time only
         Run(system=VSRpp(), data=data, preset="smoke").data_folder  # noqa: B018
     executed = execute(name, settings)
+    add_solutions(executed)
     command = "-m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env --nbval-cell-timeout 120"
     found = subprocess.run(
         [sys.executable, *command.split(), "-c", os.devnull, executed], capture_output=True, text=True, check=False

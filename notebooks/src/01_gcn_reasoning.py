@@ -504,16 +504,15 @@ torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 #
 # <details><summary>Hint</summary>
 #
-# `Run(..., sizes=Sizes(embed=128, word=64, caption=64, layers=0))` builds a model without layers. For silent layers
-# write a subclass of `VSRpp` whose `build` calls `super().build(...)` and replaces each layer's `affinity`.
+# A run is a dataclass, and so are its sizes: `replace(run, sizes=replace(run.sizes, layers=0))` builds a model
+# without layers. For silent layers write a subclass of `VSRpp` whose `build` calls `super().build(...)` and replaces
+# each layer's `affinity`.
 #
 # </details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# from dataclasses import dataclass
-#
-# from vsrpp_lite.matcher import Sizes
+# from dataclasses import dataclass, replace
 #
 #
 # def nothing(regions, mask):
@@ -530,17 +529,17 @@ torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 #
 #
 # for system, layers in ((vl.VSRpp, 0), (Silent, 2), (vl.VSRpp, 2)):
-#     sizes = Sizes(embed=128, word=64, caption=64, layers=layers)
-#     trained = vl.Run(system=system(caption_loss=False), preset="lite", seed=0, sizes=sizes).fit()
+#     each = vl.Run(system=system(caption_loss=False), data=data, preset=preset, seed=seed)
+#     trained = replace(each, sizes=replace(each.sizes, layers=layers)).fit()
 #     print(system.__name__, layers, f"{trained.recalls['rsum']:.1f}")
 # ```
 #
-# It takes a minute or so a model, and prints 409.4 without layers, 434.2 with silent layers and 438.5 with the graph;
-# with seed 1 we found 405.1, 426.7 and 430.7. So a model *trained* without messages is again much nearer to the full
-# one than to the one without layers. Messages are worth four points in both seeds, silent layers more than twenty,
-# though all that they can do is to add a constant to every region, which the bias of the projection could do alone.
-# (Probably three biases simply move faster than one under Adam; a longer training would tell.) To be sure of the four
-# points one needs more seeds, and an interval over them, as `table1_structure` has.
+# It takes a minute or so a model, and prints, in preset `lite`, 409.4 without layers, 434.2 with silent layers and
+# 438.5 with the graph; with seed 1 we found 405.1, 426.7 and 430.7. So a model *trained* without messages is again
+# much nearer to the full one than to the one without layers. Messages are worth four points in both seeds, silent
+# layers more than twenty, though all that they can do is to add a constant to every region, which the bias of the
+# projection could do alone. (Probably three biases simply move faster than one under Adam; a longer training would
+# tell.) To be sure of the four points one needs more seeds, and an interval over them, as `table1_structure` has.
 #
 # </details>
 #

@@ -510,14 +510,12 @@ plt.show()
 # <details><summary>Hint</summary>
 #
 # Random keys for each region, 2 for missing ones, `argsort`, `gather`. `matcher.images(regions, mask)` encodes;
-# `vsrpp_lite.evaluate` has `fold_ranks` and `recalls`.
+# `vl.score`, `vl.ranks` and `vl.recalls` do the rest.
 #
 # </details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# from vsrpp_lite.evaluate import fold_ranks, recalls
-#
 # regions, mask = test.regions(np.arange(len(test)))
 # keys = torch.rand(mask.shape, generator=torch.Generator().manual_seed(1)).masked_fill(~mask, 2)
 # shuffled = regions.gather(1, keys.argsort(1)[:, :, None].expand_as(regions))
@@ -526,8 +524,8 @@ plt.show()
 #     for some in (regions, shuffled):
 #         with torch.no_grad():
 #             images = model.images(some, mask)
-#         found = fold_ranks(model.similarity, images, texts, test.caption_to_image)
-#         print(f"{recalls(*found, test.caption_to_image)['rsum']:.1f}")
+#         found = vl.ranks(vl.score(model.similarity, images, texts), test.caption_to_image)
+#         print(f"{vl.recalls(*found, test.caption_to_image)['rsum']:.1f}")
 # ```
 #
 # In preset `lite` VSR++ falls from 437.0 to 433.9 and the global model from 242.0 to 228.2. So the GRU uses the
@@ -550,16 +548,16 @@ plt.show()
 #
 # ```python
 # training = replace(start.training, epochs=3, warmup_epochs=0)
-# fused = vl.Run(system=vl.VSRpp(caption_loss=False), preset="lite", seed=0, training=training).fit()
+# fused = replace(start, system=vl.VSRpp(caption_loss=False), training=training).fit()
 # print(fused.history[["loss.ranking", "dev.rsum"]].round(2))
 # print(f"{fused.recalls['rsum']:.1f}")
 # ```
 #
-# The loss falls from 0.80 by 0.53 to 0.44, and rsum on dev rises from 29.5 by 54.3 to 122.2: training is slow (rsum
-# on test 44.9, against 438.5 with warm-up), but when three epochs are over it does not yet rest. Whether it would
-# escape or stop at 0.40 three epochs cannot tell. Without touching the loss one may lower the learning rate, use
-# smaller batches at first (fewer wrong candidates, so a weaker best one), or start from weights that were trained
-# otherwise.
+# In preset `lite` the loss falls from 0.80 by 0.53 to 0.44, and rsum on dev rises from 29.5 by 54.3 to 122.2:
+# training is slow (rsum on test 44.9, against 438.5 with warm-up), but when three epochs are over it does not yet
+# rest. Whether it would escape or stop at 0.40 three epochs cannot tell. Without touching the loss one may lower the
+# learning rate, use smaller batches at first (fewer wrong candidates, so a weaker best one), or start from weights
+# that were trained otherwise.
 #
 # </details>
 #
