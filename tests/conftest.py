@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from jaxtyping import install_import_hook
 
-SHAPED = """data gcn_reasoning global_alignment local_attention fusion caption_loss encoders matcher distributed
+SHAPED = """data gcn_reasoning global_alignment local_attention fusion caption_loss encoders matcher
     evaluate pictures show widgets"""
 install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "beartype.beartype")
 

@@ -5,6 +5,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -65,6 +67,15 @@ def test_every_public_name_is_documented():
                 continue
             if inspect.isfunction(thing) or inspect.isclass(thing):
                 assert thing.__doc__, f"{module.__name__}.{name}"
+
+
+def test_the_package_is_there_without_the_seconds_that_figures_and_training_take_to_import():
+    loaded = "import sys, vsrpp_lite; print(*sorted({'seaborn', 'lightning_fabric', 'scipy.stats'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+    assert vsrpp_lite.show is sys.modules["vsrpp_lite.show"]  # and comes when it is asked for
+    with pytest.raises(AttributeError, match="no attribute 'slow'"):
+        vsrpp_lite.slow  # noqa: B018
 
 
 def test_budgets_that_keep_it_readable():

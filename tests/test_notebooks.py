@@ -4,17 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pandas as pd
-import papermill
 import pytest
 
 from vsrpp_lite.reproduce import NOTEBOOKS, SLIDES, execute, reproduce_tables
-from vsrpp_lite.runs import EMBEDDED, Run
-from vsrpp_lite.systems.vsrpp import VSRpp
 
 ROOT = Path(__file__).parent.parent
 PAIRS = [
@@ -69,6 +67,7 @@ def test_parameters_that_a_notebook_does_not_know_are_refused():
         execute("table1_structure", {"data": "scenes", "sedes": 3})
 
 
+SMOKE = {"data": "scenes", "preset": "smoke"}
 FIGURES = {
     "table1_structure": ["table1.png", "claims1.png", "table1_history.png"],
     "table2_mu": ["table2.png", "table2_sweep.png"],
@@ -77,6 +76,42 @@ FIGURES = {
     SLIDES: ["ranks.png", "query_text_gain1.png", "query_text_loss2.png", "query_image_loss.png"],
     "07_reading_the_tables": ["factorial.png"],
 }
+one_home = pytest.mark.xdist_group("notebooks")  # and one worker, so that nothing is trained twice
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    """`make reproduce-tables PRESET=smoke FACTORIAL=1` with one seed, to be called again; and the home it filled."""
+    place = tmp_path_factory.mktemp("reproduced")
+    command = partial(reproduce_tables, **SMOKE, seeds=1, numbers=[1, 2, 3, 4], jobs=1, factorial=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VSRPP_HOME", str(place))
+        command()
+    return command, place
+
+
+@pytest.fixture
+def reproduced(command, monkeypatch):
+    """The home of that command."""
+    monkeypatch.setenv("VSRPP_HOME", str(command[1]))
+    return command[1]
+
+
+@one_home
+def test_one_command_leaves_all_tables_claims_figures_and_notebooks(command, reproduced):
+    """What the README promises of it; a second call trains nothing."""
+    results = reproduced / "results"
+    rows = {number: len(pd.read_csv(results / "tables" / f"table{number}.csv")) for number in (1, 2, 3, 4)}
+    assert rows == {1: 6, 2: 6, 3: 7, 4: 7}
+    assert pd.read_csv(results / "tables" / "table3.csv")["rsum_5k"].notna().all()
+    claims = pd.read_csv(results / "claims.csv")
+    assert claims.groupby("table").size().to_dict() == {1: 5, 2: 3, 3: 11, 4: 11}
+    assert set(claims["verdict"]) <= {"reproduced", "not reproduced", "inconclusive"}
+    assert {path.stem for path in (results / "notebooks").glob("*.ipynb")} == {*NOTEBOOKS.values(), SLIDES}
+    trained = {path: path.stat().st_mtime_ns for path in (reproduced / "runs").rglob("result.json")}
+    assert len(trained) == 40  # 22 rows, 3 margins rescaled, 3 variants of SCAN, 12 cells that are no rows
+    command[0](numbers=[2], factorial=False)
+    assert {path: path.stat().st_mtime_ns for path in (reproduced / "runs").rglob("result.json")} == trained
 
 
 def add_solutions(path):
@@ -92,42 +127,28 @@ def add_solutions(path):
     nbformat.write(notebook, path)
 
 
+@one_home
 @pytest.mark.parametrize("name", [path.stem for path, _ in PAIRS])
-def test_every_notebook_runs_through_papermill_and_again_through_nbval(name, home):
-    """Papermill trains (smoke) and runs the notebook; nbval then finds every output again, and runs the solutions."""
-    settings = {"data": "scenes", "preset": "smoke"}
-    if "seeds" in papermill.inspect_notebook(ROOT / "notebooks" / f"{name}.ipynb"):
-        settings["seeds"] = 2
-    for data in EMBEDDED:  # drawn beforehand, since drawing shows a progress bar, the first time only
-        Run(system=VSRpp(), data=data, preset="smoke").data_folder  # noqa: B018
-    executed = execute(name, settings)
+def test_every_notebook_runs_through_papermill_and_again_through_nbval(name, reproduced):
+    """Papermill, in the command above or here, runs it; nbval then finds every output again, and runs the solutions."""
+    executed = reproduced / "results" / "notebooks" / f"{name}.ipynb"
+    if name not in {*NOTEBOOKS.values(), SLIDES}:
+        execute(name, SMOKE | ({"seeds": 1} if name == "07_reading_the_tables" else {}))
     add_solutions(executed)
-    command = "-m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env --nbval-cell-timeout 120"
+    options = "-m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env --nbval-cell-timeout 120"
     found = subprocess.run(
-        [sys.executable, *command.split(), "-c", os.devnull, executed], capture_output=True, text=True, check=False
+        [sys.executable, *options.split(), "-c", os.devnull, executed], capture_output=True, text=True, check=False
     )
     assert found.returncode == 0, found.stdout
     assert f"{len(code_cells(executed))} passed" in found.stdout
     for figure in FIGURES.get(name, []):
-        assert (home / "results" / "figures" / figure).stat().st_size > 10_000
+        assert (reproduced / "results" / "figures" / figure).stat().st_size > 10_000
 
 
-def test_one_command_leaves_all_tables_claims_figures_and_notebooks(home):
-    """`make reproduce-tables PRESET=smoke`, and what the README promises of it; a second call trains nothing."""
-    settings = {"data": "scenes", "preset": "smoke", "seeds": 1, "numbers": [1, 2, 3, 4], "jobs": 1, "factorial": True}
-    reproduce_tables(**settings)
-    results = home / "results"
-    rows = {number: len(pd.read_csv(results / "tables" / f"table{number}.csv")) for number in (1, 2, 3, 4)}
-    assert rows == {1: 6, 2: 6, 3: 7, 4: 7}
-    assert pd.read_csv(results / "tables" / "table3.csv")["rsum_5k"].notna().all()
-    claims = pd.read_csv(results / "claims.csv")
-    assert claims.groupby("table").size().to_dict() == {1: 5, 2: 3, 3: 11, 4: 11}
-    assert set(claims["verdict"]) <= {"reproduced", "not reproduced", "inconclusive"}
-    assert {path.stem for path in (results / "notebooks").glob("*.ipynb")} == {*NOTEBOOKS.values(), SLIDES}
-    trained = {path: path.stat().st_mtime_ns for path in (home / "runs").rglob("result.json")}
-    assert len(trained) == 40  # 22 rows, 3 margins rescaled, 3 variants of SCAN, 12 cells that are no rows
-    reproduce_tables(**settings | {"numbers": [2], "factorial": False})
-    assert {path: path.stat().st_mtime_ns for path in (home / "runs").rglob("result.json")} == trained
+@one_home
+def test_two_seeds_make_a_table_with_intervals_over_seeds(reproduced):
+    execute("table1_structure", SMOKE | {"seeds": 2})
+    assert set(pd.read_csv(reproduced / "results" / "tables" / "table1.csv")["seeds"]) == {2}
 
 
 def test_data_without_a_second_set_have_no_table_3(toy):

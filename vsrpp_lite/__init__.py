@@ -10,7 +10,10 @@ images, texts = matcher.encode(test[:8])          # Encoded, Encoded
 vl.show.retrieval(matcher, test, "a red dog left of a small blue car")
 """
 
-from vsrpp_lite import show
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data import Dataset
 from vsrpp_lite.evaluate import ensemble, ranks, recalls, score
@@ -29,6 +32,9 @@ from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.text import Vocabulary, tokenize
 from vsrpp_lite.train import Training
+
+if TYPE_CHECKING:
+    from vsrpp_lite import show
 
 __all__ = [
     "GVSE",
@@ -65,3 +71,10 @@ __all__ = [
     "write_dataset",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`vl.show`, when it is first asked for: seaborn takes a second to import, which a training does not need."""
+    if name == "show":
+        return import_module("vsrpp_lite.show")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

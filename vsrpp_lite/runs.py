@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
-from lightning_fabric import Fabric
 
 from vsrpp_lite import evaluate as ev
 from vsrpp_lite import scenes
@@ -27,6 +26,9 @@ from vsrpp_lite.matcher import Matcher, Similarity, Sizes, System
 from vsrpp_lite.precomp import fingerprint, open_split
 from vsrpp_lite.text import Vocabulary
 from vsrpp_lite.train import Training, fit, replace
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +168,8 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
             if not self.done:
+                from lightning_fabric import Fabric  # takes a second or two, which a finished run need not wait for
+
                 strategy = strategy or ("auto" if devices == 1 else "ddp_spawn")
                 fabric = Fabric(
                     accelerator=accelerator, devices=devices, strategy=strategy, precision=self.training.precision
@@ -174,7 +178,7 @@ class Run:
                     fabric.launch(self._train)
         return Result(self)
 
-    def _train(self, fabric: Fabric) -> None:
+    def _train(self, fabric: "Fabric") -> None:
         began = time.time()
         matcher = self.build()
         if fabric.is_global_zero:

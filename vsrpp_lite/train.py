@@ -5,11 +5,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from vsrpp_lite.data import Batch, Dataset, batches, home
@@ -17,6 +16,9 @@ from vsrpp_lite.distributed import gather
 from vsrpp_lite.evaluate import evaluate
 from vsrpp_lite.global_alignment import ranking_loss
 from vsrpp_lite.matcher import Encoded, Matcher
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class Training:
 
 
 def batch_losses(
-    model: Callable, matcher: Matcher, batch: Batch, fabric: Fabric, *, hardest: bool, decays: float = 0.0
+    model: Callable, matcher: Matcher, batch: Batch, fabric: "Fabric", *, hardest: bool, decays: float = 0.0
 ) -> dict[str, Tensor]:
     """Every loss of a batch by name, per caption: a hinge for each trained similarity, then what the matcher adds."""
     images, texts, added = model(batch)
@@ -77,7 +79,7 @@ def fit(
     *,
     seed: int,
     folder: Path,
-    fabric: Fabric,
+    fabric: "Fabric",
 ) -> None:
     """Train to the end, from where `folder` says that an earlier call was stopped.
 
@@ -119,7 +121,7 @@ def _epoch(
     train: Dataset,
     tokens: list[np.ndarray],
     training: Training,
-    fabric: Fabric,
+    fabric: "Fabric",
     *,
     seed: int,
     epoch: int,
