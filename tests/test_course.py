@@ -443,6 +443,20 @@ def test_a_folder_without_submissions_is_said_to_be_one(tmp_path, monkeypatch):
     assert "expected <student>/<assignment>.ipynb" in " ".join(done.output.split())
 
 
+def test_a_release_that_someone_has_worked_in_is_not_written_over(tmp_path, monkeypatch):
+    """Who learns alone solves the assignments where `make assignments` has put them."""
+    monkeypatch.setattr(course, "RELEASE", tmp_path / "release")
+    called("build")
+    called("build", "--draw", "2027")  # nobody has
+    path = tmp_path / "release" / "a1_region_graph.ipynb"
+    path.write_text(path.read_text().replace("# YOUR CODE HERE", "return 42"))
+    before = {path.name: path.read_text() for path in path.parent.iterdir()}
+    done = CliRunner().invoke(course.app, ["build"])
+    assert done.exit_code == 2
+    assert "someone has worked in a1_region_graph.ipynb" in " ".join(done.output.replace("│", "").split())
+    assert {path.name: path.read_text() for path in path.parent.iterdir()} == before
+
+
 def test_nothing_is_graded_before_something_was_handed_out(tmp_path, monkeypatch):
     monkeypatch.setattr(course, "RELEASE", tmp_path / "none")
     done = CliRunner().invoke(course.app, ["grade", str(SUBMISSIONS)])

@@ -4,11 +4,12 @@ python notebooks/assignments/course.py build --draw 2026
 python notebooks/assignments/course.py grade SUBMISSIONS        SUBMISSIONS/<student>/<assignment>.ipynb
 """
 
+import hashlib
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from shutil import copy, rmtree
+from shutil import copy
 from typing import Annotated
 
 import by_hand
@@ -79,15 +80,23 @@ def student_version(notebook: NotebookNode) -> NotebookNode:
 @app.command()
 def build(draw: Annotated[int, typer.Option(help="Which pictures; another draw has other answers.")] = 2026) -> None:
     """Write the student version into release/, and the instructor's notebooks beside this file."""
-    rmtree(RELEASE, ignore_errors=True)
-    RELEASE.mkdir()
+    record = RELEASE / "release.json"
+    before = json.loads(record.read_text())["sha256"] if record.exists() else {}
+    if edited := [name for name in before if (RELEASE / name).exists() and _sha256(RELEASE / name) != before[name]]:
+        raise typer.BadParameter(f"{RELEASE}: someone has worked in {', '.join(edited)}; move that away first")
+    RELEASE.mkdir(exist_ok=True)
     for name in names():
         notebook = source(name, draw)
         nbformat.write(notebook, HERE / f"{name}.ipynb")
         nbformat.write(student_version(notebook), RELEASE / f"{name}.ipynb")
     copy(HERE / "unit.py", RELEASE)
-    (RELEASE / "release.json").write_text(json.dumps({"draw": draw, "assignments": names()}, indent=2) + "\n")
+    written = {f"{name}.ipynb": _sha256(RELEASE / f"{name}.ipynb") for name in names()}
+    record.write_text(json.dumps({"draw": draw, "sha256": written}, indent=2) + "\n")
     typer.echo(f"{len(names())} assignments for draw {draw}: {RELEASE}")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def release_draw() -> int:
