@@ -83,7 +83,7 @@ PATCHES = {
         ),
         ("caption-loss", "(log_p * token_mask[:, t]).sum()", "log_p.sum()"),
     ],
-    ("wrong_one", "a6_capstone"): [("similarity", "+ 1.5 * back", "+ 1.5 * back.softmax(0)")],
+    ("wrong_one", "a6_capstone"): [("similarity", "+ 1.5 * back", "+ 1.5 * (back - back.mean(0))")],
     ("wrong_two", "a6_capstone"): [
         ("similarity", "return vl.cosine", "return -vl.cosine"),
         ("similarity", "+ 1.5 * there + 1.5 * back", "- there"),
