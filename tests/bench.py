@@ -118,7 +118,7 @@ def bench_step() -> None:
     run = Run(system=VSRpp())
     matcher, train = run.build(), run.dataset("train")
     tokens = matcher.vocabulary.encode_all(train.captions)
-    batch = next(batches(train, tokens, run.training.batch_size, seed=0, epoch=0))
+    batch = next(batches(train, tokens, run.settings.training.batch_size, seed=0, epoch=0))
     fabric = Fabric(accelerator="cpu")
     images, texts = (
         Encoded(e.pooled.detach(), e.fragments.detach().requires_grad_(), e.mask) for e in matcher(batch)[:2]
@@ -141,7 +141,7 @@ def bench_step() -> None:
         "Adam": optimizer.step,
     }
     for name, milliseconds in zip(parts, medians(*parts.values(), repeats=10), strict=True):
-        record(f"VSR++ step, lite, B={run.training.batch_size}: {name}", milliseconds, "ms")
+        record(f"VSR++ step, lite, B={run.settings.training.batch_size}: {name}", milliseconds, "ms")
 
 
 def bench_scoring() -> None:

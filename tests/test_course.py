@@ -5,21 +5,26 @@ import csv
 import json
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
+import torch
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "notebooks" / "assignments"), str(ROOT / "tests")]
 
 import by_hand
+import checks
 import course
 import course_submissions
 import grading
 import repair
+
+from vsrpp_lite.global_alignment import l2norm
 
 pytestmark = pytest.mark.xdist_group("course")  # graded once, for all tests
 NAMES = course.names()
@@ -350,6 +355,39 @@ def run(*sources, **limits):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return grading._run(notebook, **{"seconds": 60, "cell_seconds": 30, "memory": 6.0, "hidden": 0} | limits)
+
+
+def test_what_lies_beside_a_notebook_takes_nothing_of_its_feedback(tmp_path):
+    (tmp_path / "ada").mkdir()
+    path = tmp_path / "ada" / "a1_region_graph.pdf"
+    path.write_bytes(b"%PDF")
+    graded = grading.grade_one(path, None, None)
+    course.feedback.write([graded], tmp_path)
+    assert [file.name for file in (tmp_path / "feedback" / "ada").iterdir()] == ["a1_region_graph.pdf.md"]
+
+
+def test_a_score_counts_only_from_the_test_that_measures_it():
+    """A student's cell may show what it likes, in whatever form."""
+    key = course.source("a6_capstone", 2026)
+    forged = nbformat.v4.new_output("display_data", data={grading.SCORE: {"own": {"rsum": 600.0}, "rivals": {}}})
+    torn = nbformat.v4.new_output("display_data", data={grading.SCORE: {"own": {"rsum": 600.0}}})
+    for cell in key.cells:
+        if cell.cell_type == "code":
+            measures = grading.SCORE in cell.source
+            cell.outputs, cell.execution_count = [torn if measures else forged], 1
+    graded = grading.Graded("eve", "a6_capstone")
+    grading._count(key, "", graded)
+    assert graded.score is None
+
+
+def test_a_call_from_a_thread_is_a_call():
+    def answer(x):
+        with ThreadPoolExecutor() as pool:
+            return pool.submit(l2norm, x).result()
+
+    with pytest.raises(AssertionError, match=r"your answer calls .*l2norm"):
+        checks.by_hand(answer, torch.ones(2))
+    assert checks.by_hand(torch.sum, torch.ones(2)) == 2  # and no thread is watched for ever
 
 
 def test_the_whole_run_is_stopped_when_its_time_is_over():

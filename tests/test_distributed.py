@@ -13,9 +13,11 @@ from vsrpp_lite.data import batches
 from vsrpp_lite.encoders import PlainRegions
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import SentenceGRU, cosine
+from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.precomp import open_split
 from vsrpp_lite.runs import Run
+from vsrpp_lite.systems.saem import angular
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.text import Vocabulary
@@ -29,8 +31,8 @@ class Plain:
 
     recipe = Training(epochs=1)
 
-    def __init__(self, similarity):
-        self.similarity = similarity
+    def __init__(self, similarity, hinged=None, contrasted=None):
+        self.similarity, self.hinged, self.contrasted = similarity, hinged, contrasted
 
     def build(self, vocabulary, feature_size, sizes):
         return Matcher(
@@ -39,6 +41,8 @@ class Plain:
             SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=True),
             self.similarity,
             margin=0.2,
+            hinged=self.hinged,
+            contrasted=self.contrasted,
             added={"caption": CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption, dropout=0.0)},
         )
 
@@ -47,6 +51,8 @@ SYSTEMS = {
     "global, caption loss": Plain(cosine),
     "fusion, caption loss": Plain(partial(fusion, mu=2.0)),
     "i2t": SCAN(direction="i2t", pooling="lse"),
+    "two hinges": Plain(cosine, {"global": cosine, "local": cross_attention}),
+    "angular": Plain(cosine, contrasted={"angular": angular}),
 }
 
 
@@ -66,19 +72,28 @@ def gradient(fabric, system, toy, hardest, folder):
         np.savez(folder / f"{fabric.world_size}.npz", **{n: p.grad.numpy() for n, p in matcher.named_parameters()})
 
 
+@pytest.fixture
+def doubles():
+    """Double precision, or a gradient that nearly cancels would be a matter of rounding."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 @pytest.mark.parametrize("hardest", [True, False])
-def test_two_ranks_give_the_gradient_of_one(system, hardest, toy, tmp_path):
+def test_two_ranks_give_the_gradient_of_one(system, hardest, toy, tmp_path, doubles):
     batch = next(batches(open_split(toy, "train"), [np.array([1, 2])] * 180, 24, seed=1, epoch=0))
     assert len(batch.image_ids.unique()) < 24  # an image stands twice, and on both ranks: masks must cross
     for devices, strategy in ((1, "auto"), (2, "ddp_fork")):
-        fabric = Fabric(accelerator="cpu", devices=devices, strategy=strategy)
+        fabric = Fabric(accelerator="cpu", devices=devices, strategy=strategy, precision="64-true")
         fabric.launch(gradient, system, toy, hardest, tmp_path)
     one, two = (dict(np.load(tmp_path / f"{world}.npz")) for world in (1, 2))
     assert one.keys() == two.keys()
     for name in one:
         assert np.abs(one[name]).max() > 0
-        np.testing.assert_allclose(two[name], one[name], atol=2e-5, rtol=1e-4, err_msg=name)
+        assert one[name].dtype == np.float64
+        np.testing.assert_allclose(two[name], one[name], atol=1e-10, rtol=1e-8, err_msg=name)
 
 
 def test_a_run_on_two_processes_ends_with_a_result(toy):

@@ -105,6 +105,18 @@ def test_no_tensor_grows_with_the_embedding_times_the_pairs(monkeypatch):
     assert largest >= 5 * 6 * 8 * 7
 
 
+@pytest.mark.parametrize("direction", ["t2i", "i2t"])
+def test_single_precision_bears_the_hottest_attention_and_no_hotter(direction):
+    """Weights are not divided by their sum: squared they run from exp(-80) to exp(80). One word: the worst case."""
+    images, texts = random_encoded([36, 3], seed=0), random_encoded([1, 12], seed=1)
+    expected = loop(images, texts, direction, "mean", temperature=40.0)
+    images, texts = (x._replace(pooled=x.pooled.float(), fragments=x.fragments.float()) for x in (images, texts))
+    found = cross_attention(images, texts, direction=direction, temperature=40.0)
+    torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match=r"temperature is 41\.0; expected 0 to 40"):
+        cross_attention(images, texts, direction=direction, temperature=41.0)
+
+
 def test_an_unknown_pooling_is_refused():
     plain = getattr(cross_attention, "__wrapped__", cross_attention)
     with pytest.raises(Exception, match=r"pooling|median"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vsrpp_lite.precomp import DataError, RawSplit, fingerprint, open_split, write_dataset
+from vsrpp_lite.precomp import DataError, RawSplit, fingerprint, open_split, verify, write_dataset
 
 
 def test_what_is_written_is_read_back(toy):
@@ -108,6 +108,10 @@ def damage_id(folder):
     (folder / "test_ids.txt").write_text("1\ntwo\n")
 
 
+def damage_large_id(folder):
+    (folder / "test_ids.txt").write_text(f"1\n{2**70}\n")
+
+
 def damage_repeated_id(folder):
     (folder / "test_ids.txt").write_text("5\n5\n" + "".join(f"{i}\n" for i in range(100, 118)))
 
@@ -140,6 +144,7 @@ def damage_boxes(folder):
         (damage_encoding, "test_caps.txt: line 3 is not UTF-8 .byte 5: 0xe9"),
         (damage_bytes, "test_caps.txt: line 1 begins \"b'"),
         (damage_id, "test_ids.txt: line 2 is 'two'; expected an integer"),
+        (damage_large_id, "test_ids.txt: line 2 is '1180591620717411303424'; expected an integer of 64 bits"),
         (damage_repeated_id, "test_ids.txt: the id 5 stands twice"),
         (damage_mask, r"test_masks.npy: row 6 is \[1 0 1 0 0\]; expected ones"),
         (damage_boxes, r"test_boxes.npy: row 0 leaves \[0, 1\]"),
@@ -150,6 +155,14 @@ def test_a_damaged_folder_is_refused_by_file_and_place(toy, damage, message):
     damage(toy)
     with pytest.raises(DataError, match=message):
         open_split(toy, "test")
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "no JSON", '{"sha256": 3}'])
+def test_somebody_else_s_manifest_is_said_to_be_none(toy, content):
+    (toy / "manifest.json").write_text(content)
+    for ask in (verify, fingerprint):
+        with pytest.raises(DataError, match=r"manifest.json: expected an object with the sha256 of files"):
+            ask(toy)
 
 
 def test_rows_of_one_id_must_hold_one_image(tmp_path):

@@ -1,11 +1,13 @@
 """Runs: equal settings share a folder, everything that matters has its own, nothing is trained twice."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import SMALL
@@ -14,7 +16,9 @@ from vsrpp_lite import runs as module
 from vsrpp_lite.evaluate import METRICS
 from vsrpp_lite.grid import expand, train
 from vsrpp_lite.matcher import Sizes
-from vsrpp_lite.runs import PRESETS, Result, Run
+from vsrpp_lite.precomp import DataError
+from vsrpp_lite.results import Result
+from vsrpp_lite.runs import PRESETS, Run
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
@@ -65,12 +69,48 @@ def test_the_version_of_results_is_part_of_the_digest(run, monkeypatch):
 
 
 def test_the_paper_preset_is_what_each_paper_published():
-    sizes = {system: Run(system=system, preset="paper").sizes.embed for system in (VSRpp(), SCAN(), SAEM())}
+    sizes = {system: Run(system=system, preset="paper").settings.sizes.embed for system in (VSRpp(), SCAN(), SAEM())}
     assert sizes == {VSRpp(): 2048, SCAN(): 1024, SAEM(): 256}
-    recipes = {system: Run(system=system, preset="paper").training for system in (VSRpp(), SCAN(), SAEM())}
+    recipes = {system: Run(system=system, preset="paper").settings.training for system in (VSRpp(), SCAN(), SAEM())}
     assert recipes[VSRpp()] == Training(epochs=30, batch_size=128, learning_rate=2e-4, decay_every=10)
     assert recipes[SCAN()] == Training(epochs=30, batch_size=128, learning_rate=2e-4, decay_every=15)
     assert recipes[SAEM()] == Training(epochs=30, batch_size=64, learning_rate=1e-4, decay_every=10)
+
+
+def test_another_system_or_preset_brings_its_own_sizes_and_rate():
+    run = Run(system=VSRpp())
+    (saem,) = expand(run, {"system": [SAEM()]})
+    assert saem.settings == replace(run, system=SAEM()).settings == Run(system=SAEM()).settings != run.settings
+    paper = replace(run, preset="paper")
+    assert paper.settings == Run(system=VSRpp(), preset="paper").settings
+    assert replace(paper, system=SCAN()).settings.sizes.embed == 1024
+    given = Run(system=VSRpp(), sizes=SMALL)  # what was given stays
+    assert replace(given, system=SAEM()).settings.sizes == SMALL
+
+
+def test_a_training_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="epochs is 0; expected at least 1"):
+        Training(epochs=0)
+    assert Training(epochs=np.int64(2)) == Training(epochs=2)  # and can be written as JSON
+
+
+def test_what_would_fail_after_the_training_fails_before_it(run, toy):
+    with pytest.raises(ValueError, match="20 images with 60 captions do not divide into 3 equal folds"):
+        replace(run, folds=3).fit()
+    features = np.load(toy / "test_ims.npy")
+    np.save(toy / "test_ims.npy", features[:, :, :-1])
+    with pytest.raises(DataError, match=r"test_ims\.npy has 11 numbers a region; expected 12, as train_ims\.npy has"):
+        run.fit()
+    assert run.epochs_done == 0
+
+
+def test_where_there_is_a_testall_that_is_the_test(run, toy):
+    """COCO's release: `test` holds the first 1,000 images of `testall`."""
+    for kind in ("ims.npy", "caps.txt", "ids.txt", "masks.npy", "boxes.npy"):
+        (toy / f"test_{kind}").rename(toy / f"testall_{kind}")
+        shutil.copy(toy / f"dev_{kind}", toy / f"test_{kind}")
+    assert len(run.dataset("test")) == 20
+    assert len(run.dataset("dev")) == 12
 
 
 def test_an_unknown_preset_is_refused():
@@ -80,8 +120,8 @@ def test_an_unknown_preset_is_refused():
 
 def test_other_presets_keep_the_published_proportions_of_learning_rates():
     common = PRESETS["lite"].training
-    assert Run(system=VSRpp()).training == Run(system=SCAN()).training == common
-    assert Run(system=SAEM()).training == replace(common, learning_rate=common.learning_rate / 2)
+    assert Run(system=VSRpp()).settings.training == Run(system=SCAN()).settings.training == common
+    assert Run(system=SAEM()).settings.training == replace(common, learning_rate=common.learning_rate / 2)
 
 
 def test_a_data_set_is_found_by_path_or_by_name_or_asked_for(toy):
@@ -105,6 +145,17 @@ def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
     assert eval(json.loads((run.folder / "config.json").read_text())["run"], vars(module) | {"VSRpp": VSRpp}) == run
     monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("trained again"))
     assert run.fit().recalls == result.recalls
+
+
+def test_a_model_that_still_learns_has_no_results(run, monkeypatch):
+    """Or what it found half-way would be kept, and taken for the last word."""
+    one_epoch = replace(run, training=replace(SHORT, epochs=1)).fit()
+    shutil.copytree(one_epoch.run.folder, run.folder, ignore=shutil.ignore_patterns("result.json", "ranks*", ".lock"))
+    half_way = Result(run)
+    for ask in (half_way.contributions, half_way.scores, lambda: one_epoch.contributions([half_way])):
+        with pytest.raises(FileNotFoundError, match="not trained to its end"):
+            ask()
+    assert not list(run.folder.glob("*.np[yz]"))
 
 
 def test_the_kept_matcher_scores_as_the_result_says(run):
@@ -132,6 +183,15 @@ def test_a_run_that_another_process_trains_is_left_for_last(run):
     assert not grid[0].done
     lock.release()
     assert next(results).run == grid[0]
+
+
+def test_a_run_that_is_finished_elsewhere_meanwhile_comes_once(run):
+    grid = expand(run, {"seed": range(3)})
+    grid[0].fit()
+    results = train(grid, jobs=1)
+    seeds = [next(results).run.seed]
+    grid[1].fit()  # in another terminal
+    assert sorted([*seeds, *(result.run.seed for result in results)]) == [0, 1, 2]
 
 
 def test_training_leaves_the_callers_generator_alone(run):

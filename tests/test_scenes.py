@@ -6,6 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from vsrpp_lite import scenes
+from vsrpp_lite.precomp import DataError
 from vsrpp_lite.scenes import make_example
 from vsrpp_lite.scenes.draw import draw
 from vsrpp_lite.scenes.plans import FAMILY, sample_scene
@@ -31,6 +33,19 @@ def _same(one, other) -> bool:
         and one.boxes.tobytes() == other.boxes.tobytes()
         and one.picture.tobytes() == other.picture.tobytes()
     )
+
+
+def test_what_another_generator_drew_is_not_taken_for_ours(scenes_folder, monkeypatch):
+    assert scenes.ensure(scenes_folder, seed=1, size="tiny") == scenes_folder
+    monkeypatch.setattr(scenes, "VERSION", scenes.VERSION + 1)
+    with pytest.raises(DataError, match=r"source is .*version 1, seed 1.*; expected .*version 2, seed 1"):
+        scenes.ensure(scenes_folder, seed=1, size="tiny")
+
+
+def test_everybody_may_see_the_pictures(scenes_folder):
+    """A class shares one home: drawn by one, looked at by all."""
+    shared = scenes_folder.stat().st_mode
+    assert {path.stat().st_mode for path in scenes_folder.rglob("*") if path.is_dir()} == {shared}
 
 
 def test_examples_do_not_depend_on_the_order_of_calls(examples):

@@ -1,10 +1,11 @@
 """The published tables as tested data, and ours beside them."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from vsrpp_lite import tables
+from vsrpp_lite import ablation, show, tables
 from vsrpp_lite.evaluate import METRICS, ranks, recalls
 from vsrpp_lite.paper import CLAIMS, NOTES, PRINTED_MR, PUBLISHED, ordering, published
 from vsrpp_lite.runs import Run
@@ -156,6 +157,31 @@ def test_files_are_written_and_other_tables_claims_are_kept(pretend, home):
     assert sorted(claims["table"]) == [1, 1, 1, 1, 1, 9]
     tables.write(1, data="scenes", preset="smoke", seeds=range(2))
     assert len(pd.read_csv(home / "results" / "claims.csv")) == 6
+
+
+def test_claims_of_two_presets_do_not_stand_in_one_file(pretend, home):
+    for number, preset in ((1, "lite"), (2, "lite"), (1, "smoke")):
+        tables.write(number, data="scenes", preset=preset, seeds=range(2))
+    assert set(pd.read_csv(home / "results" / "claims.csv")["table"]) == {1}  # Table 2's are of lite
+    tables.write(2, data="scenes", preset="smoke", seeds=range(2))
+    assert set(pd.read_csv(home / "results" / "claims.csv")["table"]) == {1, 2}
+
+
+def test_rows_that_the_paper_does_not_have_stand_without_its_figures(pretend):
+    found = tables.reproduce(1, {"mine": VSEpp()}, data="scenes", preset="smoke", seeds=range(2))
+    cell = tables.beside(found)["rsum"][0]
+    assert "±" in cell and "(" not in cell
+    figure = show.table(found, ["mR"])  # one metric is a figure too
+    assert [ax.get_title() for ax in figure.axes if ax.axison] == ["mR"]
+    plt.close(figure)
+
+
+def test_a_sweep_attends_as_its_model_does(toy):
+    """At its own mu a model finds what it found, whatever its direction and temperature."""
+    run = Run(system=VSRpp(direction="i2t", temperature=4.0, mu=1.5), data=str(toy), preset="smoke")
+    result = run.fit()
+    found = ablation.swept(result, [1.5])[1.5].mean((0, 1))
+    assert found == pytest.approx([result.recalls[metric] for metric in METRICS])
 
 
 def test_other_data_have_results_of_their_own(home):

@@ -9,6 +9,7 @@ from conftest import SMALL
 from lightning_fabric import Fabric
 
 from vsrpp_lite import train as machine
+from vsrpp_lite.data import batches
 from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -105,6 +106,25 @@ def test_mixed_precision_by_one_argument(toy, tmp_path):
     assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float32}
 
 
+def test_hinges_are_taken_in_float32_whatever_the_encoders_compute_in(toy):
+    """In bfloat16 a hundred cosines have a few dozen values, and hardest negatives tie."""
+    fabric = Fabric(accelerator="cpu", precision="bf16-mixed")
+    run = Run(system=SCAN(), data=str(toy), sizes=SMALL)
+    matcher, train, seen = run.build(), run.dataset("train"), []
+
+    def watched(images, texts):
+        seen.append(images.pooled @ texts.pooled.T)
+        return seen[-1]
+
+    matcher.hinged = {"ranking": watched}
+    model = fabric.setup(matcher)
+    batch = next(batches(train, matcher.vocabulary.encode_all(train.captions), 60, seed=0, epoch=0))
+    machine.batch_losses(model, matcher, batch, fabric, hardest=True)
+    assert seen[0].dtype == torch.float32
+    texts = len({tuple(row) for row in batch.tokens.tolist()})
+    assert len(seen[0].unique()) > 0.9 * texts * len(batch.image_ids.unique())
+
+
 def test_the_balance_of_losses_is_the_released_one_at_any_batch_size():
     per_caption = {"ranking": torch.tensor(0.3), "caption": torch.tensor(20.0)}
     matcher = VSRpp().build(Vocabulary.build(["a dog"]), 4, SMALL)
@@ -116,5 +136,5 @@ def test_a_loss_that_is_not_a_number_stops_training_before_the_weights(toy, tmp_
     matcher = run.build()
     with torch.no_grad():
         matcher.images.project.weight[0, 0] = float("nan")
-    with pytest.raises(RuntimeError, match="non-finite"):
+    with pytest.raises(FloatingPointError, match=r"epoch 0, step 0: gradient not finite, losses \{'ranking': nan\}"):
         fit(matcher, run.dataset("train"), run.dataset("dev"), SHORT, seed=0, folder=tmp_path, fabric=FABRIC)

@@ -72,6 +72,7 @@ def test_a_region_and_a_layer_are_picked(drawn):
     region, layer, (picture,) = control(widget, "region"), control(widget, "layer"), pictures(widget)
     assert region.max == dev.mask[1].sum() - 1
     assert (layer.min, layer.max) == (1, 2)
+    region.value = 0
     before = picture.value
     region.value = 1
     assert picture.value == widgets.png(show.affinity(matcher, dev, 1, region=1)) != before

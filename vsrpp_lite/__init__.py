@@ -22,7 +22,8 @@ from vsrpp_lite.global_alignment import SentenceGRU, cosine, hinge
 from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Encoded, Matcher, Sizes
 from vsrpp_lite.precomp import DataError, open_split, write_dataset
-from vsrpp_lite.runs import Result, Run
+from vsrpp_lite.results import Result
+from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN

@@ -33,7 +33,8 @@ def check(folder: Path) -> None:
     """Open every split of a data folder and say what is in it, or what is wrong with it."""
     try:
         verify(folder)
-        for split in SPLITS:
+        whole_coco = (folder / "testall_ims.npy").exists()
+        for split in (*SPLITS, "testall") if whole_coco else SPLITS:
             found = open_split(folder, split)
             typer.echo(
                 f"{split}: {len(found)} images, {len(found.captions)} captions, features {found.features.shape[1:]}"
@@ -55,9 +56,12 @@ def reproduce(
     factorial: Annotated[bool, typer.Option(help="Also train every combination of Table 1's parts.")] = False,
 ) -> None:
     """Regenerate the paper's tables beside the published numbers."""
-    numbers = [int(number) for number in tables.split()]
-    if unknown := set(numbers) - NOTEBOOKS.keys():
-        raise typer.BadParameter(f"no table {sorted(unknown)}; there are {sorted(NOTEBOOKS)}")
+    known = {str(number): number for number in NOTEBOOKS}
+    if not tables.split() or set(tables.split()) - known.keys():
+        raise typer.BadParameter(f"tables is {tables!r}; expected numbers of {' '.join(known)}, separated by spaces")
+    numbers = [known[number] for number in tables.split()]
+    if jobs != "auto" and not (jobs.isdigit() and int(jobs)):
+        raise typer.BadParameter(f"jobs is {jobs!r}; expected a number or auto")
     count = None if jobs == "auto" else int(jobs)
     folder = Path(data).resolve()
     if data != "scenes" and folder.is_dir():  # notebooks run in a folder of their own
@@ -65,10 +69,8 @@ def reproduce(
     settings = {"data": data, "preset": preset.value, "seeds": seeds, "numbers": numbers}
     try:
         reproduce_tables(**settings, jobs=count, factorial=factorial)
-    except FileNotFoundError as error:
-        raise typer.BadParameter(
-            f"{error}. (Table 3 wants a second data set; --tables '1 2 4' leaves it out.)"
-        ) from error
+    except (DataError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,17 @@ def home() -> Path:
     checkout = Path(__file__).resolve().parent.parent
     default = checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
     return Path(os.environ.get("VSRPP_HOME", default)).resolve()
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A draft to write, which then takes the place of `path`: readers see the old file or the new one, never half."""
+    draft = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 class Batch(NamedTuple):

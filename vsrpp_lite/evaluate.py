@@ -119,17 +119,27 @@ def fold_ranks(
         ValueError: the images or their captions do not divide into `folds` equal parts.
     """
     total = len(models[0][1].pooled)
-    size = total // folds
-    fold_of_text = caption_to_image // max(size, 1)
-    if total % folds or len(set(np.bincount(fold_of_text, minlength=folds))) > 1:
-        raise ValueError(f"{total} images with {len(caption_to_image)} captions do not divide into {folds} equal folds")
+    size, whose = total // folds, fold_of_text(total, caption_to_image, folds)
     image_ranks, text_ranks = np.empty(total, dtype=int), np.empty(len(caption_to_image), dtype=int)
     for fold in range(folds):
-        rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(fold_of_text == fold)
+        rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(whose == fold)
         part = [(similarity, _pick(images, rows), _pick(texts, chosen)) for similarity, images, texts in models]
         scores = ensemble([score(*model) for model in part])
         image_ranks[rows], text_ranks[chosen] = ranks(scores, caption_to_image[chosen] - fold * size)
     return image_ranks, text_ranks
+
+
+def fold_of_text(images: int, caption_to_image: Int[np.ndarray, " T"], folds: int) -> Int[np.ndarray, " T"]:
+    """Which of the equal folds of consecutive images each caption belongs to.
+
+    Raises:
+        ValueError: the images or their captions do not divide into `folds` equal parts.
+    """
+    fold = caption_to_image // max(images // folds, 1)
+    if images % folds or len(set(np.bincount(fold, minlength=folds))) > 1:
+        captions = len(caption_to_image)
+        raise ValueError(f"{images} images with {captions} captions do not divide into {folds} equal folds")
+    return fold
 
 
 def _pick(encoded: Encoded, rows: slice | np.ndarray) -> Encoded:

@@ -1,10 +1,10 @@
 """Lesson 1. Region graph reasoning: every region looks at every other and keeps what it learns.
 
-VSRN (Li et al., ICCV 2019, section 3.2) and VSR++ (ICPR 2020), after non-local networks. With F (B, R, D) the
+VSRN (Li et al., ICCV 2019, section 3.2) and VSR++ (ICPR 2020), after non-local networks. With V (B, R, D) the
 regions of B images, one layer computes
 
-    A  = (F W_theta) (F W_phi)^T / R          (B, R, R)  pairwise affinity, no softmax
-    F* = F + BN( (A F W_g) W_r )              (B, R, D)  message passing, residual
+    A  = (V W_theta) (V W_phi)^T / R          (B, R, R)  pairwise affinity, no softmax
+    V* = V + BN( (A V W_g) W_r )              (B, R, D)  message passing, residual
 
 BN starts at zero, so that a new layer is the identity and reasoning is learned from there.
 """

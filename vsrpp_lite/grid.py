@@ -18,7 +18,8 @@ from filelock import Timeout
 from tqdm.auto import tqdm
 
 from vsrpp_lite.data import home
-from vsrpp_lite.runs import Result, Run
+from vsrpp_lite.results import Result
+from vsrpp_lite.runs import Run
 
 
 def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
@@ -32,7 +33,10 @@ def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
         changed = run
         for name, value in zip(axes, values, strict=True):
             part, dot, leaf = name.partition(".")
-            changed = replace(changed, **{part: replace(getattr(changed, part), **{leaf: value}) if dot else value})
+            if dot:
+                whole = getattr(changed if part == "system" else changed.settings, part)
+                value = replace(whole, **{leaf: value})
+            changed = replace(changed, **{part: value})
         runs.append(changed)
     return runs
 
@@ -42,11 +46,13 @@ def train(runs: Iterable[Run], jobs: int | None = None) -> Iterator[Result]:
 
     Args:
         jobs: processes at a time, each with one thread, so that numbers do not depend on it; None, one a core
-            or, with a GPU, one. An outer `joblib.parallel_config(...)` chooses another backend, such as dask.
+            or, with a GPU, one. An outer `joblib.parallel_config(...)` chooses another backend, such as dask: of
+            processes, since the threads of one would share a random generator.
     """
-    runs = list(dict.fromkeys(runs))
-    missing = [run for run in runs if not run.done]
-    yield from (Result(run) for run in runs if run.done)
+    done, missing = [], []
+    for run in dict.fromkeys(runs):
+        (done if run.done else missing).append(run)
+    yield from map(Result, done)
     if not missing:
         return
     parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
@@ -73,7 +79,7 @@ def search(asked: Iterable[tuple[Result, Sequence[Result], int]], jobs: int | No
 
 
 def _jobs(jobs: int | None, tasks: Sequence) -> int:
-    one_each = 1 if torch.cuda.is_available() else joblib.cpu_count(only_physical_cores=False)
+    one_each = 1 if torch.accelerator.is_available() else joblib.cpu_count(only_physical_cores=False)
     return min(jobs or one_each, len(tasks))
 
 
@@ -85,13 +91,17 @@ def _search(result: Result, partners: Sequence[Result], folds: int, place: str) 
 @contextmanager
 def _one_thread(place: str) -> Iterator[None]:
     """One thread, so that numbers do not depend on how many jobs there are."""
-    os.environ["VSRPP_HOME"] = place  # a worker may have started when home was elsewhere
-    threads = torch.get_num_threads()
+    # a worker may have started when home was elsewhere
+    threads, before = torch.get_num_threads(), os.environ.get("VSRPP_HOME")
     torch.set_num_threads(1)
+    os.environ["VSRPP_HOME"] = place
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        os.environ.pop("VSRPP_HOME")
+        if before is not None:
+            os.environ["VSRPP_HOME"] = before
 
 
 def _fit(run: Run, place: str, *, wait: bool) -> tuple[Run, bool]:
@@ -108,7 +118,7 @@ def _fit(run: Run, place: str, *, wait: bool) -> tuple[Run, bool]:
 def _progress(runs: list[Run]) -> Iterator[None]:
     """A bar over all epochs of all runs, with the time left, read from the run folders: any backend will do."""
     stop = threading.Event()
-    epochs = sum(run.training.epochs for run in runs)
+    epochs = sum(run.settings.training.epochs for run in runs)
     begun = sum(run.epochs_done for run in runs)
     with tqdm(total=epochs, initial=begun, unit="epoch", desc=f"0 of {len(runs)} runs", smoothing=0.05) as bar:
 

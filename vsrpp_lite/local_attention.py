@@ -30,6 +30,8 @@ from vsrpp_lite.matcher import Encoded
 Direction = Literal["t2i", "i2t"]
 Pooling = Literal["mean", "lse", "max", "sum"]
 TINY = 1e-24  # under a square root, whose gradient at zero is infinite
+HOTTEST = 40.0
+"""Weights are not divided by their sum, and their squares, exp(+-2 temperature), must be numbers in float32."""
 
 # in the (I, R, W, T) block of affinities
 REGIONS, WORDS = 1, 2
@@ -49,10 +51,13 @@ def cross_attention(
     Args:
         direction: "t2i", words attend to regions; "i2t", regions attend to words.
         pooling: of the queries' cosines: mean (AVG), log-sum-exp with factor `lse` (LSE), max or sum.
-        temperature: sharpness of the attention (SCAN: 9 for t2i, 4 for i2t).
+        temperature: sharpness of the attention, 0 to `HOTTEST` (SCAN: 9 for t2i, 4 for i2t).
         lse: factor of log-sum-exp pooling.
 
     Fragments are unit vectors, real ones first; missing regions are zero.
+
+    Raises:
+        ValueError: a direction, pooling or temperature that there is not.
     """
     if direction not in get_args(Direction):
         raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
@@ -91,13 +96,15 @@ def _query_cosines(
     else:
         context, weighted = WORDS, torch.einsum("twv,irvt->irwt", gram, weights)
     squared_length = (weights * weighted).sum(context)
-    return (weights * affinity).sum(context) * squared_length.clamp(min=TINY).rsqrt()
+    return (weights * affinity).sum(context) * squared_length.clamp(min=torch.finfo(torch.float32).tiny).rsqrt()
 
 
 def _attention(
     affinity: Float[Tensor, "I R W T"], direction: Direction, temperature: float
 ) -> Float[Tensor, "I R W T"]:
     """a, before it is divided by its sum over the context. Released code: slope 0.1 where the paper has a ReLU."""
+    if not 0 <= temperature <= HOTTEST:
+        raise ValueError(f"temperature is {temperature}; expected 0 to {HOTTEST:g}")
     clipped = leaky_relu(affinity, 0.1)
     query = WORDS if direction == "t2i" else REGIONS
     length = (clipped * clipped).sum(query, keepdim=True).clamp(min=TINY).sqrt() + 1e-8

@@ -8,6 +8,7 @@
     images/{split}/    optional: the pictures, named {id}.jpg
     manifest.json      optional: name, source, sizes and sha256 of every array and text file; written last
 
+The splits are train, dev and test; where there is a testall, as COCO's release has, runs test on that.
 SCAN, VSRN, SGRAF and their descendants read the first three files. Three layouts of rows are understood:
 
     one row an image    rows = ids,  captions = k x rows     row i owns captions k i ... k i + k - 1
@@ -170,19 +171,17 @@ def _read_ids(path: Path) -> np.ndarray:
     ids = []
     for number, line in _read_lines(path):
         try:
-            ids.append(int(line))
-        except ValueError:
-            raise DataError(f"{path}: line {number} is {line[:40]!r}; expected an integer") from None
+            ids.append(np.int64(int(line)))
+        except (ValueError, OverflowError):
+            raise DataError(f"{path}: line {number} is {line[:40]!r}; expected an integer of 64 bits") from None
     return np.array(ids, dtype=np.int64)
 
 
 def fingerprint(folder: str | Path) -> str:
     """What a run's digest knows of its data: sha256 of the manifest, else of texts, array headers and sizes."""
     folder = Path(folder)
-    manifest = folder / "manifest.json"
-    if manifest.exists():
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-        return hashlib.sha256(json.dumps(content["sha256"], sort_keys=True).encode()).hexdigest()
+    if (folder / "manifest.json").exists():
+        return hashlib.sha256(json.dumps(_manifest(folder)["sha256"], sort_keys=True).encode()).hexdigest()
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.txt"), *folder.glob("*.npy")]):
         with path.open("rb") as file:
@@ -191,22 +190,35 @@ def fingerprint(folder: str | Path) -> str:
     return digest.hexdigest()
 
 
+def _manifest(folder: Path) -> dict:
+    path = folder / "manifest.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["sha256"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: expected an object with the sha256 of files, or no such file ({error!r})") from error
+    return content
+
+
 def verify(folder: str | Path) -> None:
     """Compare every file with the manifest, where there is one. Opening does not: it would read all of it each time.
 
     Raises:
         DataError: a file is missing, or is not the one that was written.
     """
-    manifest = Path(folder) / "manifest.json"
-    stored = json.loads(manifest.read_text(encoding="utf-8"))["sha256"] if manifest.exists() else {}
+    folder = Path(folder)
+    stored = _manifest(folder)["sha256"] if (folder / "manifest.json").exists() else {}
     for name, expected in stored.items():
-        path = manifest.with_name(name)
+        path = folder / name
         if not path.exists():
             raise DataError(f"{path}: missing; expected sha256 {expected}")
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected:
+        if (found := _sha256(path)) != expected:
             raise DataError(f"{path}: found sha256 {found}; expected {expected}, as manifest.json has it")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +269,7 @@ def write_dataset(
                 | {"captions": sum(map(len, raw.captions))}
                 for split, raw in splits.items()
             },
-            "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+            "sha256": {path.name: _sha256(path) for path in files},
         }
         for split in splits:
             open_split(draft, split)
@@ -272,8 +284,9 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
     if len({len(image) for image in raw.captions}) > 1:  # ragged: the explicit map
         ids = [i for i, image in zip(ids, raw.captions, strict=True) for _ in image]
     np.save(folder / f"{split}_ims.npy", raw.features)
-    (folder / f"{split}_caps.txt").write_text("".join(f"{caption}\n" for caption in captions), encoding="utf-8")
-    (folder / f"{split}_ids.txt").write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
+    for kind, lines in (("caps", captions), ("ids", ids)):
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / f"{split}_{kind}.txt").write_text(text, encoding="utf-8", newline="\n")
     if raw.counts is not None:
         np.save(folder / f"{split}_masks.npy", np.arange(raw.features.shape[1]) < raw.counts[:, None])
     if raw.boxes is not None:

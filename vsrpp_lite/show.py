@@ -16,6 +16,7 @@ from vsrpp_lite.local_attention import attention_map
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.paper import RECALLS
 from vsrpp_lite.pictures import boxes, gallery, image_query, quoted, retrieval, text_query  # noqa: F401  named here too
+from vsrpp_lite.text import FUNCTION_WORDS, tokenize
 
 MEASURED, PAPER, ATTENDED = "#1f6f8b", "#e07a3f", "#c2185b"
 
@@ -30,7 +31,9 @@ def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
     height = 0.9 + 0.42 * len(measured)
     figure, axes = plt.subplots(2, columns, figsize=(4 * columns + 1.2, 2 * height), sharey=True, layout="constrained")
     place = np.arange(len(measured))
-    for ax, metric in zip(axes.flat, metrics, strict=True):
+    for ax in axes.flat[len(metrics) :]:
+        ax.set_axis_off()
+    for ax, metric in zip(axes.flat, metrics, strict=False):
         low, high = measured[f"{metric}_lo"], measured[f"{metric}_hi"]
         ax.hlines(place, low, high, color=MEASURED, lw=3, alpha=0.45)
         sns.scatterplot(
@@ -54,8 +57,9 @@ def title(metric: str) -> str:
 
 
 def claims(judged: pd.DataFrame) -> Figure:
-    """The paired difference of each claim with its interval; what reaches over zero is not decided."""
-    colours = {"reproduced": "#2a9d5c", "not reproduced": "#c8453b", "inconclusive": "#8a8a8a"}
+    """The paired difference of each claim (or effect) with its interval; what reaches over zero is not decided."""
+    good, bad = "#2a9d5c", "#c8453b"
+    colours = {"reproduced": good, "helps": good, "not reproduced": bad, "hurts": bad, "inconclusive": "#8a8a8a"}
     figure, ax = plt.subplots(figsize=(9, 0.8 + 0.55 * len(judged)), layout="constrained")
     for place, row in enumerate(judged.itertuples()):
         ax.hlines(place, row.lo, row.hi, color=colours[row.verdict], lw=4, alpha=0.5)
@@ -163,15 +167,16 @@ def attention(
     """Which regions each word attends to: the picture once a word, each box as strong as its weight.
 
     Args:
-        words: rows of `attention_weights`: 0 is `<start>`, 1 the first word. Without it, the four that are rarest
-            in the vocabulary, which tell the most.
+        words: rows of `attention_weights`: 0 is `<start>`, 1 the first word. Without it, the four content words
+            that are rarest in the vocabulary, which tell the most.
 
     Data without pictures or boxes get a heatmap, words by regions.
     """
     weights = attention_weights(matcher, dataset, image, sentence)
     if words is None:
-        tokens = matcher.vocabulary.encode(sentence)[1:-1]  # a vocabulary is in the order of falling counts
-        words = np.sort(1 + np.argsort(-tokens, kind="stable")[:4])
+        rarity = matcher.vocabulary.encode(sentence)[1:-1]  # a vocabulary is in the order of falling counts
+        rarity[[word in FUNCTION_WORDS for word in tokenize(sentence)]] = -1
+        words = np.sort(1 + np.argsort(-rarity, kind="stable")[:4])
     chosen = weights.iloc[words]
     if dataset.boxes is None or dataset.picture(image) is None:
         figure, ax = plt.subplots(figsize=(2 + 0.4 * weights.shape[1], 1.2 + 0.4 * len(chosen)), layout="constrained")
@@ -202,11 +207,10 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     """The graph of an image in one layer: what one region takes from the others, and the matrix of all.
 
     Args:
-        region: the row of `affinities` that is drawn; without it, the one that takes most.
+        region: the row of `affinities` that is drawn; without it, the `busiest`.
     """
     matrix = affinities(matcher, dataset, image, layer)
-    if region is None:
-        region = int(np.abs(matrix - np.diag(matrix.diagonal())).sum(1).argmax())
+    region = busiest(matrix) if region is None else region
     drawn = dataset.boxes is not None and dataset.picture(image) is not None
     figure, axes = plt.subplots(1, 1 + drawn, figsize=(4.6 + 4.6 * drawn, 3.8), layout="constrained", squeeze=False)
     most = np.abs(matrix).max()
@@ -225,7 +229,13 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     sns.heatmap(matrix, cmap="RdBu_r", vmin=-most, vmax=most, square=True, ax=ax, cbar_kws=scale)
     ax.add_patch(Rectangle((0, region), len(matrix), 1, fill=False, lw=2, clip_on=False))
     ax.set(xlabel="from region", ylabel="region", title=f"layer {layer + 1}")
+    ax.tick_params(axis="y", rotation=0)
     return figure
+
+
+def busiest(matrix: Float[np.ndarray, "R R"]) -> int:
+    """The region that takes most from the others."""
+    return int(np.abs(matrix - np.diag(matrix.diagonal())).sum(1).argmax())
 
 
 def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:

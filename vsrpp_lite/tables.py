@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from vsrpp_lite.data import home
+from vsrpp_lite.data import atomic, home
 from vsrpp_lite.evaluate import METRICS, interval, ranks, recalls
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper import CLAIMS, NOTES, published
-from vsrpp_lite.runs import Result, Run
+from vsrpp_lite.results import Result
+from vsrpp_lite.runs import Run
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
@@ -160,7 +161,9 @@ def beside(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
     """The table for reading: `measured ± half the interval (published)` in each cell."""
 
     def cell(row: pd.Series, metric: str) -> str:
-        return f"{row[metric]:.1f} ± {row[f'{metric}_hi'] - row[metric]:.1f} ({row[f'{metric}_paper']:.1f})"
+        paper = row[f"{metric}_paper"]
+        ours = f"{row[metric]:.1f} ± {row[f'{metric}_hi'] - row[metric]:.1f}"
+        return ours if pd.isna(paper) else f"{ours} ({paper:.1f})"
 
     cells = {metric: table.apply(cell, axis=1, metric=metric) for metric in metrics}
     return pd.DataFrame({"row": table["row"], **cells})
@@ -169,6 +172,12 @@ def beside(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
 def results_folder(data: str) -> Path:
     """results/ for the embedded data, results/<data>/ for any other."""
     return home() / "results" if data == "scenes" else home() / "results" / Path(data).name
+
+
+def _preset_of(folder: Path, table: int) -> str | None:
+    """What the stored table was trained with: claims of two presets do not stand in one file."""
+    path = folder / "tables" / f"table{table}.csv"
+    return pd.read_csv(path)["preset"][0] if path.exists() else None
 
 
 def write(table: int, *, data: str, preset: str, seeds: Sequence[int]) -> str:
@@ -181,9 +190,12 @@ def write(table: int, *, data: str, preset: str, seeds: Sequence[int]) -> str:
 
     path = folder / "claims.csv"
     with FileLock(folder / ".claims.lock"):  # table notebooks run side by side
-        others = pd.read_csv(path).query("table != @table") if path.exists() else claims.iloc[:0]
-        both = pd.concat([others, claims.round(3)]) if len(others) else claims.round(3)
-        both.sort_values("table", kind="stable").to_csv(path, index=False)
+        kept = [claims.round(3)]
+        if path.exists():
+            others = pd.read_csv(path).query("table != @table")
+            kept += [lines for number, lines in others.groupby("table") if _preset_of(folder, number) in (preset, None)]
+        with atomic(path) as draft:
+            pd.concat(kept).sort_values("table", kind="stable").to_csv(draft, index=False)
 
     name = Path(data_of(table, data)).name
     markdown = "\n".join(

@@ -1,7 +1,6 @@
 """Words: one tokenizer for every system, a vocabulary from training captions only, token ids cached on disk."""
 
 import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+
+from vsrpp_lite.data import atomic
 
 SPECIALS = ("<pad>", "<start>", "<end>", "<unk>")
 PAD, START, END, UNK = range(4)
@@ -32,6 +33,17 @@ def tokenize(caption: str) -> list[str]:
     if caption[:2] in ("b'", 'b"'):
         raise ValueError(f"caption {caption[:20]!r} is bytes turned to text; expected the decoded caption")
     return _WORD.findall(caption.lower())
+
+
+FUNCTION_WORDS = frozenset(
+    tokenize(
+        "a about after all along an and another are around as at be been being beside between both but by down each "
+        "for from has have he her here him his in inside into is it its near next of off on one onto or other out "
+        "outside over she some something standing that the their them there these they this through to together "
+        "towards two under up very was what where which while who whose with"
+    )
+)
+"""What holds sentences together: no concepts of a picture, and nothing in it to look at."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +85,7 @@ class Vocabulary:
         if not path.exists():
             tokens = [self.encode(caption) for caption in captions]
             cache.mkdir(parents=True, exist_ok=True)
-            draft = cache / f".{path.stem}-{os.getpid()}.npz"
-            np.savez(draft, ids=np.concatenate(tokens), ends=np.cumsum([len(t) for t in tokens]))
-            draft.rename(path)
+            with atomic(path) as draft:
+                np.savez(draft, ids=np.concatenate(tokens), ends=np.cumsum([len(t) for t in tokens]))
         with np.load(path, allow_pickle=False) as stored:
             return np.split(stored["ids"], stored["ends"][:-1])

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vsrpp_lite.data import Batch, Dataset, batches, home
+from vsrpp_lite.data import Batch, Dataset, atomic, batches, home
 from vsrpp_lite.distributed import gather
 from vsrpp_lite.evaluate import evaluate
 from vsrpp_lite.global_alignment import ranking_loss
@@ -43,6 +43,13 @@ class Training:
     precision: str = "32-true"
     """Lightning Fabric's: 32-true or bf16-mixed. (16-mixed needs a loss scaler, which a clipped fused Adam refuses.)"""
 
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, f.type(getattr(self, f.name)))
+        for name in ("epochs", "batch_size", "decay_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+
 
 def batch_losses(
     model: Callable, matcher: Matcher, batch: Batch, fabric: "Fabric", *, hardest: bool, decays: float = 0.0
@@ -52,17 +59,16 @@ def batch_losses(
     everyone = tuple(Encoded(*(gather(fabric, x) for x in encoded)) for encoded in (images, texts))
     image_ids = gather(fabric, batch.image_ids)
     losses = {}
-    with fabric.autocast():
-        for name, similarity in matcher.hinged.items():
-            # hinges and their sums in float32: at half precision hardest negatives tie
-            rows = similarity(images, everyone[1]).float()
-            columns = rows if fabric.world_size == 1 else similarity(everyone[0], texts).float()
-            first = fabric.global_rank * len(rows)
-            ids = batch.image_ids, image_ids
-            losses[name] = ranking_loss(rows, columns, *ids, first, margin=matcher.margin, hardest=hardest)
-        for name, contrast in matcher.contrasted.items():
-            negatives = batch.image_ids[:, None] != image_ids
-            losses[name] = contrast((images, texts), everyone, negatives, decays)
+    # Not under autocast: Fabric hands out encodings in float32, and at half precision hardest negatives would tie.
+    for name, similarity in matcher.hinged.items():
+        rows = similarity(images, everyone[1])
+        columns = rows if fabric.world_size == 1 else similarity(everyone[0], texts)
+        first = fabric.global_rank * len(rows)
+        ids = batch.image_ids, image_ids
+        losses[name] = ranking_loss(rows, columns, *ids, first, margin=matcher.margin, hardest=hardest)
+    for name, contrast in matcher.contrasted.items():
+        negatives = batch.image_ids[:, None] != image_ids
+        losses[name] = contrast((images, texts), everyone, negatives, decays)
     return losses | added
 
 
@@ -109,7 +115,7 @@ def fit(
             if recalls["rsum"] >= max(record["dev"]["rsum"] for record in history):
                 save(matcher.state_dict(), folder / "best.pt")
             state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": history}
-            replace(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history).encode())
+            replace(folder / "history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
             save(state, folder / "last.pt")
         fabric.barrier()
 
@@ -137,8 +143,11 @@ def _epoch(
         losses = batch_losses(model, matcher, batch, fabric, hardest=hardest, decays=decays)
         optimizer.zero_grad()
         fabric.backward(total(matcher, losses))
-        # refuses a gradient that is not finite, by name of its norm, before it reaches the weights
-        fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=True)
+        try:  # before it reaches the weights
+            fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=True)
+        except RuntimeError as error:
+            found = {name: round(loss.item(), 3) for name, loss in losses.items()}
+            raise FloatingPointError(f"epoch {epoch}, step {steps}: gradient not finite, losses {found}") from error
         optimizer.step()
         steps += 1
         for name, loss in losses.items():
@@ -181,13 +190,11 @@ def _resume(path: Path, matcher: Matcher, optimizer: torch.optim.Optimizer) -> l
 
 def save(state: dict, path: Path) -> None:
     """`torch.save` that leaves the old file or the new, never half of one."""
-    draft = path.with_name(f".{path.name}")
-    torch.save(state, draft)
-    draft.replace(path)
+    with atomic(path) as draft:
+        torch.save(state, draft)
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file that readers see whole or not at all."""
-    draft = path.with_name(f".{path.name}")
-    draft.write_bytes(content)
-    draft.replace(path)
+def replace(path: Path, content: str) -> None:
+    """Write a text file that readers see whole or not at all."""
+    with atomic(path) as draft:
+        draft.write_text(content, encoding="utf-8", newline="\n")

@@ -80,7 +80,8 @@ def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -
 def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.VBox:
     """What a region takes from the others, layer by layer: `show.affinity`."""
     last = int(dataset.mask[image].sum()) - 1
-    region = ipywidgets.IntSlider(max=last, description="region")
+    begin = show.busiest(show.affinities(matcher, dataset, image))
+    region = ipywidgets.IntSlider(begin, max=last, description="region")
     layer = ipywidgets.IntSlider(min=1, max=len(matcher.images.reason.layers), description="layer")
     draw = live(lambda region, layer: show.affinity(matcher, dataset, image, region, layer - 1), region, layer)
     return ipywidgets.VBox([region, layer, draw])

@@ -1,6 +1,7 @@
 """What the hidden tests share: a comparison that names the mistake, and a call that may not use the package."""
 
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -45,7 +46,8 @@ def compare(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None 
 def by_hand(function: Callable, *args: Any, allowed: tuple[str, ...] = (), **kwargs: Any) -> Any:
     """The value of a call that enters no function of the package and leaves its arguments as they were.
 
-    Every route counts: an import, an alias, a method. Functions in `allowed` may be used, and so may what they call.
+    Every route counts: an import, an alias, a method, a thread. Functions in `allowed` may be used, and so may what
+    they call.
 
     Raises:
         AssertionError: the package was used, or an argument was changed in place.
@@ -59,10 +61,12 @@ def by_hand(function: Callable, *args: Any, allowed: tuple[str, ...] = (), **kwa
 
     previous = sys.getprofile()
     sys.setprofile(watch)
+    threading.setprofile(watch)
     try:
         found = function(*args, **kwargs)
     finally:
         sys.setprofile(previous)
+        threading.setprofile(None)
     assert not used, f"write this one yourself: your answer calls {', '.join(sorted(used))} of vsrpp_lite"
     for number, (argument, copy) in enumerate(zip(args, before, strict=True)):
         if copy is not None and not (argument == copy).all():

@@ -63,6 +63,8 @@ def grade_one(path: Path, key: NotebookNode | None, release: NotebookNode | None
     """Grade `<student>/<assignment>.ipynb`; what is no notebook of the course gets no points and a reason."""
     graded = Graded(student=path.parent.name, assignment=path.stem)
     if key is None or path.suffix != ".ipynb":
+        if path.suffix != ".ipynb":  # its ending stays, or it would take the feedback of a notebook beside it
+            graded.assignment = path.name
         graded.remarks.append(f"{path.name} is no assignment of this course: it was not graded")
         return graded
     try:
@@ -91,12 +93,14 @@ def _count(done: NotebookNode, stopped: str, graded: Graded) -> None:
             graded.rows.append(_row(cell, stopped, open_answer))
             if is_solution(cell):
                 graded.answers[cell.id] = cell.source
+            scores = SCORE in cell.source  # the course's own test, and no student's cell
+            for output in cell.get("outputs", []) if scores else []:
+                found = output.get("data", {}).get(SCORE, {})
+                graded.score = found if {"own", "rivals"} <= found.keys() else graded.score
         elif is_solution(cell):
             open_answer = error is not None and error.ename == "NotImplementedError"
         if error and not is_grade(cell) and error.ename != "NotImplementedError":
             graded.remarks.append(f"`{cell.id}` stopped: {_message(error)}")
-        for output in cell.get("outputs", []):
-            graded.score = output.get("data", {}).get(SCORE, graded.score)
 
 
 def _read(path: Path) -> NotebookNode:

@@ -85,9 +85,10 @@ figure = show.gallery(test, [2, 3, 4, 5, 8, 9, 10, 11])
 #
 # ### Five people, one picture
 #
-# The five captions of one picture are all true, and no two say the same. One is short, one names the relation of two
-# things, one is in the passive voice, one says the thing first and its colour afterwards, one sets the scene first.
-# And nobody says everything. A matcher must live with that.
+# The five captions of one picture are all true, and no two say the same. The first annotator is terse, the second
+# tells how two things stand to each other, the third likes the passive voice, the fourth names a thing before its
+# details (*a kitty with spots*), the fifth likes to set the scene first. Nobody says everything. A matcher must live
+# with that.
 
 # %%
 image = 6
@@ -121,8 +122,8 @@ print(sentence, "->", vocabulary.encode(sentence).tolist())
 # ### Near-neighbours
 #
 # With pictures of random things retrieval would be too easy. So a third of the pictures come in pairs that differ in
-# one detail: two colours exchanged, left and right exchanged, one ball more. Find the differences, and then look
-# whether the captions mention them.
+# one detail: two colours exchanged, left and right exchanged, one ball more, another light. Find the differences, and
+# then look whether the captions mention them.
 
 # %%
 figure = show.gallery(test, [0, 1, 6, 7])
@@ -271,7 +272,7 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 # | data: pictures to regions, captions to word numbers | `scenes/`, `data.py`, `precomp.py`, `text.py` |
 # | the five lessons, a module each | `gcn_reasoning.py` and so on: named as their notebooks, 01 to 05 |
 # | the systems, a file a paper | `systems/` |
-# | training, measuring, remembering | `train.py`, `evaluate.py`, `runs.py`, `grid.py` |
+# | training, measuring, remembering | `train.py`, `evaluate.py`, `runs.py`, `results.py`, `grid.py` |
 # | the published tables, and ours beside them | `paper.py`, `tables.py` |
 # | figures and widgets | `show.py`, `widgets.py` |
 #
@@ -291,9 +292,9 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 # | `table2_mu` | the weight of the local part |
 # | `table3_coco`, `table4_flickr30k` | VSR++ beside the six other systems |
 #
-# Students take 01 to 05 in this order. Who wants numbers first begins with `table1_structure`.
+# Students take 01 to 05 in this order. If you want numbers first, begin with `table1_structure`.
 #
-# ## Try it
+# ## Exercises
 #
 # 1. (*easy, 3 minutes*) In the 4 x 4 matrix, lower the 0.7 to 0.55. Which recalls change? Check with `ranks`.
 #
@@ -302,14 +303,56 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 #    Row 1 now has its own 0.6 on top, and column 2 its own 0.6: i2t R@1 = 75, t2i R@1 = 100.
 #
 #    ```python
-#    S[1, 2] = 0.55
-#    hits = recalls(*ranks(S, own_image), own_image)
+#    lower = S.copy()
+#    lower[1, 2] = 0.55
+#    hits = recalls(*ranks(lower, own_image), own_image)
 #    assert (hits["i2t_r1"], hits["t2i_r1"]) == (75.0, 100.0)
 #    ```
 #
 #    </details>
-# 2. (*easy, 5 minutes*) Search for the same sentence with *left* replaced by *right*. Do the pictures change? (Lesson
-#    1 measures how well the matcher tells the two apart.)
+# 2. (*easy, 5 minutes*) Search for the same sentence with *left* replaced by *right*. How many of the first five
+#    pictures are the same? (Lesson 1 measures how well the matcher tells the two apart.)
+#
+#    <details><summary>Solution</summary>
+#
+#    Most of them: the matcher looks for a red dog and a blue car, and hardly at their sides.
+#
+#    ```python
+#    sides = [f"a red dog {side} of a small blue car" for side in ("left", "right")]
+#    found = vl.score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts(sides))
+#    first_five = [set(np.argsort(-column)[:5]) for column in found.T]
+#    print(len(first_five[0] & first_five[1]), "of 5 in common")
+#    ```
+#
+#    </details>
+# 3. (*medium, 10 minutes*) R@10 of a matcher that knows nothing: compute it for this test split with a pencil, in both
+#    directions, and compare with `chance` above.
+#
+#    <details><summary>Hint</summary>
+#
+#    A sentence has one right picture among 1,000. A picture has five right sentences among 5,000: with what probability
+#    is none of them among the first ten?
+#
+#    </details>
+#    <details><summary>Solution</summary>
+#
+#    Image retrieval: 10/1000 = 1 %. Text retrieval: about $1 - (1 - 10/5000)^5 = 1.0\,\%$, for each of the five has a
+#    chance of 10 in 5,000; nearly the same.
+#
+#    ```python
+#    for way, expected in (("t2i", 1000 / len(test)), ("i2t", 100 * (1 - (1 - 10 / len(test.captions)) ** 5))):
+#        print(f"{way} R@10: {expected:.1f} expected, {chance[f'{way}_r10']:.1f} drawn")
+#    ```
+#
+#    </details>
+#
+# ## Summary
+#
+# * A matcher gives every image and every sentence a score; a search sorts by it.
+# * It sees region vectors and word numbers, no pixels and no letters.
+# * A rank is the number of wrong candidates that score at least as high as the right one; R@K is the share of queries
+#   whose rank is below K; of several right answers the best counts.
+# * `Run(...).fit()` trains once, `encode` gives vectors, `score` all pairs, `ranks` and `recalls` the numbers.
 #
 # ## References
 #

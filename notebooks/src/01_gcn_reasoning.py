@@ -59,25 +59,27 @@ set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # pictures: a fifth 
 # VSRN (Li et al., ICCV 2019, section 3.2), whose image branch VSR++ takes over, writes for the regions
 # $V = (v_1, \dots, v_R)$ of one image
 #
-# $$ R(v_i, v_j) = \varphi(v_i)^\top \phi(v_j), \qquad V^* = W_r\,(R\,V\,W_g) + V . $$
+# $$ A_{ij} = \varphi(v_i)^\top \phi(v_j), \qquad V^* = (A\,V\,W_g)\,W_r + V . $$
 #
-# * $R$ is the **affinity**: how much region $i$ takes from region $j$. $\varphi$ and $\phi$ are linear layers. There
+# (The regions are the rows of $V$. The paper calls the affinity $R$, which is here the *number* of regions, and writes
+# $W_r$ on the left.)
+#
+# * $A$ is the **affinity**: how much region $i$ takes from region $j$. $\varphi$ and $\phi$ are linear layers. There
 #   is no softmax: an affinity may be negative, or large.
-# * $R V W_g$ are the **messages**: to each region, the sum of what all regions say ($W_g$), weighed by its
+# * $A V W_g$ are the **messages**: to each region, the sum of what all regions say ($W_g$), weighed by its
 #   affinities.
 # * $W_r$ is one more linear layer, and $+\,V$ is the **residual**: a region keeps what it was.
 #
 # The released code adds two things that the formula does not show: the affinity is divided by the number of regions,
-# and a batch normalisation stands before the residual. The module has both. We write $F$ for what goes in, since $R$
-# is from here on the *number* of regions:
+# and a batch normalisation stands before the residual. The module has both:
 #
-# $$ A = \tfrac1R\,(F W_\theta)(F W_\phi)^\top, \qquad F^* = F + \mathrm{BN}\big((A\,F\,W_g)\,W_r\big). $$
+# $$ A = \tfrac1R\,(V W_\theta)(V W_\phi)^\top, \qquad V^* = V + \mathrm{BN}\big((A\,V\,W_g)\,W_r\big). $$
 
 # %% [markdown]
 # ## By hand: three regions, two numbers each
 #
 # Let a region be two numbers: how *red* it is and how *round*. A red kite $(1, 0)$, a red ball $(1, 1)$, a big white
-# moon $(0, 2)$. Let all four linear layers do nothing ($W = 1$, no bias). Take a pencil: $A = F F^\top / 3$, that is,
+# moon $(0, 2)$. Let all four linear layers do nothing ($W = 1$, no bias). Take a pencil: $A = V V^\top / 3$, that is,
 # the scalar product of every two regions, over three.
 
 # %%
@@ -297,7 +299,7 @@ lengths = {
     "... the part that is the same for all": constant.norm(),
     "... the part that differs": (update - constant).norm(dim=1),
 }
-print(f"middle size of an affinity: {heard[real].abs().median().item():.1f}")
+print(f"median size of an affinity: {heard[real].abs().median().item():.1f}")
 for name, length in lengths.items():
     print(f"length of {name:40}{length.median().item():.2f}")
 
@@ -311,8 +313,9 @@ for name, length in lengths.items():
 # Three versions of the *same trained* model, on the test split. Only the image side changes:
 #
 # * **as trained**;
-# * **no messages**: $W_g$ and its bias set to zero, so that every region hears silence. The layer still adds its
-#   constant;
+# * **no messages**: what a layer adds is replaced by its average over training, the same vector for every region of
+#   every picture. (BN knows that average: with $W_r$ at zero and its bias at BN's running mean, BN's own bias is all
+#   that is left.)
 # * **no layers**: BN's weight and bias set to zero, so that each layer is the identity again.
 #
 # The first against the second is the worth of the messages. The first against the third is what one would have
@@ -320,16 +323,22 @@ for name, length in lengths.items():
 
 
 # %%
-def changed(linear: str) -> vl.Matcher:
-    """A copy of the matcher in which this part of each graph layer gives zero."""
-    copy = deepcopy(matcher)
-    for layer in copy.images.reason.layers:
-        nn.init.zeros_(getattr(layer, linear).weight)
-        nn.init.zeros_(getattr(layer, linear).bias)
-    return copy
+def silence(layer: RegionGraph) -> None:
+    """Let every region be told the average message."""
+    nn.init.zeros_(layer.update.weight)
+    layer.update.bias.data.copy_(layer.norm.running_mean)
 
 
-versions = {"as trained": matcher, "no messages": changed("message"), "no layers": changed("norm")}
+def remove(layer: RegionGraph) -> None:
+    """Make the layer the identity."""
+    nn.init.zeros_(layer.norm.weight)
+    nn.init.zeros_(layer.norm.bias)
+
+
+versions = {"as trained": matcher, "no messages": deepcopy(matcher), "no layers": deepcopy(matcher)}
+for name, change in (("no messages", silence), ("no layers", remove)):
+    for layer in versions[name].images.reason.layers:
+        change(layer)
 texts = matcher.encode_texts(test.captions)
 images = {name: version.encode_images(test) for name, version in versions.items()}
 scores = {name: score(matcher.similarity, encoded, texts) for name, encoded in images.items()}
@@ -385,21 +394,25 @@ worth = pd.DataFrame(worth).T
 display(worth)
 
 colours = ["#123c4a", show.MEASURED, show.PAPER]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.8), width_ratios=(1, 1.5), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 2.8), width_ratios=(1, 1.5), layout="constrained")
 left.barh(worth.index, worth["rsum lost"], color=colours[1:], height=0.5)
 left.hlines(worth.index, worth["lo"], worth["hi"], color="black")
-left.set(title="rsum lost (95 % interval)", ylim=(1.6, -0.6))
+left.set(xlabel="rsum lost (95 % interval)", ylim=(1.6, -0.6))
 for place, (name, row) in enumerate(measured.iterrows()):
-    right.bar(np.arange(3) + 0.26 * (place - 1), row, width=0.24, label=name, color=colours[place])
-right.axhline(50, xmin=0.68, color="black", lw=1, ls="--")
-right.set_xticks(range(3), ["R@10, with\na relation", "R@10,\nothers", "left/right\n(coin: 50)"])
-right.set(title="percent", ylim=(0, 125))
-right.legend(ncols=3, frameon=False, loc="upper right", fontsize=9)
+    right.plot(row, 2.2 - np.arange(3) - 0.2 * place, "o", ms=9, label=name, color=colours[place])
+right.plot([50, 50], [-0.5, 0.5], color="black", lw=1, ls="--")
+right.text(50.5, -0.45, "a coin", fontsize=9)
+right.set_yticks([2, 1, 0], ["R@10, with a relation", "R@10, others", "left/right told apart"])
+right.set(xlabel="percent", ylim=(-0.6, 2.5))
+right.grid(axis="x", alpha=0.3)
+figure.legend(*right.get_legend_handles_labels(), ncols=3, frameon=False, loc="outside upper right")
 plt.show()
 
 # %% [markdown]
-# One query, before and after: the caption with a relation whose own picture gains most ranks by the messages. It is
-# chosen for its gain, so the counts matter more than the picture: as many sentences lose as win, or not?
+# One query, before and after: of the captions with a relation whose own picture ends among the first two, the one that
+# gains most ranks by the messages. It is chosen for its gain, so the counts matter more than the picture: as many
+# sentences lose as win, or not? (Scores $S$ are comparable within a row of pictures only: another version of the model
+# has another scale.)
 
 # %%
 before, after = found["no messages"][1], found["as trained"][1]
@@ -504,9 +517,9 @@ torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 #
 # <details><summary>Hint</summary>
 #
-# A run is a dataclass, and so are its sizes: `replace(run, sizes=replace(run.sizes, layers=0))` builds a model
-# without layers. For silent layers write a subclass of `VSRpp` whose `build` calls `super().build(...)` and replaces
-# each layer's `affinity`.
+# A run is a dataclass, and so are its sizes: `replace(run, sizes=replace(run.settings.sizes, layers=0))` builds a
+# model without layers. For silent layers write a subclass of `VSRpp` whose `build` calls `super().build(...)` and
+# replaces each layer's `affinity`.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -530,7 +543,7 @@ torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 #
 # for system, layers in ((vl.VSRpp, 0), (Silent, 2), (vl.VSRpp, 2)):
 #     each = vl.Run(system=system(caption_loss=False), data=data, preset=preset, seed=seed)
-#     trained = replace(each, sizes=replace(each.sizes, layers=layers)).fit()
+#     trained = replace(each, sizes=replace(each.settings.sizes, layers=layers)).fit()
 #     print(system.__name__, layers, f"{trained.recalls['rsum']:.1f}")
 # ```
 #
@@ -538,8 +551,9 @@ torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 # 438.5 with the graph; with seed 1 we found 405.1, 426.7 and 430.7. So a model *trained* without messages is again
 # much nearer to the full one than to the one without layers. Messages are worth four points in both seeds, silent
 # layers more than twenty, though all that they can do is to add a constant to every region, which the bias of the
-# projection could do alone. (Probably three biases simply move faster than one under Adam; a longer training would
-# tell.) To be sure of the four points one needs more seeds, and an interval over them, as `table1_structure` has.
+# projection could do alone. (Each silent layer adds BN's bias. With the projection's own that makes three vectors for
+# the work of one, and together they probably just move faster under Adam; a longer training would tell.) To be sure
+# of the four points one needs more seeds, and an interval over them, as `table1_structure` has.
 #
 # </details>
 #

@@ -27,8 +27,9 @@
 # - how to measure in nats what a picture is worth to a decoder;
 # - why "both losses with weight one" means something only at one batch size.
 #
-# *Before:* lessons 1 to 3 ($V^*$, GRU, attention). *Time:* 45 to 60 minutes. *Machine:* a laptop; about a minute if the
-# matcher is trained already, else two.
+# *Needs:* lessons 1 to 3 ($V^*$, GRU, attention). *Time:* 45 to 60 minutes. *Machine:* a laptop; about a minute if the
+# matcher is trained already, else two. *The module:* `vsrpp_lite/caption_loss.py`; this notebook
+# proves it.
 #
 # Letters: B batch, R regions, W words, D embedding size, H the decoder's hidden size.
 
@@ -126,14 +127,14 @@ close((words * real).sum() / 2, torch.tensor(2.0).log() * 3.5)
 # %% [markdown]
 # ## The decoder
 #
-# Two GRUs. The first reads $V^*$ into states $E_1 \dots E_R$; its last state is the decoder's first, $h_0$. The second
-# writes. At every step it
+# Two GRUs. The first reads $V^*$, brought to the decoder's width by a linear layer, into states $E_1 \dots E_R$; its
+# last state is the decoder's first, $h_0$. The second writes. At every step it
 #
 # 1. attends: $e_r = w_2 \cdot \tanh(W_1 [E_r; h])$, $a = \text{softmax}_r\, e$, $c = \sum_r a_r E_r$;
 # 2. moves: $h' = \text{GRU}([\text{embedding}(y_{t-1});\, c],\, h)$;
 # 3. speaks: $\log p(y_t \mid \cdot) = \text{log-softmax}(W_{out} h')$.
 #
-# The attention is another than lesson 3's: a small network instead of a cosine, and the one who asks is the state of
+# The attention is not that of lesson 3: a small network instead of a cosine, and the one who asks is the state of
 # the decoder.
 #
 # **A missing region must get no attention**, and here a zero vector is not enough: it has an energy like any other. By
@@ -310,10 +311,10 @@ print(f"knowing nothing {chance:.2f} nats a caption, {per_caption:.1f} words of 
 print(f"VSR++'s decoder, own picture {nats(joint):.2f}, another's {nats(joint, 0.5):.2f}")
 
 # %% [markdown]
-# With `lite`: of the 77 nats that a caption costs who knows nothing, the decoder saves two thirds; but with the wrong
-# picture it saves nearly as much. The difference is 1.5 nats, a factor of $e^{1.5} = 4.5$ in the probability of the
-# whole sentence, some ten per cent a word. In three epochs it has learned *the language*, which is the cheaper part,
-# and hardly to look. Here is what it writes:
+# With `lite`: of the 77 nats that a caption costs a decoder that knows nothing, this one saves two thirds; but with
+# the wrong picture it saves nearly as much. The difference is 1.5 nats, a factor of $e^{1.5} = 4.5$ in the
+# probability of the whole sentence, some ten per cent a word. In three epochs it has learned *the language*, which is
+# the cheaper part, and hardly to look. Here is what it writes:
 
 # %%
 chosen = [2, 3, 4, 5, 9, 10]
@@ -341,7 +342,7 @@ for image, sentence in zip(chosen, write(joint, chosen), strict=True):
 # %% tags=["nbval-ignore-output"]
 tokens = matcher.vocabulary.encode_all(train.captions)
 torch.manual_seed(seed)
-fresh = CaptionDecoder(len(matcher.vocabulary), 64, run.sizes.embed, 128, dropout=0.0)
+fresh = CaptionDecoder(len(matcher.vocabulary), 64, run.settings.sizes.embed, 128, dropout=0.0)
 epochs, size = 4, 64
 adam = torch.optim.Adam(fresh.parameters(), lr=0.01)
 rate = torch.optim.lr_scheduler.OneCycleLR(adam, 0.01, total_steps=epochs * (len(tokens) // size), pct_start=0.1)
@@ -446,7 +447,7 @@ def compare(other):
         found = word_nats(image)
         left.bar(place + shift, found, 0.4, color=colour, label=f"picture {image}: {found.sum():.1f} nats")
     left.set_xticks(place, text, rotation=45, ha="right")
-    left.set(ylabel="nats", ylim=(0, 12))
+    left.set(ylabel="nats", ylim=(0, 8))
     left.legend(frameon=False)
     left.spines[["top", "right"]].set_visible(False)
     picture(right, test, other)
@@ -467,7 +468,7 @@ plt.show()
 #
 # $L = L_{trip} + L_{gen}$, weights 1 : 1. Of what? Released code *sums* the ranking loss over the batch and takes the
 # *mean* of the caption loss. With $r$ a pair's ranking loss and $g$ a caption's nats, it minimises $B r + g$. At
-# $B = 128$ that is $128\, r + g$. Who halves the batch because his GPU is small has silently doubled the weight of the
+# $B = 128$ that is $128\, r + g$. Anyone who halves the batch to fit a small GPU has silently doubled the weight of the
 # captions:
 
 # %%
@@ -497,7 +498,7 @@ display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
 # of three it may be otherwise; we have not measured it.
 
 # %% [markdown]
-# ## Where released code bites
+# ## Pitfalls of the released code
 #
 # - **Twice in Adam.** VSRN lists every parameter of the generator twice in the optimiser: two steps instead of one each
 #   time, and the clipping counts it twice. Its captions train at about twice the rate that it states.
@@ -598,4 +599,5 @@ display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
 # Bahdanau, Cho and Bengio, *Neural machine translation by jointly learning to align and translate*, ICLR 2015 (the
 # attention).
 #
-# **Next:** the tables: `table1_structure` trains every row of the paper's Table 1 and judges its claims.
+# **Next:** `06_visual_analysis` looks at what whole systems find; `07_reading_the_tables` reads the published
+# numbers; and `table1_structure` trains every row of the paper's Table 1 and judges its claims.

@@ -37,7 +37,7 @@ from IPython.display import display
 
 from vsrpp_lite import ablation, grid, show, tables
 from vsrpp_lite.paper import published
-from vsrpp_lite.runs import Result
+from vsrpp_lite.results import Result
 
 settings = {"data": data, "preset": preset}
 wanted = [tables.runs(2, seed=seed, **settings) for seed in range(seeds)]

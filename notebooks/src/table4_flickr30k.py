@@ -36,7 +36,7 @@ from IPython.display import Markdown, display
 
 from vsrpp_lite import grid, show, tables
 from vsrpp_lite.paper import NOTES, PUBLISHED_AS, SINGLE_SCAN, published
-from vsrpp_lite.runs import Result
+from vsrpp_lite.results import Result
 from vsrpp_lite.systems.scan import VARIANTS
 
 settings = {"data": data, "preset": preset}

@@ -6,6 +6,7 @@ regions    picture to region features, as a detector's would be
 captions   scene to five sentences by five annotators
 """
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -14,10 +15,13 @@ import numpy as np
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from vsrpp_lite.precomp import RawSplit, write_dataset
+from vsrpp_lite.precomp import DataError, RawSplit, write_dataset
 from vsrpp_lite.scenes.example import Example, make_example
 
 __all__ = ["SIZES", "Example", "ensure", "make_example", "write"]
+
+VERSION = 1
+"""Of the generator: raised by hand whenever the same seed no longer draws the same bytes."""
 
 SIZES = {
     "tiny": {"train": 200, "dev": 40, "test": 100},
@@ -28,13 +32,25 @@ SIZES = {
 
 
 def ensure(folder: Path, *, seed: int, size: str) -> Path:
-    """The folder, drawn now if it is not there; several processes may ask at once."""
-    if not (folder / "manifest.json").exists():
+    """The folder, drawn now if it is not there; several processes may ask at once.
+
+    Raises:
+        DataError: what is there was drawn otherwise.
+    """
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
-            if not (folder / "manifest.json").exists():
+            if not manifest.exists():
                 write(folder, seed=seed, size=size)
+    found, expected = json.loads(manifest.read_text(encoding="utf-8"))["source"], _source(seed, size)
+    if found != expected:
+        raise DataError(f"{manifest}: source is {found!r}; expected {expected!r}. Move the folder away to draw it anew")
     return folder
+
+
+def _source(seed: int, size: str) -> str:
+    return f"vsrpp_lite.scenes, version {VERSION}, seed {seed}, size {size}"
 
 
 def write(folder: Path, *, seed: int, size: str) -> Path:
@@ -47,24 +63,23 @@ def write(folder: Path, *, seed: int, size: str) -> Path:
         raise FileExistsError(f"{folder} exists; nothing was drawn")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-pictures-") as scratch:
-        splits = {}
+        splits, pictures = {}, Path(scratch) / "images"  # its own folder, since the scratch is for our eyes alone
         first_id = 0
         with tqdm(total=sum(SIZES[size].values()), desc=f"drawing {folder.name}", unit="picture") as bar:
             for split, count in SIZES[size].items():
-                splits[split] = _draw_split(seed, split, count, first_id, Path(scratch), bar)
+                splits[split] = _draw_split(seed, split, count, first_id, pictures, bar)
                 first_id += count
-        source = f"vsrpp_lite.scenes, seed {seed}, size {size}"
-        return write_dataset(folder, name="scenes", source=source, splits=splits, images=Path(scratch))
+        return write_dataset(folder, name="scenes", source=_source(seed, size), splits=splits, images=pictures)
 
 
-def _draw_split(seed: int, split: str, count: int, first_id: int, scratch: Path, bar: tqdm) -> RawSplit:
-    (scratch / split).mkdir()
+def _draw_split(seed: int, split: str, count: int, first_id: int, pictures: Path, bar: tqdm) -> RawSplit:
+    (pictures / split).mkdir(parents=True)
 
     def draw(chunk: range) -> list[tuple[np.ndarray, np.ndarray, int, list[str]]]:
         made = []
         for index in chunk:
             example = make_example(seed, split, index)
-            example.picture.save(scratch / split / f"{first_id + index}.jpg", quality=92)
+            example.picture.save(pictures / split / f"{first_id + index}.jpg", quality=92)
             made.append((example.features, example.boxes, example.count, example.captions))
         return made
 

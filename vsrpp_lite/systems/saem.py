@@ -144,7 +144,7 @@ class ConvolvedWords(nn.Module):
 
 def angular(pairs: Pairs, everyone: Pairs, negatives: Bool[Tensor, "B N"], decays: float) -> Float[Tensor, ""]:
     """The decaying angular loss, at 45 degrees, of the hardest negatives of both directions."""
-    images, texts, all_images, all_texts = (encoded.pooled.float() for encoded in (*pairs, *everyone))
+    images, texts, all_images, all_texts = (encoded.pooled for encoded in (*pairs, *everyone))
 
     def hardest(anchors: Tensor, positives: Tensor, others: Tensor) -> Tensor:
         excess = 4 * (anchors + positives) @ others.T - 4 * (anchors * positives).sum(1, keepdim=True)
@@ -159,7 +159,7 @@ class SAEM:
     """Global alignment of self-attended regions and convolved words."""
 
     bert: str | None = None
-    """Folder of a pretrained BERT, as `transformers` saves one."""
+    """Folder of a pretrained BERT, as `transformers` saves one. Runs know it by its path; give another another."""
     margin: float = 0.2
     faithful: bool = False
     """The release's 32 positions, filling included, and its BERT that drops out."""

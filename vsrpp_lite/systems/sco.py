@@ -28,17 +28,8 @@ from vsrpp_lite.data import Batch
 from vsrpp_lite.encoders import masked_mean, project, whole
 from vsrpp_lite.global_alignment import cosine, l2norm, read
 from vsrpp_lite.matcher import Encoded, Matcher, Sizes
-from vsrpp_lite.text import SPECIALS, Vocabulary, tokenize
+from vsrpp_lite.text import FUNCTION_WORDS, SPECIALS, Vocabulary
 from vsrpp_lite.train import Training
-
-FUNCTION_WORDS = frozenset(
-    tokenize(
-        "a about after all along an and another are around as at be been being beside between both but by down each "
-        "for from has have he her here him his in inside into is it its near next of off on one onto or other out "
-        "outside over she some something standing that the their them there these they this through to together "
-        "towards two under up very was what where which while who whose with"
-    )
-)
 
 
 def concepts_of(vocabulary: Vocabulary, count: int = 256) -> list[int]:

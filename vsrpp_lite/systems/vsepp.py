@@ -9,8 +9,8 @@ MS-COCO 1K 64.6 89.1 95.7 52.0 83.1 92.0. Other sources print higher R@5 for the
 
 The published picture is one vector of a fine-tuned ResNet152, not a mean of regions: on detected regions the same
 objective is reported at Flickr30K R@1 of 62.2 and 45.7. VSE0 is this system trained with
-`Training(warmup_epochs=epochs)`, hinges summed throughout; order embeddings are `measure="order"` (published with a
-margin of 0.05).
+`Training(warmup_epochs=epochs)`, hinges summed throughout (its release also leaves pictures unnormalised); order
+embeddings are `measure="order"` (published with a margin of 0.05).
 """
 
 from dataclasses import dataclass

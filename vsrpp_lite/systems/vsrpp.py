@@ -48,10 +48,14 @@ class VSRpp:
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
     recipe: ClassVar[Training] = Training(epochs=30)
 
+    @property
+    def attention(self) -> dict[str, str | float]:
+        """How S_L attends: the settings of `cross_attention`."""
+        return {"direction": self.direction, "pooling": self.pooling, "temperature": self.temperature}
+
     def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
-        attention = {"direction": self.direction, "pooling": self.pooling, "temperature": self.temperature}
-        local = partial(cross_attention, **attention)
-        fused = partial(fusion, mu=self.mu, **attention)
+        local = partial(cross_attention, **self.attention)
+        fused = partial(fusion, mu=self.mu, **self.attention)
         similarity = {"similarity": fused, "loss": cosine, "global": cosine, "local": local}[self.fusion]
         added = {}
         if self.caption_loss:

@@ -22,9 +22,9 @@
 # on what you hand in. **Write the functions yourself**: an answer that calls `vsrpp_lite` for the thing asked gets no
 # points.
 #
-# One layer, for the regions $F$ of a picture, $R$ of which exist:
+# One layer, for the regions $V$ of a picture, $R$ of which exist:
 #
-# $$A = \frac{(F W_\theta)(F W_\phi)^\top}{R} \qquad F^* = F + \mathrm{BN}\big((A\, F W_g) W_r\big)$$
+# $$A = \frac{(V W_\theta)(V W_\phi)^\top}{R} \qquad V^* = V + \mathrm{BN}\big((A\, V W_g) W_r\big)$$
 
 # %% tags=["parameters"]
 draw: int = 2026  # which pictures
