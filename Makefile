@@ -7,6 +7,7 @@ JOBS    ?= auto
 TABLES  ?= 1 2 3 4
 FACTORIAL ?=
 FROM    ?=
+KARPATHY ?=
 DRAW    ?= 2026
 HIDDEN  ?=
 SUBMISSIONS ?= tests/submissions
@@ -16,11 +17,11 @@ BIN := .venv/bin
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env reproduce-tables test test-browser lint lab notebooks book bench test-gpu data-multi30k assignments grade clean
+.PHONY: help env reproduce-tables test test-browser lint lab notebooks book bench test-gpu data-multi30k data-f30k data-coco assignments grade clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -E '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 env: .venv/.ready ## the virtual environment, .venv
 
@@ -68,6 +69,10 @@ test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is non
 
 data-multi30k: .venv/.ready ## real captions: FROM=folder uses files at hand, IMAGES=N keeps N training images
 	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from $(FROM)) --images $(IMAGES)
+
+data-f30k data-coco: .venv/.ready ## released (or your own) region features: FROM=folder, KARPATHY=json for its captions
+	$(if $(FROM),,$(error FROM= is needed: a *_precomp folder; the hosts of the released features have gone))
+	$(BIN)/python data_scripts/released.py data/$(@:data-%=%) --from $(FROM) $(if $(KARPATHY),--karpathy $(KARPATHY))
 
 assignments: .venv/.ready ## the student version of the assignments: DRAW=year
 	$(BIN)/python notebooks/assignments/course.py build --draw $(DRAW)
