@@ -23,22 +23,28 @@ def test_rescaled_margins_keep_their_size_relative_to_the_similarity():
 
 
 def test_effects_are_those_that_were_put_in(monkeypatch):
-    """Every image: 5 points in each recall for a Bi-GRU, 1 for a caption loss (but -3 in the local branch)."""
+    """Every image: 5 points in each recall for a Bi-GRU, 1 for a caption loss (but -3 in the local branch).
+
+    And 2 for fused similarities with a Bi-GRU.
+    """
 
     def samples(runs):
         runs = list(runs)
         system = runs[0].system
         gain = 5 * system.bidirectional + (-3 if system.fusion == "local" else 1) * system.caption_loss
+        gain += 2 * (system.bidirectional and system.fusion == "similarity")
         gain += {"similarity": 20, "loss": 10, "global": 4, "local": 0}[system.fusion]
         return np.random.default_rng(0).random((len(runs), 50, 8)) + gain
 
     monkeypatch.setattr(tables, "samples", samples)
     found = ablation.effects(data="scenes", preset="smoke", seeds=range(2)).set_index(["better", "worse"])["difference"]
-    assert found["Bi-GRU", "GRU"] == pytest.approx(6 * 5)
+    assert found["Bi-GRU", "GRU"] == pytest.approx(6 * (5 + 2 / 4))
     assert found["caption loss", "none"] == pytest.approx(6 * (3 * 1 - 3) / 4)
     assert found["caption loss (local)", "none"] == pytest.approx(6 * -3)
-    assert found["fusion of similarities", "fusion at the loss"] == pytest.approx(6 * 10)
-    assert found["fusion of similarities", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5))
+    assert found["fusion of similarities", "fusion at the loss"] == pytest.approx(6 * (10 + 2 / 2))
+    assert found["fusion of similarities", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5 + 2 / 2))
+    assert found["fusion of similarities (Bi-GRU)", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5 + 2))
+    assert found["fusion of similarities (GRU)", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5))
 
 
 def test_mu_effects_are_paired_and_zero_at_the_base():
@@ -51,8 +57,9 @@ def test_mu_effects_are_paired_and_zero_at_the_base():
     assert found.loc[(2.0, "i2t"), ["difference", "lo", "hi"]].tolist() == [0, 0, 0]
 
 
-def test_a_model_swept_at_test_time_is_itself_at_its_own_mu(toy):
-    result = Run(system=VSRpp(mu=2.0), data=str(toy), preset="smoke").fit()
+@pytest.mark.parametrize("system", [VSRpp(), VSRpp(direction="i2t", temperature=4.0)], ids=["t2i", "i2t"])
+def test_a_model_swept_at_test_time_is_itself_at_its_own_mu(system, toy):
+    result = Run(system=system, data=str(toy), preset="smoke").fit()
     found = ablation.swept(result, [0.0, 2.0])
     assert found[2.0].shape == (1, 20, len(METRICS))
     assert found[2.0].mean((0, 1)) == pytest.approx(list(result.recalls.values()))

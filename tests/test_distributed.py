@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data import batches
 from vsrpp_lite.encoders import PlainRegions
+from vsrpp_lite.evaluate import evaluate
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import SentenceGRU, cosine
 from vsrpp_lite.local_attention import cross_attention
@@ -100,5 +101,7 @@ def test_a_run_on_two_processes_ends_with_a_result(toy):
     training = Training(epochs=1, batch_size=20, learning_rate=0.01)
     run = Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=training)
     result = run.fit(devices=2, accelerator="cpu", strategy="ddp_fork")
-    assert 0 <= result.recalls["rsum"] <= 600
+    assert evaluate(result.matcher(), run.dataset("test")) == result.recalls
     assert len(result.history) == 1
+    start, end = run.build().state_dict(), result.matcher().state_dict()
+    assert not [name for name in start if name.endswith("weight") and torch.equal(start[name], end[name])]

@@ -42,8 +42,8 @@ def test_recalls_by_eye():
 def test_a_constant_scorer_is_at_chance_or_below():
     where = np.repeat(np.arange(20), 5)
     found = ev.recalls(*ev.ranks(np.zeros((20, 100)), where), where)
-    assert found["i2t_r1"] == 0 <= 5.0
-    assert found["t2i_r10"] == 0 <= 50.0
+    assert found["i2t_r1"] == 0  # chance is 5
+    assert found["t2i_r10"] == 0  # chance is 50
 
 
 def test_ranks_equal_a_sort_where_nothing_ties():

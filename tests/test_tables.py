@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vsrpp_lite import ablation, show, tables
+from vsrpp_lite import show, tables
 from vsrpp_lite.evaluate import METRICS, ranks, recalls
 from vsrpp_lite.paper import CLAIMS, NOTES, PRINTED_MR, PUBLISHED, ordering, published
 from vsrpp_lite.runs import Run
@@ -174,14 +174,6 @@ def test_rows_that_the_paper_does_not_have_stand_without_its_figures(pretend):
     figure = show.table(found, ["mR"])  # one metric is a figure too
     assert [ax.get_title() for ax in figure.axes if ax.axison] == ["mR"]
     plt.close(figure)
-
-
-def test_a_sweep_attends_as_its_model_does(toy):
-    """At its own mu a model finds what it found, whatever its direction and temperature."""
-    run = Run(system=VSRpp(direction="i2t", temperature=4.0, mu=1.5), data=str(toy), preset="smoke")
-    result = run.fit()
-    found = ablation.swept(result, [1.5])[1.5].mean((0, 1))
-    assert found == pytest.approx([result.recalls[metric] for metric in METRICS])
 
 
 def test_other_data_have_results_of_their_own(home):

@@ -45,6 +45,9 @@ def effects(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
     asked = [
         ("fusion of similarities", name, {"fusion": "similarity"}, {"fusion": branch})
         for branch, name in list(BRANCHES.items())[1:]
+    ] + [
+        (f"fusion of similarities ({text})", "local", {"fusion": "similarity"} | same, {"fusion": "local"} | same)
+        for text, same in (("Bi-GRU", {"bidirectional": True}), ("GRU", {"bidirectional": False}))
     ]
     for part, better, worse in (("bidirectional", "Bi-GRU", "GRU"), ("caption_loss", "caption loss", "none")):
         asked.append((better, worse, {part: True}, {part: False}))

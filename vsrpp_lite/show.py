@@ -9,6 +9,7 @@ import seaborn as sns
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from vsrpp_lite.data import Dataset
 from vsrpp_lite.evaluate import sweep
@@ -90,6 +91,7 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
         frame.assign(epoch=frame["epoch"] + 1), x="epoch", y="dev.rsum", hue="row", marker="o", errorbar=None, ax=ax
     )
     ax.set(ylabel="rsum on dev", xlabel="epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None, frameon=False)
     sns.despine(ax=ax)
     return figure

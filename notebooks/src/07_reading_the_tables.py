@@ -224,10 +224,14 @@ folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(folder / "factorial.png", dpi=150)
 
 # %% [markdown]
-# How to read it. The intervals of one seed speak of the test pictures alone; `seeds = 3` adds the other half. An
-# effect that changes sign between branches is an *interaction*, which a table with one row a part can never show:
-# look at the caption loss, branch by branch, and ask what its sign would have been had only the full model been
-# compared.
+# How to read it. The intervals of one seed speak of the test pictures alone; `seeds = 3` adds the other half (and with
+# it half of these verdicts go: README.md has them). An effect that changes sign is an *interaction*, which a table with
+# one row a part can never show. Two stand out:
+#
+# * Fusing against the local branch, everything else equal: much with a Bi-GRU, less than nothing with a GRU, and in
+#   the mean of both hardly anything. Table 1's step from *Local* to *Fusion-similarity* is mostly what else changes
+#   with it.
+# * The caption loss, branch by branch: what would its sign have been, had only the full model been compared?
 #
 # ## A checklist
 #
