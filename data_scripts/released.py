@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from vsrpp_lite.data import Dataset
-from vsrpp_lite.precomp import DataError, RawSplit, open_split, write_dataset
+from vsrpp_lite.precomp import DataError, RawSplit, open_split, read_ids, write_dataset
 
 BLOCK = 256  # images converted at a time
 KARPATHY = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
@@ -51,7 +51,7 @@ def sentences(karpathy: Path) -> dict[int, tuple[str, list[str]]]:
     """
     try:
         images = json.loads(karpathy.read_text(encoding="utf-8"))["images"]
-        return {
+        known = {
             image.get("cocoid", image["imgid"]): (
                 KARPATHY[image["split"]],
                 [" ".join(sentence["raw"].split()) for sentence in image["sentences"][:5]],
@@ -60,6 +60,10 @@ def sentences(karpathy: Path) -> dict[int, tuple[str, list[str]]]:
         }
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{karpathy}: not a Karpathy json ({error!r}); expected images with sentences") from error
+    for image, (_, said) in known.items():
+        if len(said) < 5 or not all(said):
+            raise DataError(f"{karpathy}: image {image} has the sentences {said}; expected five that are not empty")
+    return known
 
 
 def captioned(source: Path, split: str, known: dict[int, tuple[str, list[str]]], scratch: Path) -> Path:
@@ -71,7 +75,9 @@ def captioned(source: Path, split: str, known: dict[int, tuple[str, list[str]]],
     for kind in ("ims.npy", "ids.txt", "masks.npy", "boxes.npy"):
         if (source / f"{split}_{kind}").exists():
             (scratch / f"{split}_{kind}").symlink_to((source / f"{split}_{kind}").resolve())
-    ids = [int(line) for line in (source / f"{split}_ids.txt").read_text(encoding="utf-8").split()]
+    if not (source / f"{split}_ims.npy").exists():
+        raise DataError(f"{source}/{split}_ims.npy: missing; expected an array of float16 or float32")
+    ids = read_ids(source / f"{split}_ids.txt").tolist()
     times, turn, captions = Counter(ids), Counter(), []
     for line, image in enumerate(ids, 1):
         where, said = known.get(image, ("nowhere", []))
@@ -91,6 +97,8 @@ def prepare(source: Path, out: Path, karpathy: Path | None = None) -> Path:
         DataError: a file is missing or is not as it should be; see `precomp.open_split`.
         FileExistsError: `out` exists already.
     """
+    if out.exists():
+        raise FileExistsError(f"{out} exists; nothing was written")
     known = sentences(karpathy) if karpathy else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-halved-") as scratch:

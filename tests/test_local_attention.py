@@ -113,6 +113,13 @@ def test_single_precision_bears_the_hottest_attention_and_no_hotter(direction):
     images, texts = (x._replace(pooled=x.pooled.float(), fragments=x.fragments.float()) for x in (images, texts))
     found = cross_attention(images, texts, direction=direction, temperature=40.0)
     torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
+    # one region that looks away from the only word: the smallest weight there is, and its gradient
+    word = random_encoded([1], dtype=torch.float32)
+    region = word._replace(fragments=-word.fragments)
+    leaf = region.fragments.clone().requires_grad_()
+    away = cross_attention(region._replace(fragments=leaf), word, direction=direction, temperature=40.0)
+    torch.testing.assert_close(away, torch.tensor([[-1.0]]))
+    assert torch.autograd.grad(away.sum(), leaf)[0].isfinite().all()
     with pytest.raises(ValueError, match=r"temperature is 41\.0; expected 0 to 40"):
         cross_attention(images, texts, direction=direction, temperature=41.0)
 

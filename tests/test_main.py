@@ -101,7 +101,7 @@ def test_the_package_is_there_without_the_seconds_that_figures_and_training_take
 
 def test_budgets_that_keep_it_readable():
     lines = {path: path.read_text().count("\n") for path in (ROOT / "vsrpp_lite").rglob("*.py")}
-    assert sum(n for path, n in lines.items() if path.parent.name != "scenes") < 4000
+    assert sum(n for path, n in lines.items() if path.parent.name != "scenes") < 4050
     assert max(lines.values()) <= 300
     for path in lines:
         for node in ast.walk(ast.parse(path.read_text())):

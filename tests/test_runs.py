@@ -81,6 +81,9 @@ def test_another_system_or_preset_brings_its_own_sizes_and_rate():
     run = Run(system=VSRpp())
     (saem,) = expand(run, {"system": [SAEM()]})
     assert saem.settings == replace(run, system=SAEM()).settings == Run(system=SAEM()).settings != run.settings
+    for axes in ({"system": [SAEM()], "training.epochs": [30]}, {"training.epochs": [30], "system": [SAEM()]}):
+        (long,) = expand(run, axes)  # in either order
+        assert long.settings.training == replace(saem.settings.training, epochs=30)
     paper = replace(run, preset="paper")
     assert paper.settings == Run(system=VSRpp(), preset="paper").settings
     assert replace(paper, system=SCAN()).settings.sizes.embed == 1024
@@ -91,6 +94,8 @@ def test_another_system_or_preset_brings_its_own_sizes_and_rate():
 def test_a_training_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="epochs is 0; expected at least 1"):
         Training(epochs=0)
+    with pytest.raises(ValueError, match="folds is 0; expected at least 1"):
+        Run(system=VSRpp(), folds=0)
     assert Training(epochs=np.int64(2)) == Training(epochs=2)  # and can be written as JSON
 
 

@@ -34,7 +34,7 @@ def check(folder: Path) -> None:
     try:
         verify(folder)
         whole_coco = (folder / "testall_ims.npy").exists()
-        for split in (*SPLITS, "testall") if whole_coco else SPLITS:
+        for split in ("train", "dev", "testall") if whole_coco else SPLITS:
             found = open_split(folder, split)
             typer.echo(
                 f"{split}: {len(found)} images, {len(found.captions)} captions, features {found.features.shape[1:]}"
@@ -69,7 +69,7 @@ def reproduce(
     settings = {"data": data, "preset": preset.value, "seeds": seeds, "numbers": numbers}
     try:
         reproduce_tables(**settings, jobs=count, factorial=factorial)
-    except (DataError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
 
 

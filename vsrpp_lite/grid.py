@@ -25,13 +25,15 @@ from vsrpp_lite.runs import Run
 def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
     """Every combination of the axes; a dot reaches into the system, the sizes or the training.
 
+    Whole fields are changed first, whatever the order: a rate given to every system is not the rate of the first.
+
     >>> len(expand(Run(system=VSRpp()), {"system.mu": [0.5, 1.0, 2.0], "seed": range(3)}))  # doctest: +SKIP
     9
     """
     runs = []
     for values in product(*axes.values()):
         changed = run
-        for name, value in zip(axes, values, strict=True):
+        for name, value in sorted(zip(axes, values, strict=True), key=lambda axis: "." in axis[0]):
             part, dot, leaf = name.partition(".")
             if dot:
                 whole = getattr(changed if part == "system" else changed.settings, part)

@@ -30,7 +30,7 @@ from vsrpp_lite.matcher import Encoded
 Direction = Literal["t2i", "i2t"]
 Pooling = Literal["mean", "lse", "max", "sum"]
 TINY = 1e-24  # under a square root, whose gradient at zero is infinite
-HOTTEST = 40.0
+WARM, HOTTEST = 20.0, 40.0
 """Weights are not divided by their sum, and their squares, exp(+-2 temperature), must be numbers in float32."""
 
 # in the (I, R, W, T) block of affinities
@@ -96,7 +96,7 @@ def _query_cosines(
     else:
         context, weighted = WORDS, torch.einsum("twv,irvt->irwt", gram, weights)
     squared_length = (weights * weighted).sum(context)
-    return (weights * affinity).sum(context) * squared_length.clamp(min=torch.finfo(torch.float32).tiny).rsqrt()
+    return (weights * affinity).sum(context) * squared_length.clamp(min=TINY).rsqrt()
 
 
 def _attention(
@@ -108,8 +108,11 @@ def _attention(
     clipped = leaky_relu(affinity, 0.1)
     query = WORDS if direction == "t2i" else REGIONS
     length = (clipped * clipped).sum(query, keepdim=True).clamp(min=TINY).sqrt() + 1e-8
-    # the product lies within +-temperature, so the exponential needs no maximum taken off first
-    return (clipped * (temperature / length)).exp()
+    logits = clipped * (temperature / length)
+    if temperature > WARM:  # within +-WARM the exponential needs no maximum of the real context taken off first
+        context = REGIONS if direction == "t2i" else WORDS
+        logits = logits - logits.masked_fill(clipped == 0, -temperature).amax(context, keepdim=True).detach()
+    return logits.exp()
 
 
 def _pool(
@@ -138,6 +141,10 @@ def attention_map(
     direction: Direction = "t2i",
     temperature: float = 9.0,
 ) -> Float[Tensor, "W R"]:
-    """The attention of one pair, to look at: for t2i each row, for i2t each column, sums to one."""
+    """The attention of one pair, to look at: for t2i each row, for i2t each column, sums to one.
+
+    Raises:
+        ValueError: the temperature is not within 0 to `HOTTEST`.
+    """
     weights = _attention((regions @ words.T)[None, :, :, None], direction, temperature)
     return (weights / weights.sum(REGIONS if direction == "t2i" else WORDS, keepdim=True))[0, :, :, 0].T

@@ -46,7 +46,7 @@ def open_split(folder: str | Path, split: str) -> Dataset:
     folder = Path(folder)
     features = _load_array(folder / f"{split}_ims.npy", ("float16", "float32"), 3)
     captions = _read_captions(folder / f"{split}_caps.txt")
-    ids = _read_ids(folder / f"{split}_ids.txt")
+    ids = read_ids(folder / f"{split}_ids.txt")
     rows, caption_to_image = _layout(folder, split, features, len(captions), ids)
 
     mask = np.ones(features.shape[:2], dtype=bool)
@@ -167,7 +167,12 @@ def _read_captions(path: Path) -> list[str]:
     return captions
 
 
-def _read_ids(path: Path) -> np.ndarray:
+def read_ids(path: Path) -> np.ndarray:
+    """(rows,) the ids of a file, one a line.
+
+    Raises:
+        DataError: the file is missing, or a line is no integer.
+    """
     ids = []
     for number, line in _read_lines(path):
         try:
@@ -181,7 +186,7 @@ def fingerprint(folder: str | Path) -> str:
     """What a run's digest knows of its data: sha256 of the manifest, else of texts, array headers and sizes."""
     folder = Path(folder)
     if (folder / "manifest.json").exists():
-        return hashlib.sha256(json.dumps(_manifest(folder)["sha256"], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(read_manifest(folder)["sha256"], sort_keys=True).encode()).hexdigest()
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.txt"), *folder.glob("*.npy")]):
         with path.open("rb") as file:
@@ -190,7 +195,12 @@ def fingerprint(folder: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _manifest(folder: Path) -> dict:
+def read_manifest(folder: Path) -> dict:
+    """The manifest of a folder that has one.
+
+    Raises:
+        DataError: it is not one of ours.
+    """
     path = folder / "manifest.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -207,7 +217,7 @@ def verify(folder: str | Path) -> None:
         DataError: a file is missing, or is not the one that was written.
     """
     folder = Path(folder)
-    stored = _manifest(folder)["sha256"] if (folder / "manifest.json").exists() else {}
+    stored = read_manifest(folder)["sha256"] if (folder / "manifest.json").exists() else {}
     for name, expected in stored.items():
         path = folder / name
         if not path.exists():

@@ -30,6 +30,7 @@ def reproduce_tables(
 
     Raises:
         DataError: a table's data are not as they should be.
+        ValueError: a test split does not divide into the table's folds.
         FileNotFoundError: they are not there, or the package was installed without its notebooks.
     """
     settings = {"data": data, "preset": preset}
@@ -68,7 +69,7 @@ def reproduce_tables(
 def _look_at_data(number: int, **settings: str) -> None:
     """Raise what would be raised later; name folds that are not the paper's."""
     try:
-        test = next(iter(tables.runs(number, seed=0, **settings).values())).dataset("test")
+        _, _, test = next(iter(tables.runs(number, seed=0, **settings).values())).splits()
     except FileNotFoundError as error:
         if number == 3:
             raise FileNotFoundError(f"{error} (Table 3 wants a second data set; leave it out: 1 2 4)") from error

@@ -89,6 +89,8 @@ class Run:
         object.__setattr__(self, "data", str(self.data))
         object.__setattr__(self, "seed", int(self.seed))
         object.__setattr__(self, "folds", int(self.folds))
+        if self.folds < 1:
+            raise ValueError(f"folds is {self.folds}; expected at least 1")
 
     @property
     def settings(self) -> Preset:
@@ -173,8 +175,8 @@ class Run:
             wait: for another process that is training this very run.
 
         Raises:
-            DataError: the splits do not fit each other.
-            ValueError: the test split does not divide into `folds`.
+            DataError, ValueError: see `splits`; or a batch is larger than the split, or not divisible among devices.
+            FileNotFoundError: there is no such data set.
             FloatingPointError: a gradient was not finite.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
@@ -192,7 +194,7 @@ class Run:
 
     def _train(self, fabric: "Fabric") -> None:
         began = time.time()
-        train, dev = self._splits()
+        train, dev, _ = self.splits()
         matcher = self.build()
         if fabric.is_global_zero:
             whole = dataclasses.replace(self, **vars(self.settings))  # as it was, whatever becomes of the presets
@@ -202,8 +204,13 @@ class Run:
         if fabric.is_global_zero:
             self._finish(time.time() - began, str(fabric.device))
 
-    def _splits(self) -> tuple[Dataset, Dataset]:
-        """What is trained on; what would fail when training is over fails now."""
+    def splits(self) -> tuple[Dataset, Dataset, Dataset]:
+        """Train, dev and test, checked: what would fail when the training is over fails now.
+
+        Raises:
+            DataError: a split is not as it should be, or they do not fit each other.
+            ValueError: the test split does not divide into `folds`.
+        """
         train, dev, test = (self.dataset(split) for split in ("train", "dev", "test"))
         for other in (dev, test):
             if other.feature_size != train.feature_size:
@@ -212,7 +219,7 @@ class Run:
                     f"{train.feature_size}, as train_ims.npy has"
                 )
         ev.fold_of_text(len(test), test.caption_to_image, self.folds)
-        return train, dev
+        return train, dev, test
 
     def _finish(self, seconds: float, device: str) -> None:
         """Search the test split and write the result, whose existence says that the run is done."""

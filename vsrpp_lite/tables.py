@@ -186,7 +186,8 @@ def write(table: int, *, data: str, preset: str, seeds: Sequence[int]) -> str:
     measured, claims = reproduce(table, **settings), judge(table, **settings)
     folder = results_folder(data)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    measured.round(3).to_csv(folder / "tables" / f"table{table}.csv", index=False)
+    with atomic(folder / "tables" / f"table{table}.csv") as draft:
+        measured.round(3).to_csv(draft, index=False)
 
     path = folder / "claims.csv"
     with FileLock(folder / ".claims.lock"):  # table notebooks run side by side

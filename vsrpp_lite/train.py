@@ -143,11 +143,10 @@ def _epoch(
         losses = batch_losses(model, matcher, batch, fabric, hardest=hardest, decays=decays)
         optimizer.zero_grad()
         fabric.backward(total(matcher, losses))
-        try:  # before it reaches the weights
-            fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=True)
-        except RuntimeError as error:
+        norm = fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=False)
+        if not norm.isfinite():  # it has not reached the weights
             found = {name: round(loss.item(), 3) for name, loss in losses.items()}
-            raise FloatingPointError(f"epoch {epoch}, step {steps}: gradient not finite, losses {found}") from error
+            raise FloatingPointError(f"epoch {epoch}, step {steps}: gradient not finite, losses {found}")
         optimizer.step()
         steps += 1
         for name, loss in losses.items():

@@ -59,14 +59,14 @@ def by_hand(function: Callable, *args: Any, allowed: tuple[str, ...] = (), **kwa
         if event == "call" and frame.f_code.co_filename.startswith(PACKAGE) and not _within(frame, allowed):
             used.add(frame.f_code.co_qualname)
 
-    previous = sys.getprofile()
+    previous, of_threads = sys.getprofile(), threading.getprofile()
     sys.setprofile(watch)
     threading.setprofile(watch)
     try:
         found = function(*args, **kwargs)
     finally:
         sys.setprofile(previous)
-        threading.setprofile(None)
+        threading.setprofile(of_threads)
     assert not used, f"write this one yourself: your answer calls {', '.join(sorted(used))} of vsrpp_lite"
     for number, (argument, copy) in enumerate(zip(args, before, strict=True)):
         if copy is not None and not (argument == copy).all():

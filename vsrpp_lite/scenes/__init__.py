@@ -6,7 +6,6 @@ regions    picture to region features, as a detector's would be
 captions   scene to five sentences by five annotators
 """
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from vsrpp_lite.precomp import DataError, RawSplit, write_dataset
+from vsrpp_lite.precomp import DataError, RawSplit, read_manifest, write_dataset
 from vsrpp_lite.scenes.example import Example, make_example
 
 __all__ = ["SIZES", "Example", "ensure", "make_example", "write"]
@@ -43,7 +42,7 @@ def ensure(folder: Path, *, seed: int, size: str) -> Path:
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if not manifest.exists():
                 write(folder, seed=seed, size=size)
-    found, expected = json.loads(manifest.read_text(encoding="utf-8"))["source"], _source(seed, size)
+    found, expected = read_manifest(folder).get("source"), _source(seed, size)
     if found != expected:
         raise DataError(f"{manifest}: source is {found!r}; expected {expected!r}. Move the folder away to draw it anew")
     return folder
