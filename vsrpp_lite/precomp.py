@@ -196,11 +196,7 @@ def fingerprint(folder: str | Path) -> str:
 
 
 def read_manifest(folder: Path) -> dict:
-    """The manifest of a folder that has one.
-
-    Raises:
-        DataError: it is not one of ours.
-    """
+    """The manifest of a folder that has one; raises DataError if it is not one of ours."""
     path = folder / "manifest.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
