@@ -106,11 +106,10 @@ def _attention(
     if not 0 <= temperature <= HOTTEST:
         raise ValueError(f"temperature is {temperature}; expected 0 to {HOTTEST:g}")
     clipped = leaky_relu(affinity, 0.1)
-    query = WORDS if direction == "t2i" else REGIONS
+    query, context = (WORDS, REGIONS) if direction == "t2i" else (REGIONS, WORDS)
     length = (clipped * clipped).sum(query, keepdim=True).clamp(min=TINY).sqrt() + 1e-8
     logits = clipped * (temperature / length)
     if temperature > WARM:  # within +-WARM the exponential needs no maximum of the real context taken off first
-        context = REGIONS if direction == "t2i" else WORDS
         logits = logits - logits.masked_fill(clipped == 0, -temperature).amax(context, keepdim=True).detach()
     return logits.exp()
 

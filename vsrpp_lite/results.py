@@ -69,9 +69,9 @@ class Result:
         with np.load(self.ranks_file(partners, folds), allow_pickle=False) as stored:
             return ev.contributions(stored["images"], stored["texts"], stored["caption_to_image"])
 
-    def _encoded(self, choose: Callable[[Matcher], Similarity] = lambda matcher: matcher.similarity) -> ev.Encodings:
+    def _encoded(self, choose: Callable[[Matcher], Similarity] | None = None) -> ev.Encodings:
         matcher = self.matcher().to("cuda" if torch.cuda.is_available() else "cpu")
-        return choose(matcher), *matcher.encode(self.run.dataset("test"))
+        return choose(matcher) if choose else matcher.similarity, *matcher.encode(self.run.dataset("test"))
 
     def _check_done(self) -> None:
         if not self.run.done:  # what is kept of a model that still learns would be taken for the last word
@@ -105,5 +105,5 @@ class Result:
         path = self.run.folder / f"scores-{name}.npy"
         if not path.exists():
             with atomic(path) as draft:
-                np.save(draft, ev.score(*(self._encoded(choose) if choose else self._encoded())))
+                np.save(draft, ev.score(*self._encoded(choose)))
         return np.load(path, allow_pickle=False)

@@ -61,10 +61,10 @@ class Graded:
 
 def grade_one(path: Path, key: NotebookNode | None, release: NotebookNode | None, **limits: float) -> Graded:
     """Grade `<student>/<assignment>.ipynb`; what is no notebook of the course gets no points and a reason."""
-    graded = Graded(student=path.parent.name, assignment=path.stem)
+    # another ending stays, or a file would take the feedback of the notebook beside it
+    name = path.stem if path.suffix == ".ipynb" else path.name
+    graded = Graded(student=path.parent.name, assignment=name)
     if key is None or path.suffix != ".ipynb":
-        if path.suffix != ".ipynb":  # its ending stays, or it would take the feedback of a notebook beside it
-            graded.assignment = path.name
         graded.remarks.append(f"{path.name} is no assignment of this course: it was not graded")
         return graded
     try:
