@@ -23,7 +23,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from vsrpp_lite.precomp import RawSplit, write_dataset
+from vsrpp_lite.data.write import RawSplit, write_dataset
 
 Texts = list[list[str]]  # five texts for every image
 REGIONS, SIZE, BUCKETS, TABLE_SEED = 36, 256, 2**16, 30

@@ -18,8 +18,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from vsrpp_lite.data import Dataset
-from vsrpp_lite.precomp import DataError, RawSplit, open_split, read_ids, write_dataset
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.manifest import DataError
+from vsrpp_lite.data.precomp import open_split, read_ids
+from vsrpp_lite.data.write import RawSplit, write_dataset
 
 BLOCK = 256  # images converted at a time
 KARPATHY = {"train": "train", "restval": "train", "val": "dev", "test": "test"}

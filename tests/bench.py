@@ -12,18 +12,17 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 from torch.nn.functional import leaky_relu, normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vsrpp_lite.data import batches, home
-from vsrpp_lite.evaluate import score
+from vsrpp_lite.data.dataset import batches
+from vsrpp_lite.files import home
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.local_attention import cross_attention
-from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.runs import Run
+from vsrpp_lite.matcher import Encoded, Progress
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.train import batch_losses, total
+from vsrpp_lite.training.evaluate import score
+from vsrpp_lite.training.runs import Run
 
 RECORDS: list[dict] = []
 
@@ -117,18 +116,18 @@ def bench_attention(size: int) -> None:
 def bench_step() -> None:
     run = Run(system=VSRpp())
     matcher, train = run.build(), run.dataset("train")
-    tokens = matcher.vocabulary.encode_all(train.captions)
+    tokens = matcher.tokenizer.encode_all(train.captions)
     batch = next(batches(train, tokens, run.settings.training.batch_size, seed=0, epoch=0))
-    fabric = Fabric(accelerator="cpu")
     images, texts = (
-        Encoded(e.pooled.detach(), e.fragments.detach().requires_grad_(), e.mask) for e in matcher(batch)[:2]
+        Encoded(e.pooled.detach(), e.fragments.detach().requires_grad_(), e.mask) for e in matcher.encode_batch(batch)
     )
+    spoken = images.fragments, images.mask, batch.tokens, batch.token_mask
     regions = matcher.images.project(batch.regions).detach().requires_grad_()
     optimizer = torch.optim.Adam(matcher.parameters(), fused=True)
 
     def step() -> None:
         optimizer.zero_grad()
-        total(matcher, batch_losses(matcher, matcher, batch, fabric, hardest=True)).backward()
+        matcher.total(matcher(batch, Progress(epoch=1))).backward()
         optimizer.step()
 
     parts = {
@@ -136,7 +135,7 @@ def bench_step() -> None:
         "region graph": lambda: matcher.images.reason(regions, batch.region_mask).sum().backward(),
         "region GRU": lambda: matcher.images.read(regions, batch.region_mask).sum().backward(),
         "sentence Bi-GRU": lambda: matcher.texts(batch.tokens, batch.token_mask).fragments.sum().backward(),
-        "caption decoder": lambda: matcher.added["caption"](images, batch).backward(),
+        "caption decoder": lambda: matcher.losses["caption"].loss(*spoken).backward(),
         "similarity": lambda: matcher.similarity(images, texts).sum().backward(),
         "Adam": optimizer.step,
     }

@@ -4,19 +4,20 @@ from dataclasses import replace
 
 from jaxtyping import install_import_hook
 
-SHAPED = """data gcn_reasoning global_alignment local_attention fusion caption_loss encoders matcher
-    evaluate pictures show widgets"""
-install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "beartype.beartype")
+SHAPED = """data.dataset gcn_reasoning global_alignment local_attention fusion caption_loss info_nce matcher systems
+    training.evaluate show"""
+install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "shapes.checked")
 
 import numpy as np
 import pytest
 import torch
 
-from vsrpp_lite import scenes
+from vsrpp_lite.data import scenes
+from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.precomp import RawSplit, write_dataset
-from vsrpp_lite.runs import Run, Sizes
+from vsrpp_lite.settings import Sizes
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.training.runs import Run
 
 COLOURS = ["red", "blue", "green", "black"]
 THINGS = ["dog", "car", "tree", "boat"]

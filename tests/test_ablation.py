@@ -3,23 +3,24 @@
 import numpy as np
 import pytest
 
-from vsrpp_lite import ablation, tables
-from vsrpp_lite.evaluate import METRICS, sweep
-from vsrpp_lite.runs import Run
+from vsrpp_lite.paper import ablation, tables
+from vsrpp_lite.paper.four_tables import RESCALED, TABLE1, TABLE2
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.training.evaluate import METRICS, sweep
+from vsrpp_lite.training.runs import Run
 
 
 def test_the_factorial_holds_every_combination_and_the_papers_own_cells():
     assert len(set(ablation.FACTORIAL.values())) == 16
     assert len({Run(system=system, preset="smoke") for system in ablation.FACTORIAL.values()}) == 16
     for row in ("Fusion-loss", "Fusion-similarity", "VSR++ (GRU)", "VSR++ (full)"):
-        assert tables.ROWS[1][row] in ablation.FACTORIAL.values()  # trained once
+        assert TABLE1.rows[row] in ablation.FACTORIAL.values()  # trained once
 
 
 def test_rescaled_margins_keep_their_size_relative_to_the_similarity():
-    for system in ablation.RESCALED.values():
+    for system in RESCALED.values():
         assert system.margin / (1 + system.mu) == pytest.approx(0.2 / 3)
-    assert ablation.RESCALED["mu = 2.0"] == tables.ROWS[2]["mu = 2.0"]  # trained once
+    assert RESCALED["mu = 2.0"] == TABLE2.rows["mu = 2.0"]  # trained once
 
 
 def test_effects_are_those_that_were_put_in(monkeypatch):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from equations import attended_image, convolved_text, cosine
-from test_restated import FABRIC, Paper, restate, scores_of, setup
+from test_restated import Paper, restate, scores_of, setup
 
+from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.text import load_tokenizer
+from vsrpp_lite.matcher import Progress
 from vsrpp_lite.systems.saem import SAEM
-from vsrpp_lite.train import batch_losses
 
 transformers = pytest.importorskip("transformers")
 PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] a and the near some do ##g c ##ar t ##ree b ##oat re ##d gre ##en black"
@@ -34,10 +36,12 @@ def test_scores_are_those_of_its_own_tokenizer_and_model_caption_by_caption(fold
     model = transformers.AutoModel.from_pretrained(folder).double().eval()
     matcher, batch = setup(SAEM(bert=folder, faithful=faithful), toy)
 
+    captions = {tuple(tokenizer(caption).input_ids): caption for caption in open_split(toy, "dev").captions}
+
     def states(_, tokens, positions):
-        caption = " ".join(matcher.vocabulary.words[k] for k in tokens[1:-1])
+        caption = captions[tuple(tokens)]  # our tokens are BERT's own
         cut = tokenizer(caption, padding="max_length" if faithful else False, max_length=32, return_tensors="pt")
-        assert len(cut.input_ids[0]) > len(tokens)  # [CLS], pieces, [SEP]
+        assert len(cut.input_ids[0]) > len(caption.split()) + 2  # [CLS], pieces, [SEP]
         return model(**cut).last_hidden_state[0].detach().numpy()
 
     paper = Paper(None, attended_image, partial(convolved_text, states=states), cosine)
@@ -46,7 +50,7 @@ def test_scores_are_those_of_its_own_tokenizer_and_model_caption_by_caption(fold
     np.testing.assert_allclose(scores_of(matcher, batch), expected, atol=1e-8, rtol=0)
 
     tokens = torch.nn.functional.pad(batch.tokens, (0, 9))
-    wide = batch._replace(tokens=tokens, token_mask=tokens > 0)
+    wide = batch._replace(tokens=tokens, token_mask=torch.nn.functional.pad(batch.token_mask, (0, 9)))
     np.testing.assert_allclose(scores_of(matcher, wide), expected, atol=1e-8, rtol=0)
 
 
@@ -55,14 +59,24 @@ def test_it_stays_as_it_was_and_drops_out_only_if_faithful(folder, toy, faithful
     matcher, batch = setup(SAEM(bert=folder, faithful=faithful), toy)
     before = {name: x.clone() for name, x in matcher.texts.state_dict().items()}
     optimizer = torch.optim.Adam(matcher.train().parameters(), lr=0.1)
-    sum(batch_losses(matcher, matcher, batch, FABRIC, hardest=False).values()).backward()
+    sum(matcher(batch, Progress(warming_up=True)).values()).backward()
     optimizer.step()
     assert all(parameter.grad is None for parameter in matcher.texts.states.parameters())
     moved = {name for name, x in matcher.texts.state_dict().items() if not torch.equal(x, before[name])}
     assert moved == {name for name in before if name.startswith(("convolutions.", "project."))}
 
-    pieces, mask = matcher.texts.cut(batch.tokens)
     for training, drops in ((True, faithful), (False, False)):
         matcher.train(training)
-        first, second = (matcher.texts.states(pieces, mask) for _ in range(2))
+        first, second = (matcher.texts.states(batch.tokens, batch.token_mask) for _ in range(2))
         assert torch.equal(first, second) is not drops
+
+
+def test_the_word_pieces_are_saved_with_the_model(folder, tmp_path):
+    tokenizer = SAEM(bert=folder).tokenizer([], min_count=1)
+    tokens = tokenizer.encode("a red dog.")
+    assert [tokenizer.words[k] for k in tokens] == ["[CLS]", "a", "re", "##d", "do", "##g", "[UNK]", "[SEP]"]
+    assert tokenizer.decode(tokens) == ["a", "re", "##d", "do", "##g"]
+    tokenizer.save(tmp_path / "kept")
+    again = load_tokenizer(tmp_path / "kept")
+    assert again.encode("a red dog.").tolist() == tokens.tolist()
+    assert len(again) == len(PIECES.split())

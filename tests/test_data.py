@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from vsrpp_lite.data import batches
-from vsrpp_lite.precomp import open_split
+from vsrpp_lite.data.dataset import batches
+from vsrpp_lite.data.precomp import open_split
 
 
 def test_a_slice_keeps_each_image_with_its_captions(toy):

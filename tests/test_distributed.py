@@ -9,51 +9,68 @@ from conftest import SMALL
 from lightning_fabric import Fabric
 
 from vsrpp_lite.caption_loss import CaptionDecoder
-from vsrpp_lite.data import batches
-from vsrpp_lite.encoders import PlainRegions
-from vsrpp_lite.evaluate import evaluate
+from vsrpp_lite.data.dataset import batches
+from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.text import Vocabulary
 from vsrpp_lite.fusion import fusion
-from vsrpp_lite.global_alignment import SentenceGRU, cosine
+from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine
+from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import cross_attention
-from vsrpp_lite.matcher import Matcher
-from vsrpp_lite.precomp import open_split
-from vsrpp_lite.runs import Run
-from vsrpp_lite.systems.saem import angular
+from vsrpp_lite.matcher import Matcher, Progress, System, alone
+from vsrpp_lite.settings import Training
+from vsrpp_lite.systems.encoders import PlainRegions
+from vsrpp_lite.systems.saem import Angular
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.text import Vocabulary
-from vsrpp_lite.train import Training, batch_losses, total
+from vsrpp_lite.training.distributed import gather
+from vsrpp_lite.training.evaluate import evaluate
+from vsrpp_lite.training.runs import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and Fabric announce deprecations to one another
 
 
-class Plain:
+class Plain(System):
     """Similarities and caption loss without what is each process's own: BatchNorm's statistics and dropout."""
 
-    recipe = Training(epochs=1)
+    def __init__(self, similarity, losses):
+        object.__setattr__(self, "similarity", similarity)
+        object.__setattr__(self, "losses", losses)
 
-    def __init__(self, similarity, hinged=None, contrasted=None):
-        self.similarity, self.hinged, self.contrasted = similarity, hinged, contrasted
-
-    def build(self, vocabulary, feature_size, sizes):
+    def build(self, tokenizer, feature_size, sizes):
+        said = CaptionDecoder(len(tokenizer), sizes.word, sizes.embed, sizes.caption, dropout=0.0)
+        similarity = self.similarity() if isinstance(self.similarity, type) else self.similarity
         return Matcher(
-            vocabulary,
+            tokenizer,
             PlainRegions(feature_size, sizes.embed),
-            SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=True),
-            self.similarity,
-            margin=0.2,
-            hinged=self.hinged,
-            contrasted=self.contrasted,
-            added={"caption": CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption, dropout=0.0)},
+            SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=True),
+            similarity,
+            {"caption": said} | self.losses(similarity),
         )
 
 
+class Learned(torch.nn.Module):
+    """S_G + mu S_L with a mu that is learned: a similarity with a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.mu = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, images, texts):
+        return fusion(images, texts, mu=self.mu)
+
+
+def ranking(similarity):
+    return {"ranking": Hinge(similarity, 0.2)}
+
+
 SYSTEMS = {
-    "global, caption loss": Plain(cosine),
-    "fusion, caption loss": Plain(partial(fusion, mu=2.0)),
+    "global, caption loss": Plain(cosine, ranking),
+    "fusion, caption loss": Plain(partial(fusion, mu=2.0), ranking),
     "i2t": SCAN(direction="i2t", pooling="lse"),
-    "two hinges": Plain(cosine, {"global": cosine, "local": cross_attention}),
-    "angular": Plain(cosine, contrasted={"angular": angular}),
+    "two hinges": Plain(cosine, lambda _: {"global": Hinge(cosine, 0.2), "local": Hinge(cross_attention, 0.2)}),
+    "angular": Plain(cosine, lambda similarity: ranking(similarity) | {"angular": Angular()}),
+    "InfoNCE, its temperature learned": Plain(cosine, lambda similarity: {"ranking": InfoNCE(similarity)}),
+    "a similarity that is learned, InfoNCE": Plain(Learned, lambda similarity: {"ranking": InfoNCE(similarity)}),
 }
 
 
@@ -63,12 +80,12 @@ def gradient(fabric, system, toy, hardest, folder):
     train = open_split(toy, "train")
     torch.manual_seed(0)
     matcher = system.build(Vocabulary.build(train.captions), train.feature_size, SMALL)
-    tokens = matcher.vocabulary.encode_all(train.captions)
+    tokens = matcher.tokenizer.encode_all(train.captions)
     model = fabric.setup(matcher)
-    place = {"rank": fabric.global_rank, "world": fabric.world_size}
-    batch = next(batches(train, tokens, 24, seed=1, epoch=0, **place))
-    losses = batch_losses(model, matcher, batch, fabric, hardest=hardest)
-    fabric.backward(total(matcher, losses))
+    batch = next(batches(train, tokens, 24, seed=1, epoch=0, rank=fabric.global_rank, world=fabric.world_size))
+    join = alone if fabric.world_size == 1 else partial(gather, fabric)
+    losses = model(batch, Progress(warming_up=not hardest), join)
+    fabric.backward(matcher.total(losses))
     if fabric.is_global_zero:
         np.savez(folder / f"{fabric.world_size}.npz", **{n: p.grad.numpy() for n, p in matcher.named_parameters()})
 

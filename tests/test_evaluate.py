@@ -5,10 +5,10 @@ import pytest
 import torch
 from conftest import random_encoded
 
-from vsrpp_lite import evaluate as ev
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.training import evaluate as ev
 
 # four images, two captions each
 WHERE = np.array([0, 0, 1, 1, 2, 2, 3, 3])
@@ -130,6 +130,31 @@ def test_seeds_that_disagree_widen_the_interval():
     assert high_apart[0] - low_apart[0] > high[0] - low[0] + 5
 
 
+def test_the_variance_of_a_mean_over_images_is_the_bootstraps():
+    """s^2 / I is what drawing the images again and again would come to."""
+    samples = np.random.default_rng(0).normal(50, 20, (1, 200, 1))
+    draws = np.random.default_rng(1).integers(0, 200, (20_000, 200))
+    _, variance, _ = ev.spread(samples)
+    assert variance[0] == pytest.approx(samples[0, draws, 0].mean(1).var() * 200 / 199, rel=0.03)
+
+
+def test_a_p_value_is_below_a_twentieth_where_the_interval_does_not_hold_zero():
+    rng = np.random.default_rng(0)
+    for mean in (0.0, 1.0, 2.0, 4.0):
+        samples = rng.normal(mean, 20, (3, 400, 1))
+        _, low, high = ev.interval(samples)
+        assert (ev.p_value(samples)[0] < 0.05) == (low[0] > 0 or high[0] < 0)
+    assert ev.p_value(np.ones((1, 10, 1))).tolist() == [0.0]  # every image differs by the same
+    assert ev.p_value(np.zeros((1, 10, 1))).tolist() == [1.0]  # none differs
+
+
+def test_holm_by_hand():
+    """Three claims: the smallest p counts three times, the next twice, the largest once, and none is below the last."""
+    assert ev.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
+    assert ev.holm([0.5, 0.6]) == [1.0, 1.0]
+    assert ev.holm([]) == []
+
+
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     """Seeds and images drawn afresh 300 times around a known mean of 50."""
     rng = np.random.default_rng(0)
@@ -137,7 +162,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     for _ in range(300):
         images = rng.normal(50, 20, (1, 100, 1))
         samples = images + rng.normal(0, 2, (3, 1, 1)) + rng.normal(0, 10, (3, 100, 1))
-        _, low, high = ev.interval(samples, draws=300)
+        _, low, high = ev.interval(samples)
         held += low[0] <= 50 <= high[0]
     assert 0.91 <= held / 300 <= 0.99
 
@@ -145,8 +170,8 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
 def test_evaluation_leaves_the_mode_of_the_model(toy):
     from conftest import SMALL
 
-    from vsrpp_lite.runs import Run
     from vsrpp_lite.systems.vsrn import VSRN
+    from vsrpp_lite.training.runs import Run
 
     run = Run(system=VSRN(), data=str(toy), sizes=SMALL)
     matcher = run.build().train()

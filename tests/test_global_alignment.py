@@ -66,8 +66,8 @@ def test_a_share_of_the_batch_sees_the_whole_of_it():
     scores, ids = torch.rand(6, 6), torch.tensor([0, 1, 2, 3, 1, 4])
     whole = ranking_loss(scores, scores, ids, ids, margin=0.2, hardest=True)
     shares = [
-        ranking_loss(scores[k : k + 3], scores[:, k : k + 3], ids[k : k + 3], ids, k, margin=0.2, hardest=True)
-        for k in (0, 3)
+        ranking_loss(scores[own], scores[:, own], ids[own], ids, own, margin=0.2, hardest=True)
+        for own in (torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5]))
     ]
     torch.testing.assert_close(sum(shares) / 2, whole)
 

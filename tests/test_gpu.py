@@ -7,12 +7,12 @@ import pytest
 import torch
 from conftest import SMALL, random_encoded
 
-from vsrpp_lite import train
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.runs import Run
+from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.train import Training
+from vsrpp_lite.training import train
+from vsrpp_lite.training.runs import Run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")]
 

@@ -106,22 +106,20 @@ def test_no_tensor_grows_with_the_embedding_times_the_pairs(monkeypatch):
 
 
 @pytest.mark.parametrize("direction", ["t2i", "i2t"])
-def test_single_precision_bears_the_hottest_attention_and_no_hotter(direction):
-    """Weights are not divided by their sum: squared they run from exp(-80) to exp(80). One word: the worst case."""
+def test_single_precision_bears_a_hot_attention(direction):
+    """At 100 a weight can be exp(-200) of another, which float32 cannot hold. One word is the worst case."""
     images, texts = random_encoded([36, 3], seed=0), random_encoded([1, 12], seed=1)
-    expected = loop(images, texts, direction, "mean", temperature=40.0)
+    expected = loop(images, texts, direction, "mean", temperature=100.0)
     images, texts = (x._replace(pooled=x.pooled.float(), fragments=x.fragments.float()) for x in (images, texts))
-    found = cross_attention(images, texts, direction=direction, temperature=40.0)
+    found = cross_attention(images, texts, direction=direction, temperature=100.0)
     torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
-    # one region that looks away from the only word: the smallest weight there is, and its gradient
+    # one region that looks away from the only word
     word = random_encoded([1], dtype=torch.float32)
     region = word._replace(fragments=-word.fragments)
     leaf = region.fragments.clone().requires_grad_()
-    away = cross_attention(region._replace(fragments=leaf), word, direction=direction, temperature=40.0)
+    away = cross_attention(region._replace(fragments=leaf), word, direction=direction, temperature=100.0)
     torch.testing.assert_close(away, torch.tensor([[-1.0]]))
     assert torch.autograd.grad(away.sum(), leaf)[0].isfinite().all()
-    with pytest.raises(ValueError, match=r"temperature is 41\.0; expected 0 to 40"):
-        cross_attention(images, texts, direction=direction, temperature=41.0)
 
 
 def test_an_unknown_pooling_is_refused():

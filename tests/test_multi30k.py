@@ -12,7 +12,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from vsrpp_lite.precomp import RawSplit, write_dataset
+from vsrpp_lite.data.write import RawSplit, write_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "multi30k"

@@ -12,9 +12,13 @@ import nbformat
 import pandas as pd
 import pytest
 
-from vsrpp_lite.reproduce import NOTEBOOKS, SLIDES, execute, reproduce_tables
+from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLES
+from vsrpp_lite.paper.reproduce import execute, reproduce_tables
 
 ROOT = Path(__file__).parent.parent
+SLIDES = "06_visual_analysis"
+BY_COMMAND = {*(table.notebook for table in TABLES), SLIDES}
+"""The notebooks that `make reproduce-tables` runs."""
 PAIRS = [
     (path, ROOT / "notebooks" / f"{path.stem}.ipynb") for path in sorted((ROOT / "notebooks" / "src").glob("*.py"))
 ]
@@ -83,10 +87,10 @@ one_home = pytest.mark.xdist_group("notebooks")  # and one worker, so that nothi
 def command(tmp_path_factory):
     """`make reproduce-tables PRESET=smoke FACTORIAL=1` with one seed, to be called again; and the home it filled."""
     place = tmp_path_factory.mktemp("reproduced")
-    command = partial(reproduce_tables, **SMOKE, seeds=1, numbers=[1, 2, 3, 4], jobs=1, factorial=True)
+    command = partial(reproduce_tables, **SMOKE, seeds=1, jobs=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSRPP_HOME", str(place))
-        command()
+        command(TABLES, factorial=True)
     return command, place
 
 
@@ -105,12 +109,12 @@ def test_one_command_leaves_all_tables_claims_figures_and_notebooks(command, rep
     assert rows == {1: 6, 2: 6, 3: 7, 4: 7}
     assert pd.read_csv(results / "tables" / "table3.csv")["rsum_5k"].notna().all()
     claims = pd.read_csv(results / "claims.csv")
-    assert claims.groupby("table").size().to_dict() == {1: 5, 2: 3, 3: 11, 4: 11}
+    assert claims.groupby("table").size().to_dict() == {"table1": 5, "table2": 3, "table3": 11, "table4": 11}
     assert set(claims["verdict"]) <= {"reproduced", "not reproduced", "inconclusive"}
-    assert {path.stem for path in (results / "notebooks").glob("*.ipynb")} == {*NOTEBOOKS.values(), SLIDES}
+    assert {path.stem for path in (results / "notebooks").glob("*.ipynb")} == BY_COMMAND
     trained = {path: path.stat().st_mtime_ns for path in (reproduced / "runs").rglob("result.json")}
     assert len(trained) == 40  # 22 rows, 3 margins rescaled, 3 variants of SCAN, 12 cells that are no rows
-    command[0](numbers=[2], factorial=False)
+    command[0]([TABLE2])
     assert {path: path.stat().st_mtime_ns for path in (reproduced / "runs").rglob("result.json")} == trained
 
 
@@ -132,7 +136,7 @@ def add_solutions(path):
 def test_every_notebook_runs_through_papermill_and_again_through_nbval(name, reproduced):
     """Papermill, in the command above or here, runs it; nbval then finds every output again, and runs the solutions."""
     executed = reproduced / "results" / "notebooks" / f"{name}.ipynb"
-    if name not in {*NOTEBOOKS.values(), SLIDES}:
+    if name not in BY_COMMAND:
         execute(name, SMOKE | ({"seeds": 1} if name == "07_reading_the_tables" else {}))
     add_solutions(executed)
     options = "-m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env --nbval-cell-timeout 120"
@@ -153,5 +157,5 @@ def test_two_seeds_make_a_table_with_intervals_over_seeds(reproduced):
 
 def test_data_without_a_second_set_have_no_table_3(toy):
     with pytest.raises(FileNotFoundError, match="no data set 'toy-coco'"):
-        reproduce_tables(data="toy", preset="smoke", seeds=1, numbers=[1, 3], jobs=1)
+        reproduce_tables([TABLE1, TABLE3], data="toy", preset="smoke", seeds=1, jobs=1)
     assert not list(toy.parent.parent.glob("runs/*"))  # said before anything was trained

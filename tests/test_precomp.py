@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from vsrpp_lite.precomp import DataError, RawSplit, fingerprint, open_split, verify, write_dataset
+from vsrpp_lite.data.manifest import DataError, fingerprint, verify
+from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.write import RawSplit, write_dataset
 
 
 def test_what_is_written_is_read_back(toy):
@@ -160,9 +162,8 @@ def test_a_damaged_folder_is_refused_by_file_and_place(toy, damage, message):
 @pytest.mark.parametrize("content", ["{}", "[1]", "no JSON", '{"sha256": 3}'])
 def test_somebody_else_s_manifest_is_said_to_be_none(toy, content):
     (toy / "manifest.json").write_text(content)
-    for ask in (verify, fingerprint):
-        with pytest.raises(DataError, match=r"manifest.json: expected an object with the sha256 of files"):
-            ask(toy)
+    with pytest.raises(DataError, match=r"manifest.json: expected an object with the sha256 of files"):
+        verify(toy)
 
 
 def test_rows_of_one_id_must_hold_one_image(tmp_path):

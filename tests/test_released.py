@@ -9,7 +9,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from vsrpp_lite.precomp import DataError, open_split, verify
+from vsrpp_lite.data.manifest import DataError, verify
+from vsrpp_lite.data.precomp import open_split
 
 SCRIPT = Path(__file__).parent.parent / "data_scripts" / "released.py"
 specification = importlib.util.spec_from_file_location("released", SCRIPT)

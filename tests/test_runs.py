@@ -5,26 +5,26 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import SMALL
 
-from vsrpp_lite import runs as module
-from vsrpp_lite.evaluate import METRICS
-from vsrpp_lite.grid import expand, train
-from vsrpp_lite.matcher import Sizes
-from vsrpp_lite.precomp import DataError
-from vsrpp_lite.results import Result
-from vsrpp_lite.runs import PRESETS, Run
+from vsrpp_lite.data.manifest import DataError, fingerprint
+from vsrpp_lite.settings import PRESETS, Sizes, Training
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.train import Training
+from vsrpp_lite.training import runs as module
+from vsrpp_lite.training import train as machine
+from vsrpp_lite.training.evaluate import METRICS
+from vsrpp_lite.training.grid import expand, train
+from vsrpp_lite.training.runs import Result, Run
 
+original = VSRpp
 SHORT = Training(epochs=3, batch_size=20, learning_rate=0.01)
 
 
@@ -50,16 +50,58 @@ def test_everything_that_matters_changes_the_digest(run, toy):
         replace(run, system=VSRpp(mu=1.0)),
         replace(run, system=VSRN()),
         replace(run, sizes=replace(SMALL, embed=8)),
-        replace(run, folds=2),
         replace(run, training=replace(SHORT, learning_rate=0.02)),
         replace(run, training=replace(SHORT, precision="bf16-mixed")),
     ]
-    assert len({run.digest, *(other.digest for other in others)}) == 8
+    assert len({run.digest, *(other.digest for other in others)}) == 7
+
+
+def test_the_digest_follows_the_content_of_the_data(run, toy):
+    """What the manifest says does not count, nor does a README; an array that is replaced or added does."""
     before = run.digest
-    (toy / "manifest.json").write_text(
-        (toy / "manifest.json").read_text().replace('"test_caps.txt": "', '"test_caps.txt": "0')
-    )
-    assert replace(run).digest != before
+    (toy / "README.md").write_text("read me")
+    (toy / "manifest.json").unlink()
+    assert replace(run).digest == before
+    boxes = (toy / "dev_boxes.npy").read_bytes()
+    changed = bytearray(boxes)
+    changed[-1] ^= 1
+    (toy / "dev_boxes.npy").write_bytes(changed)
+    other = replace(run).digest
+    assert other != before
+    (toy / "dev_boxes.npy").unlink()
+    assert replace(run).digest not in (before, other)
+    (toy / "dev_boxes.npy").write_bytes(boxes)
+    assert replace(run).digest == before
+
+
+def test_a_large_array_is_read_to_its_end(toy):
+    large = np.zeros((200, 5, 600), dtype=np.float32)  # 2.4 MB
+    np.save(toy / "train_ims.npy", large)
+    before = fingerprint(toy)
+    large[-1, -1, -1] = 1
+    np.save(toy / "train_ims.npy", large)
+    assert fingerprint(toy) != before
+
+
+def test_two_classes_of_one_name_never_share_a_folder(run):
+    @dataclass(frozen=True, kw_only=True)
+    class VSRpp(original):
+        pass
+
+    assert replace(run, system=VSRpp()).digest != run.digest
+    first = replace(run, system=VSRpp()).digest
+    VSRpp.version = 2
+    assert replace(run, system=VSRpp()).digest != first
+
+
+def test_an_edited_build_of_a_notebooks_class_is_another_system(run):
+    def defined(body):
+        names = {"System": original, "dataclass": dataclass, "__name__": "__main__"}
+        exec(f"@dataclass(frozen=True)\nclass Mine(System):\n    def build(self, *args):\n        {body}\n", names)
+        return replace(run, system=names["Mine"]()).digest
+
+    assert defined("return super().build(*args)") == defined("return super().build(*args)  # a comment")
+    assert defined("return super().build(*args)") != defined("matcher = super().build(*args); return matcher")
 
 
 def test_the_version_of_results_is_part_of_the_digest(run, monkeypatch):
@@ -94,14 +136,26 @@ def test_another_system_or_preset_brings_its_own_sizes_and_rate():
 def test_a_training_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="epochs is 0; expected at least 1"):
         Training(epochs=0)
-    with pytest.raises(ValueError, match="folds is 0; expected at least 1"):
-        Run(system=VSRpp(), folds=0)
+    for field, value, expected in (
+        ("epochs", 2.9, "a whole number"),
+        ("clip", -1, "a number above zero"),
+        ("learning_rate", 0, "a number above zero"),
+        ("learning_rate", float("nan"), "a finite number"),
+        ("precision", "16-mixed", "one of 32-true, bf16-mixed"),
+        ("batch_size", 0, "at least 1"),
+        ("warmup_epochs", -1, "at least 0"),
+        ("min_count", 0, "at least 1"),
+    ):
+        with pytest.raises(ValueError, match=f"{field} is .*{value}.*; expected {expected}"):
+            replace(Training(epochs=1), **{field: value})
+    with pytest.raises(ValueError, match="layers is -1; expected at least 0"):
+        replace(SMALL, layers=-1)
+    with pytest.raises(ValueError, match="seed is 'one'; expected a whole number"):
+        Run(system=VSRpp(), seed="one")
     assert Training(epochs=np.int64(2)) == Training(epochs=2)  # and can be written as JSON
 
 
 def test_what_would_fail_after_the_training_fails_before_it(run, toy):
-    with pytest.raises(ValueError, match="20 images with 60 captions do not divide into 3 equal folds"):
-        replace(run, folds=3).fit()
     features = np.load(toy / "test_ims.npy")
     np.save(toy / "test_ims.npy", features[:, :, :-1])
     with pytest.raises(DataError, match=r"test_ims\.npy has 11 numbers a region; expected 12, as train_ims\.npy has"):
@@ -148,7 +202,7 @@ def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
     assert result.contributions().mean(0) == pytest.approx([result.recalls[metric] for metric in METRICS])
     assert list(result.history["epoch"]) == [0, 1, 2]
     assert eval(json.loads((run.folder / "config.json").read_text())["run"], vars(module) | {"VSRpp": VSRpp}) == run
-    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(machine, "fit", lambda *_, **__: pytest.fail("trained again"))
     assert run.fit().recalls == result.recalls
 
 
@@ -164,7 +218,7 @@ def test_a_model_that_still_learns_has_no_results(run, monkeypatch):
 
 
 def test_the_kept_matcher_scores_as_the_result_says(run):
-    from vsrpp_lite.evaluate import evaluate, ranks, recalls
+    from vsrpp_lite.training.evaluate import evaluate, ranks, recalls
 
     result = run.fit()
     assert evaluate(result.matcher(), run.dataset("test")) == result.recalls

@@ -6,14 +6,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from vsrpp_lite import scenes
-from vsrpp_lite.precomp import DataError
-from vsrpp_lite.scenes import make_example
-from vsrpp_lite.scenes.draw import draw
-from vsrpp_lite.scenes.plans import FAMILY, sample_scene
-from vsrpp_lite.scenes.regions import F, R, describe
-from vsrpp_lite.scenes.words import COLOURS, COUNTS, NAMES, PLURALS
-from vsrpp_lite.scenes.world import HEIGHT, PLACES, WIDTH
+from vsrpp_lite.data import scenes
+from vsrpp_lite.data.manifest import DataError
+from vsrpp_lite.data.scenes import make_example
+from vsrpp_lite.data.scenes.draw import draw
+from vsrpp_lite.data.scenes.plans import FAMILY, sample_scene
+from vsrpp_lite.data.scenes.regions import F, R, describe
+from vsrpp_lite.data.scenes.words import COLOURS, COUNTS, NAMES, PLURALS
+from vsrpp_lite.data.scenes.world import HEIGHT, PLACES, WIDTH
 
 pytestmark = pytest.mark.xdist_group("scenes")  # drawn once, for all tests
 COUNT = 160

@@ -12,12 +12,13 @@ import torch
 from conftest import SMALL
 
 from vsrpp_lite import show
-from vsrpp_lite.evaluate import METRICS, score, sweep
+from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.paper import RECALLS, published
-from vsrpp_lite.runs import Run
+from vsrpp_lite.paper.four_tables import TABLE1
+from vsrpp_lite.paper.published import RECALLS
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.text import tokenize
+from vsrpp_lite.training.evaluate import METRICS, score, sweep
+from vsrpp_lite.training.runs import Run
 
 # S_G finds the next picture, S_L the right one: mu decides, and at mu = 1 a tie counts against us
 NEXT, OWN, WHERE = np.roll(np.eye(3), 1, axis=1), np.eye(3), np.arange(3)
@@ -37,7 +38,7 @@ def test_the_table_shows_each_mean_interval_and_published_figure():
             | dict.fromkeys(RECALLS, 10.0 + k)
             | {f"{m}_lo": 8.0 + k for m in RECALLS}
             | {f"{m}_hi": 12.0 + k for m in RECALLS}
-            | {f"{m}_paper": published(1, row)[m] for m in RECALLS}
+            | {f"{m}_paper": TABLE1.published_metrics(row)[m] for m in RECALLS}
             for k, row in enumerate(rows)
         ]
     )
@@ -144,7 +145,7 @@ def test_attention_draws_each_word_with_boxes_as_wide_as_their_weights(drawn):
 def test_attention_chooses_the_rarest_words_in_the_order_of_the_sentence(drawn):
     matcher, dev = drawn
     sentence = dev.captions[0]
-    index = matcher.vocabulary.index
+    index = matcher.tokenizer.index
     rare = sorted(tokenize(sentence), key=lambda word: -index.get(word, 3))[:4]
     titles = [ax.get_title() for ax in show.attention(matcher, dev, 0, sentence).axes]
     assert titles == [word for word in tokenize(sentence) if word in rare][:4]

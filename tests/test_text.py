@@ -1,9 +1,9 @@
-"""Words: the tokenizer by hand, a vocabulary from training captions in a fixed order, tokens cached."""
+"""Words: the tokenizer by hand, a vocabulary from training captions in a fixed order, the unknown word."""
 
 import numpy as np
 import pytest
 
-from vsrpp_lite.text import END, START, UNK, Vocabulary, tokenize
+from vsrpp_lite.data.text import END, START, UNK, Vocabulary, hide_rare, load_tokenizer, tokenize
 
 
 def test_words_by_hand():
@@ -32,12 +32,35 @@ def test_rare_words_are_unknown():
     assert vocabulary.decode(vocabulary.encode("a dog")) == ["a", "dog"]
 
 
-def test_tokens_come_back_from_the_cache_as_int32(tmp_path, monkeypatch):
-    captions = ["a dog", "a cat runs far", "!"]
+def test_tokens_are_int32_and_a_caption_of_no_words_is_its_two_ends():
+    tokens = Vocabulary.build(["a dog", "a cat runs far"]).encode_all(["a dog", "!"])
+    assert all(ids.dtype == np.int32 for ids in tokens)
+    assert tokens[1].tolist() == [START, END]
+
+
+def test_a_vocabulary_is_saved_and_read_again(tmp_path):
+    vocabulary = Vocabulary.build(["ein Café", "a dog"])
+    vocabulary.save(tmp_path)
+    assert load_tokenizer(tmp_path) == vocabulary
+    (tmp_path / "vocabulary.json").write_text('["a", "dog"]')
+    with pytest.raises(ValueError, match=r"vocabulary\.json: expected a list of words that begins with <pad>, <start>"):
+        load_tokenizer(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"vocabulary\.json: missing"):
+        load_tokenizer(tmp_path / "elsewhere")
+
+
+def test_training_shows_the_unknown_word_where_words_are_rare():
+    """ "dog" occurs 1,000 times and is hidden in one of 4,001 cases; each of 1,000 other words in one of five."""
+    captions = [f"dog word{k}" for k in range(1000)]
     vocabulary = Vocabulary.build(captions)
-    fresh = vocabulary.encode_all(captions, cache=tmp_path)
-    monkeypatch.setattr("vsrpp_lite.text.tokenize", lambda _: pytest.fail("tokenised twice"))
-    cached = vocabulary.encode_all(captions, cache=tmp_path)
-    assert all(tokens.dtype == np.int32 for tokens in cached)
-    assert [tokens.tolist() for tokens in cached] == [tokens.tolist() for tokens in fresh]
-    assert cached[2].tolist() == [START, END]
+    tokens = vocabulary.encode_all(captions)
+    shown = hide_rare(tokens, vocabulary, seed=0, epoch=0)
+    hidden = np.array([ids == UNK for ids in shown])
+    assert not hidden[:, [0, 3]].any()  # start and end
+    assert hidden[:, 1].sum() <= 3
+    assert hidden[:, 2].mean() == pytest.approx(0.2, abs=0.04)
+    assert all(ids[k] in (UNK, real[k]) for ids, real in zip(shown, tokens) for k in range(4))
+    again, other = (hide_rare(tokens, vocabulary, seed=0, epoch=epoch) for epoch in (0, 1))
+    assert np.array_equal(again, shown)
+    assert not np.array_equal(other, shown)
+    assert not any((ids == UNK).any() for ids in tokens)  # the captions themselves stay as they are

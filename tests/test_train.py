@@ -8,13 +8,16 @@ import torch
 from conftest import SMALL
 from lightning_fabric import Fabric
 
-from vsrpp_lite import train as machine
-from vsrpp_lite.data import batches
-from vsrpp_lite.runs import Run
+from vsrpp_lite.data.dataset import batches
+from vsrpp_lite.data.text import Vocabulary
+from vsrpp_lite.global_alignment import Hinge
+from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.text import Vocabulary
-from vsrpp_lite.train import Training, fit
+from vsrpp_lite.training import train as machine
+from vsrpp_lite.training.runs import Run
+from vsrpp_lite.training.train import fit
 
 SHORT = Training(epochs=4, batch_size=20, learning_rate=0.01, decay_every=3)
 FABRIC = Fabric(accelerator="cpu")
@@ -70,14 +73,24 @@ def test_interrupted_equals_uninterrupted(toy, tmp_path, monkeypatch):
 def test_the_learning_rate_falls_and_the_warm_up_ends_when_told(toy, tmp_path, monkeypatch):
     seen = []
 
-    def watch(model, matcher, optimizer, *_, hardest, **__):
-        seen.append((round(optimizer.param_groups[0]["lr"], 6), hardest))
-        return {"ranking": 0.0}
+    original = VSRN.build
 
-    monkeypatch.setattr(machine, "_epoch", watch)
-    trained(toy, tmp_path / "a", replace(SHORT, epochs=7, decay_every=3, warmup_epochs=2))
-    rates = [0.01] * 3 + [0.001] * 3 + [0.0001]
-    assert seen == list(zip(rates, [False] * 2 + [True] * 5, strict=True))
+    def watched(*args):
+        matcher = original(*args)
+        matcher.losses["ranking"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].progress))
+        return matcher
+
+    rates = []
+    monkeypatch.setattr(VSRN, "build", watched)
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self, *a, **k: rates.append(self.param_groups[0]["lr"]) or step(self, *a, **k)
+    )
+    training = replace(SHORT, epochs=7, batch_size=60, decay_every=3, warmup_epochs=2)
+    trained(toy, tmp_path / "a", training, system=VSRN())
+    assert rates == [pytest.approx(rate) for rate in [0.01] * 9 + [0.001] * 9 + [0.0001] * 3]  # three steps an epoch
+    assert [progress.warming_up for progress in seen] == [True] * 6 + [False] * 15
+    assert [progress.decays for progress in seen[::3]] == pytest.approx([0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
 
 
 def test_the_plateau_is_named_when_training_rests_there(toy, caplog):
@@ -90,7 +103,9 @@ def test_the_plateau_is_named_when_training_rests_there(toy, caplog):
             machine._name_plateau(history, matcher, SHORT, "my run")
         return caplog.text
 
-    assert "my run, epoch 2: the ranking loss rests at 0.400 a pair, twice the margin" in named(9.0, 0.401, 0.4)
+    assert "my run, epoch 2: the ranking loss rests at 0.400 per pair, where all similarities are about equal" in named(
+        9.0, 0.401, 0.4
+    )
     assert not named(9.0, 0.43, 0.4)  # on its way down
     assert not named(0.4, 0.4)  # the first epoch sums over negatives: its loss means something else
     assert not named(9.0, 0.3, 0.3)
@@ -116,10 +131,10 @@ def test_hinges_are_taken_in_float32_whatever_the_encoders_compute_in(toy):
         seen.append(images.pooled @ texts.pooled.T)
         return seen[-1]
 
-    matcher.hinged = {"ranking": watched}
+    matcher.losses = torch.nn.ModuleDict({"ranking": Hinge(watched, 0.2)})
     model = fabric.setup(matcher)
-    batch = next(batches(train, matcher.vocabulary.encode_all(train.captions), 60, seed=0, epoch=0))
-    machine.batch_losses(model, matcher, batch, fabric, hardest=True)
+    batch = next(batches(train, matcher.tokenizer.encode_all(train.captions), 60, seed=0, epoch=0))
+    model(batch)
     assert seen[0].dtype == torch.float32
     texts = len({tuple(row) for row in batch.tokens.tolist()})
     assert len(seen[0].unique()) > 0.9 * texts * len(batch.image_ids.unique())
@@ -128,7 +143,7 @@ def test_hinges_are_taken_in_float32_whatever_the_encoders_compute_in(toy):
 def test_the_balance_of_losses_is_the_released_one_at_any_batch_size():
     per_caption = {"ranking": torch.tensor(0.3), "caption": torch.tensor(20.0)}
     matcher = VSRpp().build(Vocabulary.build(["a dog"]), 4, SMALL)
-    assert machine.total(matcher, per_caption).item() == pytest.approx(128 * 0.3 + 20.0)
+    assert matcher.total(per_caption).item() == pytest.approx(128 * 0.3 + 20.0)
 
 
 def test_a_loss_that_is_not_a_number_stops_training_before_the_weights(toy, tmp_path):

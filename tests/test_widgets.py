@@ -9,8 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from vsrpp_lite import show, widgets
-from vsrpp_lite.evaluate import score, sweep
+from vsrpp_lite import show
+from vsrpp_lite.show import widgets
+from vsrpp_lite.training.evaluate import score, sweep
 
 
 @pytest.fixture(autouse=True)

@@ -11,19 +11,22 @@ vl.show.retrieval(matcher, test, "a red dog left of a small blue car")
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vsrpp_lite.caption_loss import CaptionDecoder
-from vsrpp_lite.data import Dataset
-from vsrpp_lite.evaluate import ensemble, ranks, recalls, score
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.manifest import DataError
+from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.text import Tokenizer, Vocabulary, WordPieces, tokenize
+from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
-from vsrpp_lite.global_alignment import SentenceGRU, cosine, hinge
+from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine, hinge
+from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import attention_map, cross_attention
-from vsrpp_lite.matcher import Encoded, Matcher, Sizes
-from vsrpp_lite.precomp import DataError, open_split, write_dataset
-from vsrpp_lite.results import Result
-from vsrpp_lite.runs import Run
+from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
+from vsrpp_lite.settings import Sizes, Training
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
@@ -31,11 +34,14 @@ from vsrpp_lite.systems.sco import SCO
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.text import Vocabulary, tokenize
-from vsrpp_lite.train import Training
+from vsrpp_lite.training import grid
+from vsrpp_lite.training.evaluate import ensemble, ranks, recalls, score
+from vsrpp_lite.training.models import load
+from vsrpp_lite.training.runs import Result, Run
 
 if TYPE_CHECKING:
     from vsrpp_lite import show
+    from vsrpp_lite.paper import tables
 
 __all__ = [
     "GVSE",
@@ -44,38 +50,52 @@ __all__ = [
     "SCO",
     "VSRN",
     "CaptionDecoder",
+    "Comparison",
     "DataError",
     "Dataset",
     "Encoded",
     "GCNReasoning",
+    "Hinge",
+    "InfoNCE",
+    "Loss",
     "Matcher",
+    "RawSplit",
     "RegionGraph",
     "Result",
     "Run",
     "SentenceGRU",
     "Sizes",
+    "System",
+    "Tokenizer",
     "Training",
     "VSEpp",
     "VSRpp",
     "Vocabulary",
+    "WordPieces",
     "attention_map",
     "cosine",
     "cross_attention",
     "ensemble",
+    "grid",
     "hinge",
+    "load",
     "open_split",
     "ranks",
     "recalls",
     "score",
     "show",
+    "tables",
     "tokenize",
     "write_dataset",
 ]
-__version__ = "0.1.0"
+__version__ = version("vsrpp_lite")
+
+_LATE = {"show": "vsrpp_lite.show", "tables": "vsrpp_lite.paper.tables"}
+"""Modules that are imported when they are first asked for: a training needs neither seaborn nor the paper."""
 
 
 def __getattr__(name: str) -> ModuleType:
-    """`vl.show`, when it is first asked for: seaborn takes a second to import, which a training does not need."""
-    if name == "show":
-        return import_module("vsrpp_lite.show")
+    """`vl.show` and `vl.tables`."""
+    if name in _LATE:
+        return import_module(_LATE[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,21 +1,28 @@
-"""python -m vsrpp_lite ...: the commands behind the Makefile."""
+"""The commands: `vsrpp-lite ...`, or `python -m vsrpp_lite ...`."""
 
 import logging
+import shutil
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vsrpp_lite import scenes
-from vsrpp_lite.data import home
-from vsrpp_lite.precomp import SPLITS, DataError, open_split, verify
-from vsrpp_lite.reproduce import NOTEBOOKS, reproduce_tables
-from vsrpp_lite.runs import PRESETS
+from vsrpp_lite.data import scenes
+from vsrpp_lite.data.manifest import DataError, verify
+from vsrpp_lite.data.precomp import SPLITS, open_split
+from vsrpp_lite.files import home, notebooks_folder
+from vsrpp_lite.settings import PRESETS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 Size = StrEnum("Size", list(scenes.SIZES))
 PresetName = StrEnum("PresetName", list(PRESETS))
+
+
+@app.callback()
+def about() -> None:
+    """VSR++ and six systems for image-text matching: to teach, reproduce and extend them."""
 
 
 @app.command("scenes")
@@ -25,7 +32,10 @@ def draw(
     size: Annotated[Size, typer.Option(help="f30k tests on 1,000 images, coco on 5,000, tiny on 100.")] = Size.f30k,
 ) -> None:
     """Draw the embedded data set: pictures, regions, captions."""
-    scenes.write(out, seed=seed, size=size.value)
+    try:
+        scenes.write(out, seed=seed, size=size.value)
+    except FileExistsError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
@@ -49,32 +59,56 @@ def reproduce(
     data: Annotated[str, typer.Option(help="scenes, a folder of data/, or any data folder.")] = "scenes",
     preset: Annotated[PresetName, typer.Option(help="How large.")] = PresetName.lite,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of every row.")] = 3,
-    tables: Annotated[str, typer.Option(help="Numbers, separated by spaces.")] = " ".join(map(str, NOTEBOOKS)),
+    tables: Annotated[str, typer.Option(help="Numbers, separated by spaces.")] = "1 2 3 4",
     jobs: Annotated[
-        str, typer.Option(help="Trainings at a time; auto: one a core, or one where there is a GPU.")
+        str, typer.Option(help="Trainings at a time; auto: one for each core, or one where there is a GPU.")
     ] = "auto",
     factorial: Annotated[bool, typer.Option(help="Also train every combination of Table 1's parts.")] = False,
 ) -> None:
     """Regenerate the paper's tables beside the published numbers."""
-    known = {str(number): number for number in NOTEBOOKS}
+    from vsrpp_lite.paper.four_tables import TABLES
+    from vsrpp_lite.paper.reproduce import reproduce_tables
+    from vsrpp_lite.training.grid import GridError
+
+    known = {table.name.removeprefix("table"): table for table in TABLES}
     if not tables.split() or set(tables.split()) - known.keys():
         raise typer.BadParameter(f"tables is {tables!r}; expected numbers of {' '.join(known)}, separated by spaces")
-    numbers = [known[number] for number in tables.split()]
     if jobs != "auto" and not (jobs.isdigit() and int(jobs)):
         raise typer.BadParameter(f"jobs is {jobs!r}; expected a number or auto")
     count = None if jobs == "auto" else int(jobs)
     folder = Path(data).resolve()
     if data != "scenes" and folder.is_dir():  # notebooks run in a folder of their own
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
-    settings = {"data": data, "preset": preset.value, "seeds": seeds, "numbers": numbers}
+    chosen = [known[number] for number in tables.split()]
     try:
-        reproduce_tables(**settings, jobs=count, factorial=factorial)
+        reproduce_tables(chosen, data=data, preset=preset.value, seeds=seeds, jobs=count, factorial=factorial)
+    except GridError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
 
 
-if __name__ == "__main__":
+@app.command()
+def notebooks(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+) -> None:
+    """Put a copy of the notebooks where you work."""
+    if folder.exists():
+        raise typer.BadParameter(f"{folder} exists; nothing was written")
+    shutil.copytree(
+        notebooks_folder(), folder, ignore=shutil.ignore_patterns("__*", "release", "_*.yml", ".ipynb_checkpoints")
+    )
+    typer.echo(f"{folder}: begin with 00_start_here.ipynb")
+
+
+def main() -> None:
+    """The console script."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    app(prog_name="python -m vsrpp_lite")
+    app(prog_name="vsrpp-lite" if not sys.argv[0].endswith("__main__.py") else "python -m vsrpp_lite")
+
+
+if __name__ == "__main__":
+    main()

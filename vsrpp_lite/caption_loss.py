@@ -19,19 +19,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from vsrpp_lite.data import Batch
 from vsrpp_lite.global_alignment import read
-from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.matcher import Comparison, Loss
 
 
-class CaptionDecoder(nn.Module):
-    """V* and the true caption to the caption's negative log-likelihood."""
+class CaptionDecoder(Loss):
+    """The caption loss: V* and the true caption to the caption's negative log-likelihood."""
+
+    half_precision = True
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, hidden_size: int, dropout: float = 0.2):
         super().__init__()
         self.squeeze = nn.Linear(embed_size, hidden_size)
         self.reader = nn.GRU(hidden_size, hidden_size, batch_first=True)
-        self.embedding = nn.Embedding(vocabulary_size, word_size, padding_idx=0)
+        self.embedding = nn.Embedding(vocabulary_size, word_size)
         self.attend_regions = nn.Linear(hidden_size, hidden_size)  # W1, the half that meets E
         self.attend_state = nn.Linear(hidden_size, hidden_size, bias=False)  # W1, the half that meets h
         self.attend_score = nn.Linear(hidden_size, 1, bias=False)  # w2
@@ -39,8 +40,9 @@ class CaptionDecoder(nn.Module):
         self.output = nn.Linear(hidden_size, vocabulary_size)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, images: Encoded, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
         """L_gen of a batch: its true captions, from the encoded images."""
+        images, batch = comparison.images, comparison.batch
         return self.loss(images.fragments, images.mask, batch.tokens, batch.token_mask)
 
     def loss(
@@ -58,12 +60,13 @@ class CaptionDecoder(nn.Module):
         alive = (torch.arange(int(lengths.max()), device=lengths.device)[:, None] < lengths).sum(1).tolist()
 
         states, hidden = self.read(regions, region_mask)
-        image = states, self.attend_regions(states), region_mask
+        keys = self.attend_regions(states)
         outputs = []
         for word, count in zip(self.dropout(self.embedding(tokens)).unbind(1), alive, strict=False):
-            if count < len(hidden):
-                hidden, *image = (x[:count] for x in (hidden, *image))
-            hidden = self.step(word[:count], hidden, *image)
+            if count < len(hidden):  # finished captions leave the batch
+                hidden, states, keys = hidden[:count], states[:count], keys[:count]
+                region_mask = region_mask[:count]
+            hidden = self.step(word[:count], hidden, states, keys, region_mask)
             outputs.append(hidden)
         targets = torch.cat([tokens[:count, step + 1] for step, count in enumerate(alive)])
         return cross_entropy(self.output(torch.cat(outputs)), targets, reduction="sum") / len(tokens)
@@ -82,7 +85,7 @@ class CaptionDecoder(nn.Module):
         keys: Float[Tensor, "B R H"],
         mask: Bool[Tensor, "B R"],
     ) -> Float[Tensor, "B H"]:
-        """One word further: attend to the regions, read the previous word, move the state."""
+        """The next state: attend to the regions, then read the previous word. `keys` is W1 of the states E."""
         energy = self.attend_score(torch.tanh(keys + self.attend_state(hidden)[:, None])).squeeze(2)
         attention = energy.masked_fill(~mask, -torch.inf).softmax(1)
         context = (attention[:, None] @ states).squeeze(1)
@@ -92,7 +95,7 @@ class CaptionDecoder(nn.Module):
     def write(
         self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"], *, start: int, end: int, longest: int = 20
     ) -> list[list[int]]:
-        """Captions of its own, the likeliest word each time: token ids without `start` and `end`."""
+        """Write a caption for each image, always with the likeliest word: token ids without `start` and `end`."""
         states, hidden = self.read(regions, mask)
         keys = self.attend_regions(states)
         word = torch.full((len(regions),), start, device=regions.device)

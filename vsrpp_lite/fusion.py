@@ -3,28 +3,25 @@
     S(I, T) = S_G(I, T) + mu S_L(I, T)            one hinge on S: *fusion of similarities*
     L       = hinge(S_G) + hinge(S_L)             two hinges on shared encoders: *fusion at the loss*
 
-With a fixed margin alpha, mu does two things at once: it weighs the local part, and, since S lies in
-[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). To tell the two apart, let the
-margin grow with 1 + mu: `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of mu = 2 at every mu.
+With a fixed margin alpha, mu does two things at once. It weighs the local part; and, since S lies in
+[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). To tell the two apart, let the margin
+grow with 1 + mu: `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of mu = 2 at every mu.
 """
 
 from jaxtyping import Float
 from torch import Tensor
 
 from vsrpp_lite.global_alignment import cosine
-from vsrpp_lite.local_attention import Direction, Pooling, cross_attention
-from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.local_attention import cross_attention
+from vsrpp_lite.matcher import Encoded, Similarity
 
 
 def fusion(
     images: Encoded,
     texts: Encoded,
     *,
-    mu: float,
-    direction: Direction = "t2i",
-    pooling: Pooling = "mean",
-    temperature: float = 9.0,
+    mu: float | Float[Tensor, ""],
+    local: Similarity = cross_attention,
 ) -> Float[Tensor, "I T"]:
-    """S = S_G + mu S_L."""
-    local = cross_attention(images, texts, direction=direction, pooling=pooling, temperature=temperature)
-    return cosine(images, texts) + mu * local
+    """S = S_G + mu S_L, with S_G the cosine of the pooled vectors and S_L the similarity `local`. mu may be learned."""
+    return cosine(images, texts) + mu * local(images, texts)

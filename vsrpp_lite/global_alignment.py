@@ -1,30 +1,33 @@
-"""Lesson 2. Global alignment: one vector an image, one a sentence, their cosine, and the hinge that trains it.
+"""Lesson 2. Global alignment: one vector for an image, one for a sentence, their cosine, and the hinge that trains it.
 
     v   = l2norm( last state of GRU over V* )                           VSRN, section 3.3
     t   = l2norm( mean of the end states of a (Bi-)GRU over words )
     S_G = v . t                                                         VSR++'s global similarity
     L   = [alpha - S(I,T) + S(I,T')]+ + [alpha - S(I,T) + S(I',T)]+     VSE++ (Faghri et al., BMVC 2018, eq. 6)
 
-T' and I' are the hardest negatives of the batch, or all of them, summed, in the first epoch: from a random start
-the hardest negative is noise and the loss can rest at 2 alpha, every similarity equal.
+T' and I' are the hardest negatives of the batch. In the first epoch all negatives count, summed: from a random start
+the hardest negative is noise, and the loss can come to rest at 2 alpha, where all similarities are equal.
 """
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.matcher import Comparison, Encoded, Loss, Similarity
 
 EPS = 1e-8
+RELEASED_BATCH = 128
+"""Released code sums ranking losses over a batch of 128 and averages the caption loss. We average both and
+multiply the first by 128, so that their balance is the released one at any batch size."""
 
 
-def l2norm(x: Tensor, dim: int = -1) -> Tensor:
-    """`x` with unit length along `dim`. The feature axis, the last, unless a release did otherwise."""
-    return x / (x.norm(dim=dim, keepdim=True) + EPS)
+def l2norm(x: Tensor) -> Tensor:
+    """`x` with unit length along its last axis, the features."""
+    return x / (x.norm(dim=-1, keepdim=True) + EPS)
 
 
 class RegionGRU(nn.Module):
-    """The image's global memory: a GRU reads the regions in file order, its last state stands for the image."""
+    """The image's global memory: a GRU reads the regions in file order, and its last state stands for the image."""
 
     def __init__(self, embed_size: int):
         super().__init__()
@@ -53,7 +56,7 @@ class SentenceGRU(nn.Module):
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, *, bidirectional: bool):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, word_size, padding_idx=0)
+        self.embedding = nn.Embedding(vocabulary_size, word_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.forwards = nn.GRU(word_size, embed_size, batch_first=True)
         self.backwards = nn.GRU(word_size, embed_size, batch_first=True) if bidirectional else None
@@ -63,17 +66,17 @@ class SentenceGRU(nn.Module):
         embedded = self.embedding(tokens)
         words, sentence = read(self.forwards, embedded, mask)
         if self.backwards is not None:
-            there = reversal(mask)
-            backward_words, backward_sentence = read(self.backwards, reorder(embedded, there), mask)
-            words = (words + reorder(backward_words, there)) / 2
+            reverse = reversal(mask)
+            backward_words, backward_sentence = read(self.backwards, reorder(embedded, reverse), mask)
+            words = (words + reorder(backward_words, reverse)) / 2
             sentence = (sentence + backward_sentence) / 2
         return Encoded(l2norm(sentence), l2norm(words) * mask[:, :, None], mask)
 
 
 def reversal(mask: Bool[Tensor, "B N"]) -> Int[Tensor, "B N"]:
-    """Where each element goes when every sequence is turned round within its own length; padding stays."""
-    place = torch.arange(mask.shape[1], device=mask.device)
-    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - place, place)
+    """The order that turns every sequence round within its own length; padding stays where it is."""
+    position = torch.arange(mask.shape[1], device=mask.device)
+    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - position, position)
 
 
 def reorder(sequence: Float[Tensor, "B N D"], order: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
@@ -94,13 +97,14 @@ def hinge(
     margin: float,
     hardest: bool,
 ) -> Float[Tensor, " Q"]:
-    """The ranking loss of each query q: how far wrong candidates come within `margin` of the right one.
+    """The ranking loss of each query: how far wrong candidates come within `margin` of the right one.
 
     Args:
+        scores: similarity of every query (row) and every candidate (column).
         positives: the column of each query's own partner.
-        negatives: true where a candidate is wrong. Not simply off the diagonal: another caption of the same
-            image is no negative.
-        hardest: the worst violation alone (VSE++), or the sum of all (VSE0).
+        negatives: true where a candidate is wrong. That is not all of the matrix off the diagonal: another caption
+            of the same image is no negative.
+        hardest: count the worst violation alone (VSE++), or else the sum of all (VSE0).
     """
     positive = scores.gather(1, positives[:, None])
     violations = (margin - positive + scores).clamp(min=0).masked_fill(~negatives, 0.0)
@@ -112,18 +116,41 @@ def ranking_loss(
     columns: Float[Tensor, "N B"],
     image_ids: Int[Tensor, " B"],
     all_image_ids: Int[Tensor, " N"],
-    first: int = 0,
+    positives: Int[Tensor, " B"] | None = None,
     *,
     margin: float,
     hardest: bool,
 ) -> Float[Tensor, ""]:
     """Both directions of the hinge over a batch of N pairs, image n with text n: the mean over B of them.
 
-    One process holds all pairs: B = N and `rows` and `columns` are the same matrix. Of several, each holds the
-    pairs from `first` on: its images against all texts, all images against its texts.
+    A single process holds all pairs: B = N, and `rows` and `columns` are the same matrix. Of several processes, each
+    scores its own B images against all texts (`rows`) and all images against its own texts (`columns`).
+
+    Args:
+        image_ids, all_image_ids: which image each pair shows; pairs of one image are no negatives for each other.
+        positives: which of the N pairs each of the B is; the first B, if not given.
     """
-    positives = first + torch.arange(len(rows), device=rows.device)
+    if positives is None:
+        positives = torch.arange(len(rows), device=rows.device)
     negatives = image_ids[:, None] != all_image_ids
     texts_for_images = hinge(rows, positives, negatives, margin=margin, hardest=hardest)
     images_for_texts = hinge(columns.T, positives, negatives, margin=margin, hardest=hardest)
     return (texts_for_images + images_for_texts).mean()
+
+
+class Hinge(Loss):
+    """The ranking loss of one similarity: summed over negatives while training warms up, then the hardest alone."""
+
+    weight = RELEASED_BATCH
+
+    def __init__(self, similarity: Similarity, margin: float):
+        super().__init__()
+        self.similarity = similarity
+        self.margin = margin
+        self.plateau = 2 * margin
+
+    def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
+        rows, columns = comparison.scores(self.similarity)
+        ids = comparison.image_ids, comparison.all_image_ids
+        hardest = not comparison.progress.warming_up
+        return ranking_loss(rows, columns, *ids, comparison.positives, margin=self.margin, hardest=hardest)

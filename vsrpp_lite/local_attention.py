@@ -6,18 +6,18 @@ SCAN (Lee et al., ECCV 2018, eqs. 1-8), VSR++'s S_L. With s the cosines between 
     c_q   = sum_k a_qk context_k                                        the attended vector of query q
     r_q   = cos(query_q, c_q)            S_L = pool_q r_q
 
-Queries are words and context regions for "t2i", the other way round for "i2t". The attended vectors, one a query
-for every *pair*, are (I, T, W, D) numbers and are never built, since both parts of the cosine are known without:
+For "t2i" the queries are words and the context is regions; for "i2t" it is the other way round. The attended vectors,
+one for each query of every *pair*, are (I, T, W, D) numbers. They are never built, since both parts of the cosine are
+known without them:
 
     query . c   = sum_k a_k s_k                      the cosines again
     |c|^2       = a^T G a,   G = context context^T   (R, R) once an image, or (W, W) once a text
 
-Nor is the softmax divided by its sum, since a cosine does not ask how long c is. Captions of one length form a
-rectangle, so words are packed by length: no padding is multiplied, masked or summed. A missing region is a zero
-vector: it adds nothing to s, to G or to a norm.
+Captions of one length form a rectangle, so words are packed by length: no padding is multiplied, masked or summed. A
+missing region is a zero vector, which adds nothing to s, to G or to a norm. It takes a share of the softmax, but that
+only makes c shorter, and a cosine does not ask how long c is.
 """
 
-from itertools import repeat
 from typing import Literal, get_args
 
 import torch
@@ -29,12 +29,11 @@ from vsrpp_lite.matcher import Encoded
 
 Direction = Literal["t2i", "i2t"]
 Pooling = Literal["mean", "lse", "max", "sum"]
-TINY = 1e-24  # under a square root, whose gradient at zero is infinite
-WARM, HOTTEST = 20.0, 40.0
-"""Weights are not divided by their sum, and their squares, exp(+-2 temperature), must be numbers in float32."""
+TINY = 1e-24
+"""Smallest number under a square root, whose gradient at zero is infinite."""
 
-# in the (I, R, W, T) block of affinities
 REGIONS, WORDS = 1, 2
+"""Axes of a block of affinities, (I, R, W, T)."""
 
 
 def cross_attention(
@@ -51,13 +50,13 @@ def cross_attention(
     Args:
         direction: "t2i", words attend to regions; "i2t", regions attend to words.
         pooling: of the queries' cosines: mean (AVG), log-sum-exp with factor `lse` (LSE), max or sum.
-        temperature: sharpness of the attention, 0 to `HOTTEST` (SCAN: 9 for t2i, 4 for i2t).
+        temperature: sharpness of the attention; SCAN has 9 for t2i and 4 for i2t.
         lse: factor of log-sum-exp pooling.
 
     Fragments are unit vectors, real ones first; missing regions are zero.
 
     Raises:
-        ValueError: a direction, pooling or temperature that there is not.
+        ValueError: there is no such direction or pooling.
     """
     if direction not in get_args(Direction):
         raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
@@ -67,12 +66,12 @@ def cross_attention(
     packed = [texts.fragments[same, :length].transpose(0, 1) for length, same in groups]
     affinities = _affinities(images.fragments, packed)
     if direction == "t2i":
-        grams = repeat(images.fragments @ images.fragments.transpose(1, 2))  # once, whatever the lengths
+        grams = [images.fragments @ images.fragments.transpose(1, 2)] * len(packed)  # one, whatever the lengths
     else:
-        grams = (torch.einsum("wtd,vtd->twv", words, words) for words in packed)
+        grams = [torch.einsum("wtd,vtd->twv", words, words) for words in packed]
     scores = [
         _pool(_query_cosines(affinity, gram, direction, temperature), images.mask, direction, pooling, lse)
-        for affinity, gram in zip(affinities, grams, strict=False)
+        for affinity, gram in zip(affinities, grams, strict=True)
     ]
     return torch.cat(scores, 1)[:, torch.cat([same for _, same in groups]).argsort()]
 
@@ -102,22 +101,21 @@ def _query_cosines(
 def _attention(
     affinity: Float[Tensor, "I R W T"], direction: Direction, temperature: float
 ) -> Float[Tensor, "I R W T"]:
-    """a, before it is divided by its sum over the context. Released code: slope 0.1 where the paper has a ReLU."""
-    if not 0 <= temperature <= HOTTEST:
-        raise ValueError(f"temperature is {temperature}; expected 0 to {HOTTEST:g}")
+    """a: a softmax over the context of clipped cosines, normalised over the queries.
+
+    Released code clips with a slope of 0.1, where the paper has a ReLU.
+    """
     clipped = leaky_relu(affinity, 0.1)
     query, context = (WORDS, REGIONS) if direction == "t2i" else (REGIONS, WORDS)
+    # not .norm(), which is slower along an axis that is not the last
     length = (clipped * clipped).sum(query, keepdim=True).clamp(min=TINY).sqrt() + 1e-8
-    logits = clipped * (temperature / length)
-    if temperature > WARM:  # within +-WARM the exponential needs no maximum of the real context taken off first
-        logits = logits - logits.masked_fill(clipped == 0, -temperature).amax(context, keepdim=True).detach()
-    return logits.exp()
+    return (clipped * (temperature / length)).softmax(context)
 
 
 def _pool(
     cosines: Float[Tensor, "I Q T"], mask: Bool[Tensor, "I R"], direction: Direction, pooling: Pooling, lse: float
 ) -> Float[Tensor, "I T"]:
-    """S_L of each pair from its queries' cosines; missing regions ask nothing."""
+    """S_L of each pair from its queries' cosines. Missing regions are no queries."""
     if direction == "t2i":
         mask = mask.new_ones(1, cosines.shape[1])
     present = mask[:, :, None]
@@ -140,10 +138,5 @@ def attention_map(
     direction: Direction = "t2i",
     temperature: float = 9.0,
 ) -> Float[Tensor, "W R"]:
-    """The attention of one pair, to look at: for t2i each row, for i2t each column, sums to one.
-
-    Raises:
-        ValueError: the temperature is not within 0 to `HOTTEST`.
-    """
-    weights = _attention((regions @ words.T)[None, :, :, None], direction, temperature)
-    return (weights / weights.sum(REGIONS if direction == "t2i" else WORDS, keepdim=True))[0, :, :, 0].T
+    """The attention of one pair, to look at: for t2i each row, for i2t each column, sums to one."""
+    return _attention((regions @ words.T)[None, :, :, None], direction, temperature)[0, :, :, 0].T

@@ -1,27 +1,27 @@
-"""The contract that all systems share: two encoders, a similarity, the similarities that a hinge trains.
+"""The contract that all systems share: two encoders, a similarity, and the losses that train them.
 
 Letters, everywhere the same: I images, T texts, R regions, W words, D embedding size, F region feature size,
-B batch.
+B pairs of this process, N pairs of the whole batch.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from vsrpp_lite.data import Batch, Dataset, pad
-from vsrpp_lite.text import Vocabulary
-
-if TYPE_CHECKING:
-    from vsrpp_lite.train import Training
+from vsrpp_lite.data.dataset import Batch, Dataset, pad
+from vsrpp_lite.data.text import Tokenizer, Vocabulary
+from vsrpp_lite.settings import Sizes, Training, check_at_least, check_fields
 
 
 class Encoded(NamedTuple):
-    """What both encoders of every system return, one row an image or a text."""
+    """What both encoders of every system return, one row for each image or text."""
 
     pooled: Float[Tensor, "B D"]
     """One vector for the whole, of unit length."""
@@ -31,75 +31,149 @@ class Encoded(NamedTuple):
     """True where a fragment exists."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Encoded":
-        """The same function of all three, such as `lambda x: x[:8]`."""
+        """The same function applied to all three, such as `lambda x: x[:8]`."""
         return Encoded(*map(function, self))
 
 
 Similarity = Callable[[Encoded, Encoded], Float[Tensor, "I T"]]
+"""Scores every image against every text. A module with parameters of its own is trained with the rest."""
+
+AttentionOfPair = Callable[[Float[Tensor, "R D"], Float[Tensor, "W D"]], Float[Tensor, "W R"]]
+"""Weights between the regions and the words of one pair, to look at."""
+
+Gather = Callable[[Tensor], Tensor]
+"""Joins the rows of all processes."""
 
 
-Pairs = tuple[Encoded, Encoded]
-"""Images and their texts, row for row."""
-
-Contrast = Callable[[Pairs, Pairs, Bool[Tensor, "B N"], float], Float[Tensor, ""]]
-"""A loss of B pairs against all N of the batch (fewer, where several processes share it), the mean over B:
-`(pairs, all pairs, true where pair n shows another image, how often the learning rate has fallen to a tenth)`."""
+def alone(x: Tensor) -> Tensor:
+    """The `Gather` of a single process: nothing is to be joined."""
+    return x
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """How large a system is built; what it computes is not touched."""
+class Progress(NamedTuple):
+    """How far training is."""
 
-    embed: int
-    """D, of regions, words, images and sentences."""
-    word: int
-    """Word embedding, in both the sentence encoder and the caption decoder."""
-    caption: int
-    """Hidden state of the caption decoder."""
-    layers: int
-    """Of graph reasoning."""
+    epoch: int = 0
+    """The number of epochs that are behind."""
+    warming_up: bool = False
+    """True in the first epochs, while hinges are summed over all negatives; see `Training.warmup_epochs`."""
+    decays: float = 0.0
+    """How often the learning rate has fallen to a tenth, with fractions: epoch / `Training.decay_every`."""
+
+
+START = Progress()
+"""The first epoch, without summed hinges."""
+
+
+class Comparison(NamedTuple):
+    """All that a loss may need: B pairs of this process, row for row, and all N pairs of the batch.
+
+    A single process holds all pairs, so that B = N and `all_images` is `images`.
+    """
+
+    images: Encoded
+    texts: Encoded
+    all_images: Encoded
+    all_texts: Encoded
+    image_ids: Int[Tensor, " B"]
+    all_image_ids: Int[Tensor, " N"]
+    positives: Int[Tensor, " B"]
+    """Which of the N pairs each of the B is."""
+    batch: Batch
+    progress: Progress
+
+    @property
+    def negatives(self) -> Bool[Tensor, "B N"]:
+        """True where pair n shows another image. Another caption of the same image is no negative."""
+        return self.image_ids[:, None] != self.all_image_ids
+
+    def scores(self, similarity: Similarity) -> tuple[Float[Tensor, "B N"], Float[Tensor, "N B"]]:
+        """Own images against all texts, and all images against own texts; one matrix, where one process has all."""
+        rows = similarity(self.images, self.all_texts)
+        columns = rows if self.all_images is self.images else similarity(self.all_images, self.texts)
+        return rows, columns
+
+
+class Loss(nn.Module):
+    """One term of what training minimises: a `Comparison` to a scalar, the mean over its B pairs.
+
+    Parameters of a loss are trained with the encoders, on one process and on several.
+    """
+
+    weight: float = 1.0
+    """How much the loss counts in the sum. It is logged without this factor."""
+    plateau: float | None = None
+    """The value at which the loss rests when all similarities are equal and nothing is learned, where there is one."""
+    half_precision: bool = False
+    """Whether mixed precision may be used inside. Not for ranking losses: rounded similarities would tie."""
+
+    def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
+        raise NotImplementedError
 
 
 class Matcher(nn.Module):
-    """Two encoders and how their outputs are compared. The only module that the trainer knows.
+    """Two encoders, how their outputs are compared, and what trains them. The only module that the trainer knows.
 
     Args:
+        tokenizer: captions to token ids; it is kept beside the weights.
         images: `(regions (B, R, F), mask (B, R)) -> Encoded`.
         texts: `(tokens (B, W), mask (B, W)) -> Encoded`.
-        similarity: scores a pair when searching.
-        hinged: the similarities under a ranking loss, by name; `similarity` alone, if not given.
-        margin: alpha of the hinge.
-        contrasted: further losses of a pair against the others of its batch, by name; see `Contrast`.
-        added: losses that need no other pair, by name: `(images, batch) -> loss`, the mean over the batch.
+        similarity: scores images against texts when the model is used.
+        losses: what training minimises, by name: the sum of all.
+        attention: how the regions and words of one pair attend to each other, for systems that can show it.
+
+    Raises:
+        ValueError: there is no loss, so that nothing would be learned.
     """
 
     def __init__(
         self,
-        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
         images: nn.Module,
         texts: nn.Module,
         similarity: Similarity,
+        losses: Mapping[str, Loss],
         *,
-        margin: float,
-        hinged: Mapping[str, Similarity] | None = None,
-        contrasted: Mapping[str, Contrast] | None = None,
-        added: Mapping[str, nn.Module] | None = None,
+        attention: AttentionOfPair | None = None,
     ):
         super().__init__()
-        self.vocabulary = vocabulary
+        if not losses:
+            raise ValueError("losses is empty; expected at least one loss, or nothing would be trained")
+        self.tokenizer = tokenizer
         self.images = images
         self.texts = texts
         self.similarity = similarity
-        self.hinged = dict(hinged or {"ranking": similarity})
-        self.margin = margin
-        self.contrasted = dict(contrasted or {})
-        self.added = nn.ModuleDict(added or {})
+        self.losses = nn.ModuleDict(losses)
+        self.attention = attention
 
-    def forward(self, batch: Batch) -> tuple[Encoded, Encoded, dict[str, Tensor]]:
-        """Encode a batch of pairs, and take the losses that need no other pair."""
-        images = self.images(batch.regions, batch.region_mask)
-        texts = self.texts(batch.tokens, batch.token_mask)
-        return images, texts, {name: loss(images, batch) for name, loss in self.added.items()}
+    def forward(self, batch: Batch, progress: Progress = START, gather: Gather = alone) -> dict[str, Float[Tensor, ""]]:
+        """Encode a batch of pairs and take every loss, by name.
+
+        All that has parameters runs in here, so that a wrapper for many processes sees all gradients.
+        """
+        images, texts = (encoded.map(_full_precision) for encoded in self.encode_batch(batch))
+        all_images = images if gather is alone else images.map(gather)
+        all_texts = texts if gather is alone else texts.map(gather)
+        comparison = Comparison(
+            images, texts, all_images, all_texts, batch.image_ids, gather(batch.image_ids), batch.positives,
+            batch, progress,
+        )  # fmt: skip
+        kind = batch.regions.device.type
+        mixed = torch.is_autocast_enabled(kind)
+        losses = {}
+        for name, loss in self.losses.items():
+            with torch.autocast(kind, enabled=mixed and loss.half_precision):
+                losses[name] = loss(comparison)
+        return losses
+
+    def total(self, losses: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
+        """The sum that is minimised: each loss times its weight."""
+        weighted = [self.losses[name].weight * loss for name, loss in losses.items()]
+        return functools.reduce(torch.add, weighted)
+
+    def encode_batch(self, batch: Batch) -> tuple[Encoded, Encoded]:
+        """The images and the texts of a batch of pairs, row for row."""
+        return self.images(batch.regions, batch.region_mask), self.texts(batch.tokens, batch.token_mask)
 
     def encode(self, dataset: Dataset) -> tuple[Encoded, Encoded]:
         """All I images and all T captions of a split, each encoded once."""
@@ -111,9 +185,9 @@ class Matcher(nn.Module):
         blocks = [positions[k : k + block] for k in range(0, len(positions), block)]
         return self._encode(self.images, (dataset.regions(block, self.device) for block in blocks))
 
-    def encode_texts(self, captions: list[str], block: int = 1024) -> Encoded:
-        """Captions as text, without gradient, in evaluation mode, `block` at a time."""
-        tokens = self.vocabulary.encode_all(captions)
+    def encode_texts(self, captions: str | list[str], block: int = 1024) -> Encoded:
+        """Captions, or a single one, without gradient, in evaluation mode, `block` at a time."""
+        tokens = self.tokenizer.encode_all([captions] if isinstance(captions, str) else captions)
         width = max(map(len, tokens))
         blocks = (pad(tokens[k : k + block], width) for k in range(0, len(tokens), block))
         return self._encode(self.texts, ((ids.to(self.device), mask.to(self.device)) for ids, mask in blocks))
@@ -124,23 +198,58 @@ class Matcher(nn.Module):
         return next(self.parameters()).device
 
     @torch.no_grad()
-    def _encode(self, encoder: nn.Module, blocks: Any) -> Encoded:
-        was_training = self.training
-        self.eval()
-        try:
-            return Encoded(*map(torch.cat, zip(*(encoder(*block) for block in blocks), strict=True)))
-        finally:
-            self.train(was_training)
+    def _encode(self, encoder: nn.Module, blocks: Iterable[tuple[Tensor, Tensor]]) -> Encoded:
+        with evaluating(self):
+            encoded = [encoder(*block) for block in blocks]
+        return Encoded(
+            pooled=torch.cat([part.pooled for part in encoded]),
+            fragments=torch.cat([part.fragments for part in encoded]),
+            mask=torch.cat([part.mask for part in encoded]),
+        )
 
 
-class System(Protocol):
-    """A paper: a frozen dataclass of its choices that builds its matcher in a few lines."""
+def _full_precision(x: Tensor) -> Tensor:
+    """Encodings are compared in full precision, also where mixed precision made them."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
-    published: ClassVar[Sizes]
+
+@contextmanager
+def evaluating(matcher: nn.Module) -> Iterator[None]:
+    """Evaluation mode, and afterwards the mode of before."""
+    was_training = matcher.training
+    matcher.eval()
+    try:
+        yield
+    finally:
+        matcher.train(was_training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A paper: a frozen dataclass of its choices that builds its matcher in a few lines. Subclass it for your own.
+
+    Every choice is cast to its declared type, and numbers must not be negative.
+
+    Raises:
+        ValueError: a choice has a value that its type does not have, or a negative one.
+    """
+
+    published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     """The sizes of the paper."""
-    recipe: ClassVar["Training"]
-    """How the paper, or its released code, trains it on Flickr30K."""
+    recipe: ClassVar[Training] = Training(epochs=30)
+    """How the paper, or its released code, trains the system on Flickr30K."""
+    version: ClassVar[int] = 1
+    """Raise it when the code of the system changes its results, so that earlier runs are not taken for its own."""
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
-        """A new matcher with random weights, drawn from torch's generator."""
-        ...
+    def __post_init__(self) -> None:
+        check_fields(self)
+        numbers = [field.name for field in fields(self) if isinstance(getattr(self, field.name), (int, float))]
+        check_at_least(self, 0, *numbers)
+
+    def tokenizer(self, captions: Iterable[str], min_count: int) -> Tokenizer:
+        """How captions become token ids: by the words of the training captions, unless a system says otherwise."""
+        return Vocabulary.build(captions, min_count)
+
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        """A new matcher with random weights, drawn from torch's generator. `feature_size` is F."""
+        raise NotImplementedError

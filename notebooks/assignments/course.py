@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions, ComputeChecksums, LockCells
 
-from vsrpp_lite.data import home
+from vsrpp_lite.files import home
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent / "src" / "assignments"

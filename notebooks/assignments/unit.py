@@ -1,9 +1,11 @@
 """The data and the model that every assignment starts from, for one draw. Students get this file too."""
 
 import vsrpp_lite as vl
-from vsrpp_lite import scenes
-from vsrpp_lite.data import Dataset, home
-from vsrpp_lite.matcher import Matcher, Sizes
+from vsrpp_lite.data import scenes
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.files import home
+from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.settings import Sizes
 
 
 def course_run(draw: int) -> vl.Run:
@@ -13,7 +15,7 @@ def course_run(draw: int) -> vl.Run:
     """
     folder = scenes.ensure(home() / "data" / f"course-{draw}", seed=draw, size="tiny")
     sizes = Sizes(embed=64, word=32, caption=32, layers=1)
-    training = vl.Training(epochs=12, batch_size=32, learning_rate=6e-3)
+    training = vl.Training(epochs=12, batch_size=32, learning_rate=6e-3, min_count=1)
     return vl.Run(system=vl.VSRpp(mu=2.0), data=str(folder), sizes=sizes, training=training)
 
 

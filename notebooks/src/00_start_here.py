@@ -45,8 +45,9 @@ from IPython.display import display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 import vsrpp_lite as vl
-from vsrpp_lite import show, widgets
-from vsrpp_lite.evaluate import METRICS, ranks, recalls
+from vsrpp_lite import show
+from vsrpp_lite.show import widgets
+from vsrpp_lite.training.evaluate import METRICS, ranks, recalls
 
 pd.options.display.float_format = "{:.1f}".format
 set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # many pictures: a fifth of the size of PNG
@@ -269,12 +270,12 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 #
 # | what | where |
 # |---|---|
-# | data: pictures to regions, captions to word numbers | `scenes/`, `data.py`, `precomp.py`, `text.py` |
+# | data: pictures to regions, captions to word numbers | the folder `data/` |
 # | the five lessons, a module each | `gcn_reasoning.py` and so on: named as their notebooks, 01 to 05 |
 # | the systems, a file a paper | `systems/` |
-# | training, measuring, remembering | `train.py`, `evaluate.py`, `runs.py`, `results.py`, `grid.py` |
-# | the published tables, and ours beside them | `paper.py`, `tables.py` |
-# | figures and widgets | `show.py`, `widgets.py` |
+# | training, measuring, remembering | the folder `training/` |
+# | the published tables, and ours beside them | the folder `paper/` |
+# | figures and widgets | the folder `show/` |
 #
 # ## Where to go next
 #

@@ -46,9 +46,10 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch import nn
 
 import vsrpp_lite as vl
-from vsrpp_lite import show, widgets
-from vsrpp_lite.evaluate import contributions, interval, ranks, score
+from vsrpp_lite import show
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
+from vsrpp_lite.show import widgets
+from vsrpp_lite.training.evaluate import contributions, interval, ranks, score
 
 pd.options.display.float_format = "{:.1f}".format
 set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # pictures: a fifth of the size of PNG
@@ -534,8 +535,8 @@ torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 #
 # @dataclass(frozen=True, kw_only=True)
 # class Silent(vl.VSRpp):
-#     def build(self, vocabulary, feature_size, sizes):
-#         matcher = super().build(vocabulary, feature_size, sizes)
+#     def build(self, tokenizer, feature_size, sizes):
+#         matcher = super().build(tokenizer, feature_size, sizes)
 #         for layer in matcher.images.reason.layers:
 #             layer.affinity = nothing
 #         return matcher

@@ -46,10 +46,11 @@ import torch
 from torch import nn
 
 import vsrpp_lite as vl
-from vsrpp_lite import show, widgets
-from vsrpp_lite.data import batches
-from vsrpp_lite.evaluate import score
+from vsrpp_lite import show
+from vsrpp_lite.data.dataset import batches
 from vsrpp_lite.global_alignment import RegionGRU, SentenceGRU, cosine, hinge, l2norm, ranking_loss
+from vsrpp_lite.show import widgets
+from vsrpp_lite.training.evaluate import score
 
 plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 
@@ -350,13 +351,13 @@ matcher = run.fit().matcher()
 
 # %%
 train, size = run.dataset("train"), run.settings.training.batch_size
-tokens = matcher.vocabulary.encode_all(train.captions)
+tokens = matcher.tokenizer.encode_all(train.captions)
 asked = siblings = chosen = 0
 itself = torch.eye(size, dtype=torch.bool)
 for batch in islice(batches(train, tokens, size, seed=seed, epoch=0), 40):
     sibling = (batch.image_ids[:, None] == batch.image_ids) & ~itself
     with torch.no_grad():
-        scores = matcher.similarity(*matcher(batch)[:2])
+        scores = matcher.similarity(*matcher.encode_batch(batch))
     worst = scores.masked_fill(itself, -9).argmax(1)
     asked += size
     siblings += sibling.any(1).sum().item()

@@ -51,10 +51,11 @@ from torch.nn.functional import cosine_similarity, leaky_relu, normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import vsrpp_lite as vl
-from vsrpp_lite import show, widgets
-from vsrpp_lite.evaluate import ranks, recalls, score
+from vsrpp_lite import show
 from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.show import widgets
+from vsrpp_lite.training.evaluate import ranks, recalls, score
 
 torch.set_printoptions(precision=2, sci_mode=False)
 pd.options.display.float_format = "{:.1f}".format
@@ -472,7 +473,7 @@ s = v @ w.T
 clipped = leaky_relu(s, 0.1)
 steps = {"affinity s": s, "clipped, normalised over words": clipped / clipped.norm(dim=1, keepdim=True)}
 steps["attention: each column sums to 1"] = attention_map(v, w).T
-labels = [matcher.vocabulary.words[k] for k in matcher.vocabulary.encode(test.captions[column])]
+labels = [matcher.tokenizer.words[k] for k in matcher.tokenizer.encode(test.captions[column])]
 figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained", sharey=True)
 for ax, (name, matrix) in zip(axes, steps.items(), strict=True):
     mesh = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")

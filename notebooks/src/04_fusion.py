@@ -46,13 +46,14 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch.nn.functional import normalize
 
 import vsrpp_lite as vl
-from vsrpp_lite import show, widgets
-from vsrpp_lite.evaluate import ranks, recalls
+from vsrpp_lite import show
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import cosine, hinge, ranking_loss
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.train import Training
+from vsrpp_lite.settings import Training
+from vsrpp_lite.show import widgets
+from vsrpp_lite.training.evaluate import ranks, recalls
 
 torch.set_printoptions(precision=2, sci_mode=False)
 pd.options.display.float_format = "{:.1f}".format
@@ -359,7 +360,7 @@ display(pd.DataFrame(rows).assign(**published).set_index("mu"))
 # with $\mu = 8$, each swept at test time:
 
 # %% tags=["nbval-ignore-output"]
-longer = Training(epochs=8, batch_size=32, learning_rate=6e-3, decay_every=6)
+longer = Training(epochs=8, batch_size=32, learning_rate=6e-3, decay_every=6, min_count=1)
 trained = {}
 for mu in (0.25, 8.0):
     small = vl.VSRpp(mu=mu, caption_loss=False)
@@ -427,12 +428,12 @@ plt.show()
 # of seeds easily differs by 5?
 #
 # <details><summary>Hint</summary>`matcher.encode(run.dataset("dev"))`, then `score(cosine, ...)` and
-# `score(cross_attention, ...)` from `vsrpp_lite.evaluate`.</details>
+# `score(cross_attention, ...)` from `vsrpp_lite.training.evaluate`.</details>
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# from vsrpp_lite.evaluate import score
+# from vsrpp_lite.training.evaluate import score
 #
 # dev = run.dataset("dev")
 # encoded = result.matcher().encode(dev)

@@ -53,12 +53,13 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch.nn.functional import cross_entropy, log_softmax
 
 import vsrpp_lite as vl
-from vsrpp_lite import show, widgets
+from vsrpp_lite import show
 from vsrpp_lite.caption_loss import CaptionDecoder
-from vsrpp_lite.data import pad
-from vsrpp_lite.pictures import picture
-from vsrpp_lite.text import END, START
-from vsrpp_lite.train import RELEASED_BATCH
+from vsrpp_lite.data.dataset import pad
+from vsrpp_lite.data.text import END, START
+from vsrpp_lite.global_alignment import RELEASED_BATCH
+from vsrpp_lite.show import widgets
+from vsrpp_lite.show.pictures import picture
 
 torch.set_printoptions(precision=2, sci_mode=False)
 pd.options.display.float_format = "{:.2f}".format
@@ -298,7 +299,7 @@ def nats(decoder, turn=0.0):
     decoder.eval()
     images, total = encoded["test"], 0.0
     for start in range(0, len(test.captions), 500):
-        tokens, mask = pad(matcher.vocabulary.encode_all(test.captions[start : start + 500]))
+        tokens, mask = pad(matcher.tokenizer.encode_all(test.captions[start : start + 500]))
         whose = torch.from_numpy(test.caption_to_image[start : start + 500])
         whose = (whose + int(turn * len(test))) % len(test)
         with torch.no_grad():
@@ -306,10 +307,10 @@ def nats(decoder, turn=0.0):
     return total / len(test.captions)
 
 
-joint = matcher.added["caption"]
-per_caption = np.mean([len(tokens) - 1 for tokens in matcher.vocabulary.encode_all(test.captions)])
-chance = per_caption * np.log(len(matcher.vocabulary))
-print(f"knowing nothing {chance:.2f} nats a caption, {per_caption:.1f} words of {len(matcher.vocabulary)}")
+joint = matcher.losses["caption"]
+per_caption = np.mean([len(tokens) - 1 for tokens in matcher.tokenizer.encode_all(test.captions)])
+chance = per_caption * np.log(len(matcher.tokenizer))
+print(f"knowing nothing {chance:.2f} nats a caption, {per_caption:.1f} words of {len(matcher.tokenizer)}")
 print(f"VSR++'s decoder, own picture {nats(joint):.2f}, another's {nats(joint, 0.5):.2f}")
 
 # %% [markdown]
@@ -328,7 +329,7 @@ def write(decoder, images):
     positions = torch.tensor(list(images))
     fragments, mask = encoded["test"].fragments[positions], encoded["test"].mask[positions]
     written = decoder.write(fragments, mask, start=START, end=END)
-    return [" ".join(matcher.vocabulary.decode(row)) for row in written]
+    return [" ".join(matcher.tokenizer.decode(row)) for row in written]
 
 
 for image, sentence in zip(chosen, write(joint, chosen), strict=True):
@@ -342,9 +343,9 @@ for image, sentence in zip(chosen, write(joint, chosen), strict=True):
 # Nothing of the matcher moves. (About half a minute; with `smoke` seconds, and too little to learn from.)
 
 # %% tags=["nbval-ignore-output"]
-tokens = matcher.vocabulary.encode_all(train.captions)
+tokens = matcher.tokenizer.encode_all(train.captions)
 torch.manual_seed(seed)
-fresh = CaptionDecoder(len(matcher.vocabulary), 64, run.settings.sizes.embed, 128, dropout=0.0)
+fresh = CaptionDecoder(len(matcher.tokenizer), 64, run.settings.sizes.embed, 128, dropout=0.0)
 epochs, size = 4, 64
 adam = torch.optim.Adam(fresh.parameters(), lr=0.01)
 rate = torch.optim.lr_scheduler.OneCycleLR(adam, 0.01, total_steps=epochs * (len(tokens) // size), pct_start=0.1)
@@ -430,14 +431,14 @@ display(pd.DataFrame(rows).T.round(1))
 
 # %%
 caption = 17
-text = [matcher.vocabulary.words[k] for k in matcher.vocabulary.encode(test.captions[caption])][1:]
+text = [matcher.tokenizer.words[k] for k in matcher.tokenizer.encode(test.captions[caption])][1:]
 
 
 def word_nats(image):
     """Nats of every word of the caption, given this test picture."""
     regions = encoded["test"].fragments[image][encoded["test"].mask[image]]
     with torch.no_grad():
-        return plain(fresh, regions, torch.from_numpy(matcher.vocabulary.encode(test.captions[caption])).long())[0]
+        return plain(fresh, regions, torch.from_numpy(matcher.tokenizer.encode(test.captions[caption])).long())[0]
 
 
 def compare(other):
@@ -481,8 +482,8 @@ balance["captions' weight, relative to 128"] = RELEASED_BATCH / balance["batch"]
 display(balance.set_index("batch"))
 
 # %% [markdown]
-# This package takes both means and minimises $128\, r + g$ at any batch size (`RELEASED_BATCH` in `train.py`), so that
-# the balance is the released one and stays. What the two terms came to while our model trained:
+# This package takes both means and minimises $128\, r + g$ at any batch size (`RELEASED_BATCH` in
+# `global_alignment.py`), so that the balance is the released one and stays. What the two terms came to while our model trained:
 
 # %%
 terms = pd.DataFrame({"ranking x 128": RELEASED_BATCH * result.history["loss.ranking"]})
@@ -542,11 +543,11 @@ display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
 # <details><summary>Solution</summary>
 #
 # ```python
-# counts = np.full((len(matcher.vocabulary), len(matcher.vocabulary)), 0.1)
-# for ids in matcher.vocabulary.encode_all(train.captions):
+# counts = np.full((len(matcher.tokenizer), len(matcher.tokenizer)), 0.1)
+# for ids in matcher.tokenizer.encode_all(train.captions):
 #     np.add.at(counts, (ids[:-1], ids[1:]), 1)
 # logs = np.log(counts / counts.sum(1, keepdims=True))
-# costs = [-logs[ids[:-1], ids[1:]].sum() for ids in matcher.vocabulary.encode_all(test.captions)]
+# costs = [-logs[ids[:-1], ids[1:]].sum() for ids in matcher.tokenizer.encode_all(test.captions)]
 # print(f"{np.mean(costs):.2f} nats a caption")
 # ```
 #
@@ -567,7 +568,7 @@ display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
 # own = int(test.caption_to_image[caption])
 # v = encoded["test"].fragments[own][encoded["test"].mask[own]]
 # with torch.no_grad():
-#     _, looks = plain(fresh, v, torch.from_numpy(matcher.vocabulary.encode(test.captions[caption])).long())
+#     _, looks = plain(fresh, v, torch.from_numpy(matcher.tokenizer.encode(test.captions[caption])).long())
 # figure, ax = plt.subplots(figsize=(4, 4.5), layout="constrained")
 # ax.imshow(looks, cmap="Blues", vmin=0, vmax=1)
 # ax.set_yticks(range(len(text)), text)

@@ -15,9 +15,9 @@
 # # Reading the tables
 #
 # A table of results is an argument. This notebook takes the four published tables of VSR++ as **data** (they are in
-# `vsrpp_lite.paper`, quoted from the slides and tested) and asks of them what a careful reader asks: which rows are the
-# same run, which are two models, how large are the steps beside the noise of one seed, what was rounded, and what else
-# changed when $\mu$ changed. At the end, the ablation that the paper does not have, as we measured it.
+# `vsrpp_lite.paper.published`, quoted from the slides and tested) and asks of them what a careful reader asks: which
+# rows are the same run, which are two models, how large are the steps beside the noise of one seed, what was rounded,
+# and what else changed when $\mu$ changed. At the end, the ablation that the paper does not have, as we measured it.
 #
 # **You will learn**
 #
@@ -43,9 +43,12 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import display
 
-from vsrpp_lite import ablation, grid, show, tables
-from vsrpp_lite.evaluate import METRICS
-from vsrpp_lite.paper import ELSEWHERE, PRINTED_MR, PUBLISHED, RECALLS, SEED_SPREAD, SINGLE_SCAN, published
+from vsrpp_lite import show
+from vsrpp_lite.paper import ablation, tables
+from vsrpp_lite.paper.four_tables import MUS, TABLE1, TABLE2, TABLE3, TABLE4, TABLES
+from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, RECALLS, SEED_SPREAD, SINGLE_SCAN
+from vsrpp_lite.training import grid
+from vsrpp_lite.training.evaluate import METRICS
 
 pd.options.display.float_format = "{:.1f}".format
 
@@ -56,9 +59,9 @@ pd.options.display.float_format = "{:.1f}".format
 # mean; we compute it, and rsum, their sum.
 
 # %%
-for number, rows in PUBLISHED.items():
+for number, table in enumerate(TABLES, 1):
     print(f"Table {number}")
-    display(pd.DataFrame({row: published(number, row) for row in rows}).T[list(METRICS)])
+    display(pd.DataFrame({row: table.published_metrics(row) for row in table.rows}).T[list(METRICS)])
 
 # %% [markdown]
 # ## Rows that were not run
@@ -66,7 +69,11 @@ for number, rows in PUBLISHED.items():
 # Two experiments never agree in six recalls to the last digit. If two rows do, they are one run, or a copy.
 
 # %%
-named = [(f"Table {number}, {row}", recalls) for number, rows in PUBLISHED.items() for row, recalls in rows.items()]
+named = [
+    (f"Table {number}, {row}", recalls)
+    for number, table in enumerate(TABLES, 1)
+    for row, recalls in table.published.items()
+]
 for (one, recalls), (other, others) in combinations(named, 2):
     if recalls == others:
         print(f"{one:28} = {other}")
@@ -82,11 +89,12 @@ for (one, recalls), (other, others) in combinations(named, 2):
 
 # %%
 scan = pd.DataFrame({name: sum(recalls) for name, recalls in SINGLE_SCAN.items()}, index=["rsum"]).T
-scan.loc["average of t2i AVG and i2t LSE (Table 4)"] = published(4, "SCAN")["rsum"]
+scan.loc["average of t2i AVG and i2t LSE (Table 4)"] = TABLE4.published_metrics("SCAN")["rsum"]
 display(scan)
-gain = published(4, "SCAN")["rsum"] - max(sum(recalls) for recalls in SINGLE_SCAN.values())
+gain = TABLE4.published_metrics("SCAN")["rsum"] - max(sum(recalls) for recalls in SINGLE_SCAN.values())
 steps = [
-    published(1, "VSR++ (full)")["rsum"] - published(1, row)["rsum"] for row in ("Fusion-similarity", "VSR++ (GRU)")
+    TABLE1.published_metrics("VSR++ (full)")["rsum"] - TABLE1.published_metrics(row)["rsum"]
+    for row in ("Fusion-similarity", "VSR++ (GRU)")
 ]
 print(f"averaging: {gain:+.1f} over the best single model")
 print(f"VSR++ (full) over Fusion-similarity: {steps[0]:+.1f}; over VSR++ (GRU): {steps[1]:+.1f}")
@@ -125,12 +133,19 @@ claims = [
     (4, "VSRN", "SAEM"),
     (4, "SAEM", "GVSE-style"),
 ]
+
+
+def rsum(number, row):
+    """The published sum of recalls of a row."""
+    return TABLES[number - 1].published_metrics(row)["rsum"]
+
+
 gains = pd.DataFrame(
     {
-        "step": f"Table {table}: {better} over {worse}",
-        "gain": published(table, better)["rsum"] - published(table, worse)["rsum"],
+        "step": f"Table {number}: {better} over {worse}",
+        "gain": rsum(number, better) - rsum(number, worse),
     }
-    for table, better, worse in claims
+    for number, better, worse in claims
 )
 band = 1.96 * np.sqrt(2) * sigma
 gains["outside the band of one seed"] = gains["gain"] > band
@@ -162,10 +177,9 @@ sns.despine(ax=ax)
 # mR is printed with one decimal. Most rows agree with the mean of the six recalls beside them; these round otherwise:
 
 # %%
-for number, rows in PRINTED_MR.items():
-    for row, printed in rows.items():
-        recalls = PUBLISHED[number][row]
-        mean = sum(recalls) / 6
+for number, table in ((3, TABLE3), (4, TABLE4)):
+    for row, printed in PRINTED_MR[table.name].items():
+        mean = sum(table.published[row]) / 6
         print(f"Table {number}, {row:10} mean of six = {mean:.3f}, printed {printed:.1f}")
         assert abs(mean - printed) < 0.1
 
@@ -178,9 +192,10 @@ for number, rows in PRINTED_MR.items():
 # VSE++'s row has another problem: other papers print the same R@1 and R@10 and a *higher* R@5.
 
 # %%
-for number, rows in ELSEWHERE.items():
-    for row, recalls in rows.items():
-        display(pd.DataFrame({f"Table {number}, {row}": PUBLISHED[number][row], "elsewhere": recalls}, index=RECALLS).T)
+for number, table in ((3, TABLE3), (4, TABLE4)):
+    for row, recalls in ELSEWHERE[table.name].items():
+        both = {f"Table {number}, {row}": table.published[row], "elsewhere": recalls}
+        display(pd.DataFrame(both, index=RECALLS).T)
 
 # %% [markdown]
 # ## mu and the margin
@@ -191,10 +206,10 @@ for number, rows in ELSEWHERE.items():
 # %%
 margins = pd.DataFrame(
     {
-        "effective margin": [f"{0.2 / (1 + mu):.3f}" for mu in tables.MUS],
-        "rsum": [published(2, f"mu = {mu}")["rsum"] for mu in tables.MUS],
+        "effective margin": [f"{0.2 / (1 + mu):.3f}" for mu in MUS],
+        "rsum": [TABLE2.published_metrics(f"mu = {mu}")["rsum"] for mu in MUS],
     },
-    index=pd.Index(tables.MUS, name="mu"),
+    index=pd.Index(MUS, name="mu"),
 )
 display(margins)
 
@@ -210,7 +225,7 @@ display(margins)
 
 # %% tags=["nbval-ignore-output"]
 settings = {"data": data, "preset": preset}
-wanted = [run for seed in range(seeds) for run in tables.runs(1, ablation.FACTORIAL, seed=seed, **settings).values()]
+wanted = [run for seed in range(seeds) for run in TABLE1.runs(ablation.FACTORIAL, seed=seed, **settings).values()]
 trained = list(grid.train(wanted))
 
 # %%

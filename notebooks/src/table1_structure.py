@@ -35,22 +35,23 @@ factorial: bool = False  # also every combination of the parts, the clean ablati
 import pandas as pd
 from IPython.display import Markdown, display
 
-from vsrpp_lite import ablation, grid, show, tables
-from vsrpp_lite.paper import NOTES
+from vsrpp_lite import show
+from vsrpp_lite.paper import ablation, tables
+from vsrpp_lite.paper.four_tables import TABLE1
+from vsrpp_lite.paper.written import write
+from vsrpp_lite.training import grid
 
 settings = {"data": data, "preset": preset}
 results = {}
 for seed in range(seeds):
-    for row, run in tables.runs(1, seed=seed, **settings).items():
+    for row, run in TABLE1.runs(seed=seed, **settings).items():
         results[row, seed] = run
 wanted = list(results.values())
 if factorial:
-    wanted += [
-        run for seed in range(seeds) for run in tables.runs(1, ablation.FACTORIAL, seed=seed, **settings).values()
-    ]
+    wanted += [run for seed in range(seeds) for run in TABLE1.runs(ablation.FACTORIAL, seed=seed, **settings).values()]
 done = {result.run: result for result in grid.train(wanted)}
 results = {key: done[run] for key, run in results.items()}
-grid.search(tables.searches(1, seeds=range(seeds), **settings))
+grid.rank(TABLE1.rankings(seeds=range(seeds), **settings))
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
@@ -77,8 +78,8 @@ pd.options.display.float_format = "{:.1f}".format
 # paper's test is Flickr30K's. What can be compared is the order of the rows, not the height of the numbers.
 
 # %%
-measured = tables.reproduce(1, seeds=range(seeds), **settings)
-tables.write(1, seeds=range(seeds), **settings)
+measured = TABLE1.measure(seeds=range(seeds), **settings)
+write(TABLE1, seeds=range(seeds), **settings)
 display(tables.beside(measured).set_index("row"))
 
 # %%
@@ -95,7 +96,7 @@ figure.savefig(folder / "table1.png", dpi=150)
 # zero, *not reproduced* if it is below, and otherwise *inconclusive*: this many seeds cannot tell.
 
 # %%
-judged = tables.judge(1, seeds=range(seeds), **settings)
+judged = TABLE1.judge(seeds=range(seeds), **settings)
 display(judged[["claim", "difference", "lo", "hi", "verdict"]].set_index("claim"))
 
 # %%
@@ -110,9 +111,9 @@ figure.savefig(folder / "claims1.png", dpi=150)
 # rsum by itself, as many as the whole step from *Global* to *VSR++ (full)* in the paper.
 
 # %%
-for row, note in NOTES[1].items():
+for row, note in TABLE1.notes.items():
     display(Markdown(f"*{row}*: {note}."))
-display(tables.ensembles(1, seeds=range(seeds), **settings).set_index(["row", "model"]))
+display(TABLE1.averages(seeds=range(seeds), **settings).set_index(["row", "model"]))
 
 # %% [markdown]
 # *Fusion-loss* trains $S_G$ and $S_L$ with a hinge each. The paper's row is hardly different from *Global*, so we take
@@ -122,7 +123,7 @@ display(tables.ensembles(1, seeds=range(seeds), **settings).set_index(["row", "m
 fusion_loss = results["Fusion-loss", 0]
 scores = {
     "S_G": fusion_loss.scores(),
-    "S_L": fusion_loss.scores("local", lambda matcher: matcher.hinged["local"]),
+    "S_L": fusion_loss.scores("local", lambda matcher: matcher.losses["local"].similarity),
 }
 scores["S_G + 2 S_L"] = scores["S_G"] + 2 * scores["S_L"]
 after_the_fact = pd.DataFrame({name: tables.rescored(fusion_loss, matrix) for name, matrix in scores.items()}).T
@@ -151,7 +152,7 @@ if factorial:
 # The first epoch sums the hinge over all negatives; from the second on only the hardest counts. One seed is drawn.
 
 # %%
-figure = show.history({row: results[row, 0].history for row in tables.ROWS[1]})
+figure = show.history({row: results[row, 0].history for row in TABLE1.rows})
 figure.savefig(folder / "table1_history.png", dpi=150)
 
 # %% [markdown]

@@ -35,13 +35,16 @@ from itertools import chain
 import pandas as pd
 from IPython.display import display
 
-from vsrpp_lite import ablation, grid, show, tables
-from vsrpp_lite.paper import published
-from vsrpp_lite.results import Result
+from vsrpp_lite import show
+from vsrpp_lite.paper import ablation, tables
+from vsrpp_lite.paper.four_tables import MUS, RESCALED, TABLE2
+from vsrpp_lite.paper.written import write
+from vsrpp_lite.training import grid
+from vsrpp_lite.training.runs import Result
 
 settings = {"data": data, "preset": preset}
-wanted = [tables.runs(2, seed=seed, **settings) for seed in range(seeds)]
-wanted.append(tables.runs(2, ablation.RESCALED, seed=0, **settings))
+wanted = [TABLE2.runs(seed=seed, **settings) for seed in range(seeds)]
+wanted.append(TABLE2.runs(RESCALED, seed=0, **settings))
 trained = list(grid.train(chain(*(runs.values() for runs in wanted))))
 pd.options.display.float_format = "{:.1f}".format
 
@@ -53,8 +56,8 @@ pd.options.display.float_format = "{:.1f}".format
 # of a column, not its height.
 
 # %%
-measured = tables.reproduce(2, seeds=range(seeds), **settings)
-tables.write(2, seeds=range(seeds), **settings)
+measured = TABLE2.measure(seeds=range(seeds), **settings)
+write(TABLE2, seeds=range(seeds), **settings)
 display(tables.beside(measured).set_index("row"))
 
 # %% [markdown]
@@ -64,7 +67,7 @@ display(tables.beside(measured).set_index("row"))
 # directions: what does going from 0.5 to 3 bring to text retrieval, beyond what it brings to image retrieval?
 
 # %%
-judged = tables.judge(2, seeds=range(seeds), **settings)
+judged = TABLE2.judge(seeds=range(seeds), **settings)
 display(judged[["claim", "difference", "lo", "hi", "verdict"]].set_index("claim"))
 
 # %% [markdown]
@@ -80,27 +83,29 @@ display(judged[["claim", "difference", "lo", "hi", "verdict"]].set_index("claim"
 # Every point is a *paired* difference from $\mu = 2$ of the same experiment, so the published curve fits on the same
 # axis.
 
+
 # %%
-paper = pd.DataFrame(
-    {"mu": mu, "direction": direction, "difference": gain, "lo": gain, "hi": gain}
-    for mu in tables.MUS
-    for direction in ("i2t", "t2i")
-    for gain in [
-        sum(
-            published(2, f"mu = {mu}")[f"{direction}_r{k}"] - published(2, "mu = 2.0")[f"{direction}_r{k}"]
-            for k in (1, 5, 10)
-        )
-    ]
-)
-full = Result(tables.runs(2, seed=0, **settings)["mu = 2.0"])
+def published_sum(mu, direction):
+    """R@1 + R@5 + R@10 of one direction, as published."""
+    metrics = TABLE2.published_metrics(f"mu = {mu}")
+    return sum(metrics[f"{direction}_r{k}"] for k in (1, 5, 10))
+
+
+points = []
+for mu in MUS:
+    for direction in ("i2t", "t2i"):
+        gain = published_sum(mu, direction) - published_sum(2.0, direction)
+        points.append({"mu": mu, "direction": direction, "difference": gain, "lo": gain, "hi": gain})
+paper = pd.DataFrame(points)
+full = Result(TABLE2.runs(seed=0, **settings)["mu = 2.0"])
 curves = {
     f"trained for each µ ({seeds} seed{'s' * (seeds > 1)})": ablation.mu_effects(
-        ablation.trained(tables.ROWS[2], seeds=range(seeds), **settings)
+        ablation.trained(TABLE2.rows, seeds=range(seeds), **settings)
     ),
     "the same, effective margin held (1 seed)": ablation.mu_effects(
-        ablation.trained(ablation.RESCALED, seeds=range(1), **settings)
+        ablation.trained(RESCALED, seeds=range(1), **settings)
     ),
-    "one model, µ changed at test time": ablation.mu_effects(ablation.swept(full, tables.MUS)),
+    "one model, µ changed at test time": ablation.mu_effects(ablation.swept(full, MUS)),
     "published": paper,
 }
 figure = show.mu_effects(curves)
@@ -152,7 +157,7 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 # ```python
 # from vsrpp_lite import VSRpp
 #
-# narrow = tables.runs(2, {"narrow": VSRpp(mu=2.0, margin=0.02)}, seed=0, **settings)["narrow"].fit()
+# narrow = TABLE2.runs({"narrow": VSRpp(mu=2.0, margin=0.02)}, seed=0, **settings)["narrow"].fit()
 # print(f"margin 0.2: rsum {full.recalls['rsum']:.1f}; margin 0.02: {narrow.recalls['rsum']:.1f}")
 # ```
 #
@@ -170,7 +175,7 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 # 0.07 in preset `lite`), so that what was $\mu = 2$ is now about 3. A $\mu$ without its scales says little.
 #
 # ```python
-# from vsrpp_lite.evaluate import sweep
+# from vsrpp_lite.training.evaluate import sweep
 #
 # parts = [full.scores(name) for name in ("global", "local")]
 # unit = [part / part.std() for part in parts]

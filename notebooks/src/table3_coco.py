@@ -34,13 +34,17 @@ from itertools import chain
 import pandas as pd
 from IPython.display import Markdown, display
 
-from vsrpp_lite import grid, show, tables
-from vsrpp_lite.paper import NOTES, PUBLISHED_AS, published
+from vsrpp_lite import show
+from vsrpp_lite.paper import tables
+from vsrpp_lite.paper.four_tables import TABLE3
+from vsrpp_lite.paper.published import PUBLISHED_AS
+from vsrpp_lite.paper.written import write
+from vsrpp_lite.training import grid
 
 settings = {"data": data, "preset": preset}
-wanted = [tables.runs(3, seed=seed, **settings) for seed in range(seeds)]
+wanted = [TABLE3.runs(seed=seed, **settings) for seed in range(seeds)]
 trained = list(grid.train(chain(*(runs.values() for runs in wanted))))
-grid.search(tables.searches(3, seeds=range(seeds), **settings))
+grid.rank(TABLE3.rankings(seeds=range(seeds), **settings))
 pd.options.display.float_format = "{:.1f}".format
 
 
@@ -67,8 +71,8 @@ pd.options.display.float_format = "{:.1f}".format
 # The data and the size of the models differ from the paper's: compare the order of the rows.
 
 # %%
-measured = tables.reproduce(3, seeds=range(seeds), **settings)
-tables.write(3, seeds=range(seeds), **settings)
+measured = TABLE3.measure(seeds=range(seeds), **settings)
+write(TABLE3, seeds=range(seeds), **settings)
 display(tables.beside(measured).set_index("row"))
 
 # %%
@@ -98,7 +102,7 @@ display(protocols)
 # paired seed by seed and picture by picture.
 
 # %%
-judged = tables.judge(3, seeds=range(seeds), **settings)
+judged = TABLE3.judge(seeds=range(seeds), **settings)
 display(judged[["claim", "difference", "lo", "hi", "verdict"]].set_index("claim"))
 
 # %%
@@ -112,16 +116,16 @@ figure.savefig(folder / "claims3.png", dpi=150)
 # averaged scores, and what averaging brings. The last columns say what the published figure is.
 
 # %%
-pairs = tables.ensembles(3, seeds=range(seeds), **settings)
+pairs = TABLE3.averages(seeds=range(seeds), **settings)
 ours = pairs[pairs["model"].str.startswith("single")].groupby("row", sort=False)["rsum"].mean().rename("single")
 both = pairs[pairs["model"] == "ensemble of both"].set_index("row")["rsum"].rename("average of two")
 averaged = pd.concat([ours, both], axis=1)
 averaged["gain"] = averaged["average of two"] - averaged["single"]
-averaged["published"] = [published(3, row)["rsum"] for row in averaged.index]
+averaged["published"] = [TABLE3.published_metrics(row)["rsum"] for row in averaged.index]
 averaged["published as"] = averaged.index.map(PUBLISHED_AS)
 averaged.to_csv(folder.parent / "tables" / "table3_averages.csv")
 display(averaged)
-for row, note in NOTES[3].items():
+for row, note in TABLE3.notes.items():
     display(Markdown(f"*{row}*: {note}."))
 
 # %% [markdown]
@@ -143,9 +147,9 @@ for row, note in NOTES[3].items():
 # <details><summary>Solution</summary>
 #
 # ```python
-# from vsrpp_lite.results import Result
+# from vsrpp_lite.training.runs import Result
 #
-# by_image = Result(tables.runs(3, seed=0, **settings)["VSR++"]).contributions()
+# by_image = Result(TABLE3.runs(seed=0, **settings)["VSR++"]).contributions(folds=5)
 # folds = by_image.reshape(5, -1, by_image.shape[1]).mean(1)[:, -1]
 # print("rsum of the five folds:", folds.round(1))
 # ```

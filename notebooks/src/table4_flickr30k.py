@@ -34,16 +34,20 @@ from itertools import chain
 import pandas as pd
 from IPython.display import Markdown, display
 
-from vsrpp_lite import grid, show, tables
-from vsrpp_lite.paper import NOTES, PUBLISHED_AS, SINGLE_SCAN, published
-from vsrpp_lite.results import Result
+from vsrpp_lite import show
+from vsrpp_lite.paper import tables
+from vsrpp_lite.paper.four_tables import TABLE4
+from vsrpp_lite.paper.published import PUBLISHED_AS, SINGLE_SCAN
+from vsrpp_lite.paper.written import write
 from vsrpp_lite.systems.scan import VARIANTS
+from vsrpp_lite.training import grid
+from vsrpp_lite.training.runs import Result
 
 settings = {"data": data, "preset": preset}
-wanted = [tables.runs(4, seed=seed, **settings) for seed in range(seeds)]
-wanted.append(tables.runs(4, VARIANTS, seed=0, **settings))
+wanted = [TABLE4.runs(seed=seed, **settings) for seed in range(seeds)]
+wanted.append(TABLE4.runs(VARIANTS, seed=0, **settings))
 trained = list(grid.train(chain(*(runs.values() for runs in wanted))))
-grid.search(tables.searches(4, seeds=range(seeds), **settings))
+grid.rank(TABLE4.rankings(seeds=range(seeds), **settings))
 pd.options.display.float_format = "{:.1f}".format
 
 
@@ -70,8 +74,8 @@ pd.options.display.float_format = "{:.1f}".format
 # The data and the size of the models differ from the paper's: compare the order of the rows.
 
 # %%
-measured = tables.reproduce(4, seeds=range(seeds), **settings)
-tables.write(4, seeds=range(seeds), **settings)
+measured = TABLE4.measure(seeds=range(seeds), **settings)
+write(TABLE4, seeds=range(seeds), **settings)
 display(tables.beside(measured).set_index("row"))
 
 # %%
@@ -87,7 +91,7 @@ figure.savefig(folder / "table4.png", dpi=150)
 # paired seed by seed and picture by picture.
 
 # %%
-judged = tables.judge(4, seeds=range(seeds), **settings)
+judged = TABLE4.judge(seeds=range(seeds), **settings)
 display(judged[["claim", "difference", "lo", "hi", "verdict"]].set_index("claim"))
 
 # %%
@@ -101,16 +105,16 @@ figure.savefig(folder / "claims4.png", dpi=150)
 # averaged scores, and what averaging brings. The last columns say what the published figure is.
 
 # %%
-pairs = tables.ensembles(4, seeds=range(seeds), **settings)
+pairs = TABLE4.averages(seeds=range(seeds), **settings)
 ours = pairs[pairs["model"].str.startswith("single")].groupby("row", sort=False)["rsum"].mean().rename("single")
 both = pairs[pairs["model"] == "ensemble of both"].set_index("row")["rsum"].rename("average of two")
 averaged = pd.concat([ours, both], axis=1)
 averaged["gain"] = averaged["average of two"] - averaged["single"]
-averaged["published"] = [published(4, row)["rsum"] for row in averaged.index]
+averaged["published"] = [TABLE4.published_metrics(row)["rsum"] for row in averaged.index]
 averaged["published as"] = averaged.index.map(PUBLISHED_AS)
 averaged.to_csv(folder.parent / "tables" / "table4_averages.csv")
 display(averaged)
-for row, note in NOTES[4].items():
+for row, note in TABLE4.notes.items():
     display(Markdown(f"*{row}*: {note}."))
 
 # %% [markdown]
@@ -120,11 +124,11 @@ for row, note in NOTES[4].items():
 # by log-sum-exp (LSE). The published row of SCAN is the average of t2i AVG and i2t LSE. One seed.
 
 # %%
-variants = {name: Result(run) for name, run in tables.runs(4, VARIANTS, seed=0, **settings).items()}
+variants = {name: Result(run) for name, run in TABLE4.runs(VARIANTS, seed=0, **settings).items()}
 found = pd.DataFrame({name: result.recalls for name, result in variants.items()}).T
 average = variants["t2i AVG"].contributions([variants["i2t LSE"]]).mean(0)
 found.loc["t2i AVG + i2t LSE"] = average
-found["rsum, published"] = [sum(SINGLE_SCAN[name]) for name in variants] + [published(4, "SCAN")["rsum"]]
+found["rsum, published"] = [sum(SINGLE_SCAN[name]) for name in variants] + [TABLE4.published_metrics("SCAN")["rsum"]]
 display(found)
 
 # %% [markdown]
@@ -157,7 +161,7 @@ display(found)
 # <details><summary>Solution</summary>
 #
 # ```python
-# one = {name: Result(run) for name, run in tables.runs(4, seed=0, **settings).items()}
+# one = {name: Result(run) for name, run in TABLE4.runs(seed=0, **settings).items()}
 # print(f"VSR++ and SCAN: {one['VSR++'].contributions([one['SCAN']]).mean(0)[-1]:.1f}")
 # ```
 #

@@ -26,11 +26,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from vsrpp_lite.encoders import masked_mean, project, whole
-from vsrpp_lite.global_alignment import SentenceGRU, cosine, l2norm
-from vsrpp_lite.matcher import Encoded, Matcher, Sizes
-from vsrpp_lite.text import SPECIALS, Vocabulary
-from vsrpp_lite.train import Training
+from vsrpp_lite.data.text import SPECIALS, Tokenizer
+from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine, l2norm
+from vsrpp_lite.matcher import Encoded, Matcher, System
+from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.systems.encoders import masked_mean, project, whole
 
 
 def letter_vectors(words: Sequence[str], size: int) -> Float[np.ndarray, "V E"]:
@@ -85,10 +85,10 @@ class GatedImage(nn.Module):
 class GatedSentence(nn.Module):
     """The sentence as common and uncommon content."""
 
-    def __init__(self, vocabulary: Vocabulary, word_size: int, embed_size: int):
+    def __init__(self, tokenizer: Tokenizer, word_size: int, embed_size: int):
         super().__init__()
-        self.common = SentenceGRU(len(vocabulary), word_size, embed_size // 2, bidirectional=False)
-        vectors = torch.from_numpy(letter_vectors(vocabulary.words, word_size))
+        self.common = SentenceGRU(len(tokenizer), word_size, embed_size // 2, bidirectional=False)
+        vectors = torch.from_numpy(letter_vectors(tokenizer.words, word_size))
         vectors[: len(SPECIALS)] = 0
         self.register_buffer("vectors", vectors)
         self.uncommon = project(word_size, embed_size // 2)
@@ -101,7 +101,7 @@ class GatedSentence(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GVSE:
+class GVSE(System):
     """Two global alignments, of common and of uncommon content, under a learned gate."""
 
     margin: float = 0.2
@@ -109,11 +109,11 @@ class GVSE:
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=0, layers=0)
     recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(
-            vocabulary,
+            tokenizer,
             images=GatedImage(feature_size, sizes.embed),
-            texts=GatedSentence(vocabulary, sizes.word, sizes.embed),
+            texts=GatedSentence(tokenizer, sizes.word, sizes.embed),
             similarity=cosine,
-            margin=self.margin,
+            losses={"ranking": Hinge(cosine, self.margin)},
         )

@@ -11,14 +11,14 @@
 Published, text then image retrieval at 1, 5, 10: Flickr30K 69.1 91.0 95.1 52.4 81.1 88.1; MS-COCO 1K 71.2 94.1 97.7
 57.8 88.6 94.9. With a BERT of random weights its code is reported at Flickr30K R@1 of 50.4 and 34.1.
 
-The tables train the small transformer, for want of a BERT; `bert="folder"` uses one from disk, with the extra
-`pip install vsrpp_lite[bert]`. A word that training captions never used is unknown to both. Not reproduced: the
-release's penalty of 0.01 on the norms of image weights, and the end of its angular loss after epoch 20, when ours has
-decayed to 5e-6. Positions are sines and cosines; both transformer layers are BERT's, with heads of 16 numbers over
-regions, 4 heads over words.
+The tables train the small transformer, since no BERT is shipped. `bert="folder"` uses one from disk, with its own word
+pieces; it needs the extra `pip install vsrpp_lite[bert]`. We do not reproduce the release's penalty of 0.01 on the
+norms of image weights, nor the end of its angular loss after epoch 20, when ours has decayed to 5e-6. Positions are
+sines and cosines. Both transformer layers are BERT's, with heads of 16 numbers over regions and 4 heads over words.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,11 +27,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
-from vsrpp_lite.encoders import masked_mean, project, whole
-from vsrpp_lite.global_alignment import cosine, l2norm
-from vsrpp_lite.matcher import Encoded, Matcher, Pairs, Sizes
-from vsrpp_lite.text import SPECIALS, Vocabulary
-from vsrpp_lite.train import Training
+from vsrpp_lite.data.text import Tokenizer, WordPieces
+from vsrpp_lite.global_alignment import RELEASED_BATCH, Hinge, cosine, l2norm
+from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
+from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.systems.encoders import masked_mean, project, whole
 
 WIDTHS = (1, 2, 3)
 RELEASED_LENGTH = 32
@@ -74,29 +74,6 @@ class LearnedWords(nn.Module):
         return self.attend(self.embedding(tokens) + positions, src_key_padding_mask=~mask)
 
 
-class Pieces(nn.Module):
-    """Our token ids to those of a BERT: every word of the vocabulary cut into its pieces, once."""
-
-    def __init__(self, folder: str, vocabulary: Vocabulary):
-        super().__init__()
-        from transformers import AutoTokenizer  # optional
-
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        specials = [[], [tokenizer.cls_token_id], [tokenizer.sep_token_id], [tokenizer.unk_token_id]]
-        words = vocabulary.words[len(SPECIALS) :]
-        pieces = specials + [tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word)) for word in words]
-        table = torch.full((len(pieces), max(map(len, pieces))), -1)
-        for row, ids in zip(table, pieces, strict=True):
-            row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
-        self.register_buffer("table", table)
-
-    def forward(self, tokens: Int[Tensor, "B W"]) -> tuple[Int[Tensor, "B N"], Bool[Tensor, "B N"]]:
-        pieces = self.table[tokens].flatten(1)
-        real_first = (pieces < 0).to(torch.uint8).argsort(dim=1, stable=True)
-        pieces = pieces.gather(1, real_first)
-        return pieces.clamp(min=0), pieces >= 0
-
-
 class Bert(nn.Module):
     """A pretrained BERT from a local folder, frozen. The release leaves its dropout on while the rest trains."""
 
@@ -118,9 +95,8 @@ class ConvolvedWords(nn.Module):
     With `faithful`, captions are cut or filled to 32 positions and answers to the filling count, as released.
     """
 
-    def __init__(self, cut: nn.Module | None, states: nn.Module, state_size: int, embed_size: int, *, faithful: bool):
+    def __init__(self, states: nn.Module, state_size: int, embed_size: int, *, faithful: bool):
         super().__init__()
-        self.cut = cut
         self.states = states
         self.convolutions = nn.ModuleList(nn.Conv1d(state_size, 2 * embed_size, width) for width in WIDTHS)
         self.dropout = nn.Dropout(0.1)
@@ -128,8 +104,6 @@ class ConvolvedWords(nn.Module):
         self.faithful = faithful
 
     def forward(self, tokens: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]) -> Encoded:
-        if self.cut is not None:
-            tokens, mask = self.cut(tokens)
         length = RELEASED_LENGTH if self.faithful else max(*WIDTHS, int(mask.sum(1).max()))
         tokens, mask = (pad(x, (0, length - x.shape[1])) for x in (tokens, mask))
         states = self.states(tokens, mask).transpose(1, 2)
@@ -142,42 +116,58 @@ class ConvolvedWords(nn.Module):
         return whole(l2norm(self.project(self.dropout(torch.cat(answers, 1)))))
 
 
-def angular(pairs: Pairs, everyone: Pairs, negatives: Bool[Tensor, "B N"], decays: float) -> Float[Tensor, ""]:
+class Angular(Loss):
     """The decaying angular loss, at 45 degrees, of the hardest negatives of both directions."""
-    images, texts, all_images, all_texts = (encoded.pooled for encoded in (*pairs, *everyone))
 
-    def hardest(anchors: Tensor, positives: Tensor, others: Tensor) -> Tensor:
-        excess = 4 * (anchors + positives) @ others.T - 4 * (anchors * positives).sum(1, keepdim=True)
-        return softplus(excess.masked_fill(~negatives, -torch.inf).amax(1))
+    weight = RELEASED_BATCH
 
-    both = hardest(images, texts, all_texts) + hardest(texts, images, all_images)
-    return 0.5 * 0.1 ** int(2 * decays) * both.mean()
+    def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
+        images, texts = comparison.images.pooled, comparison.texts.pooled
+        negatives = comparison.negatives
+        for_images = angular(images, texts, comparison.all_texts.pooled, negatives)
+        for_texts = angular(texts, images, comparison.all_images.pooled, negatives)
+        return 0.5 * 0.1 ** int(2 * comparison.progress.decays) * (for_images + for_texts).mean()
+
+
+def angular(
+    anchors: Float[Tensor, "B D"],
+    positives: Float[Tensor, "B D"],
+    others: Float[Tensor, "N D"],
+    negatives: Bool[Tensor, "B N"],
+) -> Float[Tensor, " B"]:
+    """The angular loss of each anchor, its own partner, and the hardest of the others that are negatives."""
+    excess = 4 * (anchors + positives) @ others.T - 4 * (anchors * positives).sum(1, keepdim=True)
+    return softplus(excess.masked_fill(~negatives, -torch.inf).amax(1))
 
 
 @dataclass(frozen=True, kw_only=True)
-class SAEM:
+class SAEM(System):
     """Global alignment of self-attended regions and convolved words."""
 
     bert: str | None = None
-    """Folder of a pretrained BERT, as `transformers` saves one. Runs know it by its path; give another another."""
+    """Folder of a pretrained BERT with its tokenizer, as `transformers` saves them. A run is identified by the folder's
+    path, so put different weights into a different folder."""
     margin: float = 0.2
     faithful: bool = False
-    """The release's 32 positions, filling included, and its BERT that drops out."""
+    """Use 32 positions, the filling included, and keep the dropout of BERT on in training, as the release does."""
 
     published: ClassVar[Sizes] = Sizes(embed=256, word=768, caption=0, layers=0)
     recipe: ClassVar[Training] = Training(epochs=30, batch_size=64, learning_rate=1e-4)
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
+    def tokenizer(self, captions: Iterable[str], min_count: int) -> Tokenizer:
+        """BERT's own word pieces, where there is a BERT."""
+        return WordPieces(self.bert) if self.bert else super().tokenizer(captions, min_count)
+
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         if self.bert:
-            cut, states = Pieces(self.bert, vocabulary), Bert(self.bert, faithful=self.faithful)
+            states: nn.Module = Bert(self.bert, faithful=self.faithful)
             state_size = states.model.config.hidden_size
         else:
-            cut, states, state_size = None, LearnedWords(len(vocabulary), sizes.word), sizes.word
+            states, state_size = LearnedWords(len(tokenizer), sizes.word), sizes.word
         return Matcher(
-            vocabulary,
+            tokenizer,
             images=AttendedRegions(feature_size, sizes.embed),
-            texts=ConvolvedWords(cut, states, state_size, sizes.embed, faithful=self.faithful),
+            texts=ConvolvedWords(states, state_size, sizes.embed, faithful=self.faithful),
             similarity=cosine,
-            margin=self.margin,
-            contrasted={"angular": angular},
+            losses={"ranking": Hinge(cosine, self.margin), "angular": Angular()},
         )

@@ -10,50 +10,47 @@ Published, text then image retrieval at 1, 5, 10, for the average of *two* model
 67.4 90.3 95.8 48.6 77.7 85.2; MS-COCO 1K 72.7 94.8 98.4 58.8 88.4 94.8. t2i AVG alone: Flickr30K 61.8 87.5 93.7 45.8
 74.4 83.0.
 
-Released code clips with a slope of 0.1 where the paper has a ReLU, and counts `<start>` and `<end>` as words; so do
-we, since every published number has both.
+Released code clips with a slope of 0.1 where the paper has a ReLU, and counts `<start>` and `<end>` as words. We do the
+same, since every published number was made so.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from vsrpp_lite.encoders import PlainRegions
-from vsrpp_lite.global_alignment import SentenceGRU
-from vsrpp_lite.local_attention import Direction, Pooling, cross_attention
-from vsrpp_lite.matcher import Matcher, Sizes
-from vsrpp_lite.text import Vocabulary
-from vsrpp_lite.train import Training
+from vsrpp_lite.data.text import Tokenizer
+from vsrpp_lite.global_alignment import Hinge, SentenceGRU
+from vsrpp_lite.local_attention import Direction, Pooling, attention_map, cross_attention
+from vsrpp_lite.matcher import Matcher, System
+from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.systems.encoders import PlainRegions
 
 
 @dataclass(frozen=True, kw_only=True)
-class SCAN:
+class SCAN(System):
     """Local alignment: cross attention between regions and words."""
 
     direction: Direction = "t2i"
     pooling: Pooling = "mean"
     temperature: float = 9.0
-    """9 for t2i, 4 for i2t."""
+    """Sharpness of the attention: 9 for t2i, 4 for i2t."""
     lse: float = 6.0
-    """Of log-sum-exp pooling: t2i 6; i2t 5 on Flickr30K, 20 on COCO."""
+    """Factor of log-sum-exp pooling: 6 for t2i; for i2t 5 on Flickr30K and 20 on COCO."""
     margin: float = 0.2
 
     published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        attention = {"direction": self.direction, "temperature": self.temperature}
+        similarity = partial(cross_attention, **attention, pooling=self.pooling, lse=self.lse)
         return Matcher(
-            vocabulary,
+            tokenizer,
             images=PlainRegions(feature_size, sizes.embed),
-            texts=SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=True),
-            similarity=partial(
-                cross_attention,
-                direction=self.direction,
-                pooling=self.pooling,
-                temperature=self.temperature,
-                lse=self.lse,
-            ),
-            margin=self.margin,
+            texts=SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=True),
+            similarity=similarity,
+            losses={"ranking": Hinge(similarity, self.margin)},
+            attention=partial(attention_map, **attention),
         )
 
 

@@ -24,17 +24,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from vsrpp_lite.data import Batch
-from vsrpp_lite.encoders import masked_mean, project, whole
-from vsrpp_lite.global_alignment import cosine, l2norm, read
-from vsrpp_lite.matcher import Encoded, Matcher, Sizes
-from vsrpp_lite.text import FUNCTION_WORDS, SPECIALS, Vocabulary
-from vsrpp_lite.train import Training
+from vsrpp_lite.data.text import FUNCTION_WORDS, SPECIALS, Tokenizer
+from vsrpp_lite.global_alignment import Hinge, cosine, l2norm, read
+from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
+from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.systems.encoders import masked_mean, project, whole
 
 
-def concepts_of(vocabulary: Vocabulary, count: int = 256) -> list[int]:
-    """Token ids of the most frequent content words; a vocabulary is sorted by frequency."""
-    words = enumerate(vocabulary.words[len(SPECIALS) :], len(SPECIALS))
+def concepts_of(tokenizer: Tokenizer, count: int = 256) -> list[int]:
+    """Token ids of the most frequent content words. A vocabulary is in the order of falling counts."""
+    words = enumerate(tokenizer.words[len(SPECIALS) :], len(SPECIALS))
     return [k for k, word in words if word not in FUNCTION_WORDS][:count]
 
 
@@ -50,15 +49,18 @@ class ConceptPredictor(nn.Module):
         return torch.maximum(by_region, self.layers(masked_mean(regions, mask)))
 
 
-class ConceptLoss(nn.Module):
-    """K independent logistic losses, summed; the labels of a picture are the concepts that its caption names."""
+class ConceptLoss(Loss):
+    """K independent logistic losses, summed. The labels of a picture are the concepts that its caption names."""
+
+    half_precision = True
 
     def __init__(self, predictor: ConceptPredictor, concepts: list[int]):
         super().__init__()
         self.predictor = predictor
         self.register_buffer("concepts", torch.tensor(concepts))
 
-    def forward(self, _: Encoded, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
+        batch = comparison.batch
         logits = self.predictor(batch.regions, batch.region_mask)
         named = (batch.tokens[:, :, None] == self.concepts).any(1).to(logits)
         return binary_cross_entropy_with_logits(logits, named, reduction="sum") / len(logits)
@@ -87,7 +89,7 @@ class SentenceLSTM(nn.Module):
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, word_size, padding_idx=0)
+        self.embedding = nn.Embedding(vocabulary_size, word_size)
         self.lstm = nn.LSTM(word_size, embed_size, batch_first=True)
 
     def forward(self, tokens: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]) -> Encoded:
@@ -95,18 +97,21 @@ class SentenceLSTM(nn.Module):
         return Encoded(l2norm(sentence), l2norm(words) * mask[:, :, None], mask)
 
 
-class SentenceGenerator(nn.Module):
-    """An LSTM that sees v first, then the true words, and must say the next: negative log-likelihood a caption."""
+class SentenceGenerator(Loss):
+    """An LSTM that sees v, then the true words, and must say the next word: negative log-likelihood of a caption."""
+
+    half_precision = True
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, hidden_size: int):
         super().__init__()
         self.first = nn.Linear(embed_size, word_size)
-        self.embedding = nn.Embedding(vocabulary_size, word_size, padding_idx=0)
+        self.embedding = nn.Embedding(vocabulary_size, word_size)
         self.lstm = nn.LSTM(word_size, hidden_size, batch_first=True)
         self.output = nn.Linear(hidden_size, vocabulary_size)
 
-    def forward(self, images: Encoded, batch: Batch) -> Float[Tensor, ""]:
-        image = self.first(images.pooled)[:, None]
+    def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
+        batch = comparison.batch
+        image = self.first(comparison.images.pooled)[:, None]
         states, _ = self.lstm(torch.cat([image, self.embedding(batch.tokens[:, :-1])], 1))
         asked = batch.token_mask[:, 1:]
         logits, targets = self.output(states[:, 1:][asked]), batch.tokens[:, 1:][asked]
@@ -114,7 +119,7 @@ class SentenceGenerator(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SCO:
+class SCO(System):
     """Global alignment of concepts in their context, with sentence generation."""
 
     margin: float = 0.2
@@ -122,17 +127,17 @@ class SCO:
     published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=1024, layers=0)
     recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
-        concepts = concepts_of(vocabulary)
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        concepts = concepts_of(tokenizer)
         predictor = ConceptPredictor(feature_size, sizes.embed, len(concepts))
         return Matcher(
-            vocabulary,
+            tokenizer,
             images=ConceptImage(predictor, feature_size, sizes.embed, len(concepts)),
-            texts=SentenceLSTM(len(vocabulary), sizes.word, sizes.embed),
+            texts=SentenceLSTM(len(tokenizer), sizes.word, sizes.embed),
             similarity=cosine,
-            margin=self.margin,
-            added={
+            losses={
+                "ranking": Hinge(cosine, self.margin),
                 "concepts": ConceptLoss(predictor, concepts),
-                "caption": SentenceGenerator(len(vocabulary), sizes.word, sizes.embed, sizes.caption),
+                "caption": SentenceGenerator(len(tokenizer), sizes.word, sizes.embed, sizes.caption),
             },
         )

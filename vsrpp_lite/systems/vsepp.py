@@ -19,11 +19,11 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from vsrpp_lite.encoders import PlainRegions
-from vsrpp_lite.global_alignment import SentenceGRU, cosine
-from vsrpp_lite.matcher import Encoded, Matcher, Sizes
-from vsrpp_lite.text import Vocabulary
-from vsrpp_lite.train import Training
+from vsrpp_lite.data.text import Tokenizer
+from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine
+from vsrpp_lite.matcher import Encoded, Matcher, System
+from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.systems.encoders import PlainRegions
 
 
 def order(images: Encoded, texts: Encoded) -> Float[Tensor, "I T"]:
@@ -32,7 +32,7 @@ def order(images: Encoded, texts: Encoded) -> Float[Tensor, "I T"]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VSEpp:
+class VSEpp(System):
     """Global alignment of a picture without structure and a sentence."""
 
     measure: Literal["cosine", "order"] = "cosine"
@@ -41,11 +41,12 @@ class VSEpp:
     published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        similarity = cosine if self.measure == "cosine" else order
         return Matcher(
-            vocabulary,
+            tokenizer,
             images=PlainRegions(feature_size, sizes.embed),
-            texts=SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=False),
-            similarity=cosine if self.measure == "cosine" else order,
-            margin=self.margin,
+            texts=SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=False),
+            similarity=similarity,
+            losses={"ranking": Hinge(similarity, self.margin)},
         )

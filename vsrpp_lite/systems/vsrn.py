@@ -8,25 +8,25 @@
 Published (an average of *two* models), text then image retrieval at 1, 5, 10: Flickr30K 71.3 90.6 96.0 54.7 81.8 88.2;
 MS-COCO 1K 76.2 94.8 98.2 62.8 89.7 95.1. Reported for single models: rsum 469.9 against 482.6 on Flickr30K.
 
-Released code lists the caption decoder twice in Adam, which steps it twice; here it is stepped once. Not reproduced:
-its second normalisation over regions, on COCO only, before the graph, where it also has no BN after the GRU; the one
-padding word after `<end>` that its caption loss counts; the decoder's normal initialisation; its choice of the best
-epoch by R@1 and R@5 alone.
+Released code lists the caption decoder twice in Adam, which steps it twice; here it is stepped once. We do not
+reproduce the release's second normalisation over regions, before the graph, and its missing BN after the GRU (both on
+COCO only); the padding word after `<end>` that its caption loss counts; the normal initialisation of its decoder; and
+its choice of the best epoch by R@1 and R@5 alone.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from vsrpp_lite.caption_loss import CaptionDecoder
-from vsrpp_lite.encoders import GraphRegions
-from vsrpp_lite.global_alignment import SentenceGRU, cosine
-from vsrpp_lite.matcher import Matcher, Sizes
-from vsrpp_lite.text import Vocabulary
-from vsrpp_lite.train import Training
+from vsrpp_lite.data.text import Tokenizer
+from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine
+from vsrpp_lite.matcher import Matcher, System
+from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.systems.encoders import GraphRegions
 
 
 @dataclass(frozen=True, kw_only=True)
-class VSRN:
+class VSRN(System):
     """Global alignment after graph reasoning, with a caption loss."""
 
     margin: float = 0.2
@@ -36,12 +36,14 @@ class VSRN:
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
     recipe: ClassVar[Training] = Training(epochs=30)
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(
-            vocabulary,
+            tokenizer,
             images=GraphRegions(feature_size, sizes.embed, sizes.layers, faithful=self.faithful),
-            texts=SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=False),
+            texts=SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=False),
             similarity=cosine,
-            margin=self.margin,
-            added={"caption": CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption)},
+            losses={
+                "ranking": Hinge(cosine, self.margin),
+                "caption": CaptionDecoder(len(tokenizer), sizes.word, sizes.embed, sizes.caption),
+            },
         )

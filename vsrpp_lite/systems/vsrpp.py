@@ -19,53 +19,59 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from vsrpp_lite.caption_loss import CaptionDecoder
-from vsrpp_lite.encoders import GraphRegions
+from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.fusion import fusion
-from vsrpp_lite.global_alignment import SentenceGRU, cosine
-from vsrpp_lite.local_attention import Direction, Pooling, cross_attention
-from vsrpp_lite.matcher import Matcher, Sizes
-from vsrpp_lite.text import Vocabulary
-from vsrpp_lite.train import Training
+from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine
+from vsrpp_lite.local_attention import Direction, Pooling, attention_map, cross_attention
+from vsrpp_lite.matcher import Loss, Matcher, Similarity, System
+from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.systems.encoders import GraphRegions
 
 
 @dataclass(frozen=True, kw_only=True)
-class VSRpp:
+class VSRpp(System):
     """Global and local alignment fused, with graph reasoning and a caption loss."""
 
     mu: float = 2.0
     """Weight of the local similarity."""
     bidirectional: bool = True
-    """Bi-GRU over words ("full"), or one direction ("GRU")."""
+    """Read words in both directions ("full"), or in one ("GRU")."""
     caption_loss: bool = True
+    """Train the caption decoder of lesson 5 beside the ranking loss."""
     fusion: Literal["similarity", "loss", "global", "local"] = "similarity"
-    """Of both similarities, at the loss, or none: one branch alone."""
+    """Add the similarities, add their losses, or keep one branch alone."""
     direction: Direction = "t2i"
     pooling: Pooling = "mean"
     temperature: float = 9.0
-    """Of the attention: 9 for t2i, 4 for i2t."""
+    """Sharpness of the attention: 9 for t2i, 4 for i2t."""
     margin: float = 0.2
 
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
     recipe: ClassVar[Training] = Training(epochs=30)
 
     @property
-    def attention(self) -> dict[str, str | float]:
-        """How S_L attends: the settings of `cross_attention`."""
-        return {"direction": self.direction, "pooling": self.pooling, "temperature": self.temperature}
+    def local(self) -> Similarity:
+        """S_L, as this system computes it."""
+        return partial(cross_attention, direction=self.direction, pooling=self.pooling, temperature=self.temperature)
 
-    def build(self, vocabulary: Vocabulary, feature_size: int, sizes: Sizes) -> Matcher:
-        local = partial(cross_attention, **self.attention)
-        fused = partial(fusion, mu=self.mu, **self.attention)
-        similarity = {"similarity": fused, "loss": cosine, "global": cosine, "local": local}[self.fusion]
-        added = {}
+    def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        similarity: Similarity = cosine
+        if self.fusion == "similarity":
+            similarity = partial(fusion, mu=self.mu, local=self.local)
+        elif self.fusion == "local":
+            similarity = self.local
+        losses: dict[str, Loss] = {"ranking": Hinge(similarity, self.margin)}
+        if self.fusion == "loss":
+            losses = {"global": Hinge(cosine, self.margin), "local": Hinge(self.local, self.margin)}
         if self.caption_loss:
-            added["caption"] = CaptionDecoder(len(vocabulary), sizes.word, sizes.embed, sizes.caption)
+            losses["caption"] = CaptionDecoder(len(tokenizer), sizes.word, sizes.embed, sizes.caption)
+        images = GraphRegions(feature_size, sizes.embed, sizes.layers, read=self.fusion != "local")
+        texts = SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=self.bidirectional)
         return Matcher(
-            vocabulary,
-            images=GraphRegions(feature_size, sizes.embed, sizes.layers, read=self.fusion != "local"),
-            texts=SentenceGRU(len(vocabulary), sizes.word, sizes.embed, bidirectional=self.bidirectional),
-            similarity=similarity,
-            margin=self.margin,
-            hinged={"global": cosine, "local": local} if self.fusion == "loss" else None,
-            added=added,
+            tokenizer,
+            images,
+            texts,
+            similarity,
+            losses,
+            attention=partial(attention_map, direction=self.direction, temperature=self.temperature),
         )

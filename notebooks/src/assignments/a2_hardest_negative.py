@@ -33,13 +33,13 @@ draw: int = 2026  # which pictures
 import torch
 from unit import trained
 
-from vsrpp_lite.data import batches
+from vsrpp_lite.data.dataset import batches
 
 matcher, test = trained(draw)
-tokens = matcher.vocabulary.encode_all(test.captions)
+tokens = matcher.tokenizer.encode_all(test.captions)
 batch = next(batches(test, tokens, 64, seed=draw, epoch=0))
 with torch.no_grad():
-    images, texts, _ = matcher(batch)
+    images, texts = matcher.encode_batch(batch)
     scores = matcher.similarity(images, texts)
 image_ids = batch.image_ids
 print(f"{len(scores)} pairs of {len(image_ids.unique())} pictures")

@@ -223,14 +223,14 @@ assert calls < 5 * len(texts.mask), f"{calls} calls for {len(texts.mask)} captio
 #
 # In picture 0, under its first caption (`few.captions[0]`): which word attends most sharply, that is, has the largest
 # single weight on a region at a temperature of 9? Here `vl.attention_map(regions, words)` may be used too. Set `sharpest`
-# to the word, as a string. The words are those of `matcher.vocabulary.words`; the first token is `<start>` and the last
+# to the word, as a string. The words are those of `matcher.tokenizer.words`; the first token is `<start>` and the last
 # `<end>`, which do not count.
 
 # %% nbgrader={"grade": false, "grade_id": "sharpest", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
-ids = matcher.vocabulary.encode(few.captions[0])
+ids = matcher.tokenizer.encode(few.captions[0])
 weights = vl.attention_map(images.fragments[0][images.mask[0]], texts.fragments[0][texts.mask[0]])
-sharpest = matcher.vocabulary.words[ids[1 + int(weights[1:-1].amax(1).argmax())]]
+sharpest = matcher.tokenizer.words[ids[1 + int(weights[1:-1].amax(1).argmax())]]
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "sharpest-value", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -238,8 +238,8 @@ assert isinstance(sharpest, str), f"expected a word, found {type(sharpest).__nam
 ### BEGIN HIDDEN TESTS
 v, t = images.fragments[0][images.mask[0]], texts.fragments[0][texts.mask[0]]
 peaks = attention_map(v, t, temperature=9.0).amax(1)
-ids = matcher.vocabulary.encode(few.captions[0])
-early, right = (matcher.vocabulary.words[ids[k + int(peaks[1:-1].argmax())]] for k in (0, 1))
+ids = matcher.tokenizer.encode(few.captions[0])
+early, right = (matcher.tokenizer.words[ids[k + int(peaks[1:-1].argmax())]] for k in (0, 1))
 assert sharpest != early, "that is the word before it: position 0 of a caption is <start>, which does not count"
 assert not sharpest.startswith("<"), "<start> and <end> do not count"
 assert sharpest == right, f"the largest single weight of {sharpest!r} is not the largest of the caption"

@@ -39,11 +39,11 @@ import torch
 from torch.nn.functional import log_softmax
 from unit import trained
 
-from vsrpp_lite.data import batches, pad
+from vsrpp_lite.data.dataset import batches, pad
 
 matcher, test = trained(draw)
-decoder = matcher.added["caption"].eval()  # without dropout
-tokens = matcher.vocabulary.encode_all(test.captions)
+decoder = matcher.losses["caption"].eval()  # without dropout
+tokens = matcher.tokenizer.encode_all(test.captions)
 batch = next(batches(test, tokens, 16, seed=draw, epoch=0))
 with torch.no_grad():
     regions = matcher.images(batch.regions, batch.region_mask).fragments

@@ -88,7 +88,7 @@ import numpy as np
 from IPython.display import display
 from unit import hidden_split
 
-from vsrpp_lite.evaluate import METRICS, contributions, interval
+from vsrpp_lite.training.evaluate import METRICS, contributions, interval
 
 lawful = False
 began = time.perf_counter()

@@ -1,0 +1,65 @@
+"""The house: which part of the package may import which, and no circle anywhere."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "vsrpp_lite"
+LESSONS = {"gcn_reasoning", "global_alignment", "local_attention", "fusion", "caption_loss", "info_nce"}
+
+MAY_IMPORT = {
+    "files": set(),
+    "settings": set(),
+    "data": {"files"},
+    "matcher": {"data", "settings"},
+    "lessons": {"matcher"},
+    "systems": {"lessons", "matcher", "data", "settings"},
+    "training": {"matcher", "data", "settings", "files"},
+    "paper": {"systems", "lessons", "training", "matcher", "files"},
+    "show": {"paper", "training", "lessons", "matcher", "data"},
+}
+"""Each layer, and the layers below it that it may import; every layer may import itself."""
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def layer_of(module):
+    part = module.split(".")[1] if "." in module else module
+    return "lessons" if part in LESSONS else part
+
+
+def imports(module):
+    """Every module of the package that a file imports, in functions and under TYPE_CHECKING too."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return {name for name in found if name in MODULES} - {module}
+
+
+def test_no_two_files_import_each_other_not_even_by_a_detour():
+    TopologicalSorter({module: imports(module) for module in MODULES}).prepare()  # raises CycleError, naming them
+
+
+@pytest.mark.parametrize("layer", MAY_IMPORT)
+def test_a_layer_imports_only_what_lies_below_it(layer):
+    own = [module for module in MODULES if layer_of(module) == layer]
+    assert own
+    for module in own:
+        above = {name for name in imports(module) if layer_of(name) not in MAY_IMPORT[layer] | {layer}}
+        assert not above, f"{module} imports {', '.join(sorted(above))}"
+
+
+def test_every_module_stands_in_a_layer():
+    assert {layer_of(module) for module in MODULES} == {*MAY_IMPORT, "vsrpp_lite", "__main__"}

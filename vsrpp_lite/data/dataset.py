@@ -1,0 +1,179 @@
+"""A split of a data set in memory, and the batches of an epoch. How it lies on disk is said in `precomp`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """B image-sentence pairs, on the training device."""
+
+    regions: Float[Tensor, "B R F"]
+    region_mask: Bool[Tensor, "B R"]
+    tokens: Int[Tensor, "B W"]
+    token_mask: Bool[Tensor, "B W"]
+    image_ids: Int[Tensor, " B"]
+    """Position of each pair's image in the split: equal for two captions of one image."""
+    positives: Int[Tensor, " B"]
+    """Where each pair stands in the batch that all processes share: 0 ... B - 1 for a single process."""
+
+
+class Example(NamedTuple):
+    """One image of a split with its captions."""
+
+    image_id: int
+    regions: Float[np.ndarray, "_ F"]
+    """float32, the regions that exist."""
+    boxes: Float[np.ndarray, "_ 4"] | None
+    """Relative corners (left, top, right, bottom), where the folder has them."""
+    captions: list[str]
+    picture: Path | None
+    """The picture's file, where the folder has pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """I images and T captions of one split.
+
+    `dataset[3]` is one `Example`, and iteration gives one after the other. `dataset[:8]` and `dataset[array]` are
+    smaller data sets: those images with their captions.
+    """
+
+    folder: Path
+    split: str
+    features: np.ndarray
+    """(rows, R, F), memory-mapped."""
+    rows: np.ndarray
+    """(I,) the row of `features` that holds each image."""
+    mask: np.ndarray
+    """(I, R) bool, true where a region exists."""
+    boxes: np.ndarray | None
+    """(I, R, 4) relative corners, where the folder has them."""
+    image_ids: np.ndarray
+    """(I,) the folder's own ids."""
+    captions: list[str]
+    caption_to_image: np.ndarray
+    """(T,) position in 0 ... I - 1 of the image that each caption belongs to."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[image] for image in range(len(self)))
+
+    @overload
+    def __getitem__(self, images: int) -> Example: ...
+    @overload
+    def __getitem__(self, images: slice | np.ndarray) -> "Dataset": ...
+    def __getitem__(self, images: int | slice | np.ndarray) -> "Example | Dataset":
+        if isinstance(images, (int, np.integer)):
+            return self._example(int(images))
+        chosen = np.arange(len(self))[images]
+        position = np.full(len(self), -1)
+        position[chosen] = np.arange(len(chosen))
+        kept = np.flatnonzero(position[self.caption_to_image] >= 0)
+        return replace(
+            self,
+            rows=self.rows[chosen],
+            mask=self.mask[chosen],
+            boxes=None if self.boxes is None else self.boxes[chosen],
+            image_ids=self.image_ids[chosen],
+            captions=[self.captions[k] for k in kept],
+            caption_to_image=position[self.caption_to_image[kept]],
+        )
+
+    def _example(self, image: int) -> Example:
+        if not -len(self) <= image < len(self):
+            raise IndexError(f"image {image} of {self.folder}/{self.split}; it has {len(self)} images")
+        image %= len(self)
+        exists = self.mask[image]
+        return Example(
+            image_id=int(self.image_ids[image]),
+            regions=self.features[self.rows[image]][exists].astype(np.float32),
+            boxes=None if self.boxes is None else np.asarray(self.boxes[image][exists], dtype=np.float32),
+            captions=self.captions_of(image),
+            picture=self.picture(image),
+        )
+
+    @property
+    def feature_size(self) -> int:
+        """F."""
+        return int(self.features.shape[2])
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """`features` as a tensor over the same memory map: (rows, R, F)."""
+        return torch.from_numpy(self.features)
+
+    def regions(self, images: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """Features (B, R, F) in float32 and mask (B, R) of the images at these positions."""
+        features = self.tensor[torch.from_numpy(self.rows[images])]
+        return features.to(device).float(), torch.from_numpy(self.mask[images]).to(device)
+
+    def picture(self, image: int) -> Path | None:
+        """The picture's file, where the folder has pictures."""
+        path = self.folder / "images" / self.split / f"{self.image_ids[image]}.jpg"
+        return path if path.exists() else None
+
+    def captions_of(self, image: int) -> list[str]:
+        """The captions of the image at this position."""
+        return [self.captions[k] for k in np.flatnonzero(self.caption_to_image == image)]
+
+
+def batches(
+    dataset: Dataset,
+    tokens: list[np.ndarray],
+    size: int,
+    *,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device | str = "cpu",
+) -> Iterator[Batch]:
+    """One pass over all captions, each with its image, in an order fixed by (seed, epoch).
+
+    Every process cuts the same global batches of `size` pairs and takes its own share of each. The ragged
+    last batch is left out, since few negatives are in it. Texts are padded to the longest of the *global*
+    batch, so that all processes see one width.
+
+    Args:
+        tokens: T arrays of token ids, one for each caption.
+        rank, world: which of how many processes this is.
+
+    Raises:
+        ValueError: if `size` is not a multiple of `world`, or larger than the split.
+    """
+    if size % world:
+        raise ValueError(f"a batch of {size} pairs does not divide among {world} processes")
+    if len(tokens) < size:
+        raise ValueError(f"{dataset.folder}/{dataset.split}: {len(tokens)} captions, batch size {size}")
+    order = np.random.default_rng([seed, epoch]).permutation(len(tokens))
+    share = size // world
+    positives = torch.arange(rank * share, (rank + 1) * share, device=device)
+    for start in range(0, len(order) - size + 1, size):
+        whole = order[start : start + size]
+        width = max(len(tokens[k]) for k in whole)
+        mine = whole[rank * share : (rank + 1) * share]
+        images = dataset.caption_to_image[mine]
+        regions, region_mask = dataset.regions(images, device)
+        padded, mask = pad([tokens[k] for k in mine], width)
+        image_ids = torch.from_numpy(images).to(device)
+        yield Batch(regions, region_mask, padded.to(device), mask.to(device), image_ids, positives)
+
+
+def pad(tokens: list[np.ndarray], width: int | None = None) -> tuple[Int[Tensor, "B W"], Bool[Tensor, "B W"]]:
+    """Ragged token ids to a rectangle filled with 0, and its mask: true where there is a token."""
+    lengths = torch.tensor([len(t) for t in tokens])
+    width = width or int(lengths.max())
+    mask = torch.arange(width) < lengths[:, None]
+    padded = torch.zeros(len(tokens), width, dtype=torch.long)
+    padded[mask] = torch.from_numpy(np.concatenate(tokens).astype(np.int64))
+    return padded, mask

@@ -1,0 +1,100 @@
+"""The embedded data set: drawn scenes with captions, written in the one format. Same seed, same bytes.
+
+plans      which things are in a scene, which relations hold, and which other scenes are its near-neighbours
+world      what a scene is: a place, a light, things at positions, relations
+draw       a scene to its picture
+regions    a picture to region features, as a detector's would be
+captions   a scene to five sentences by five annotators
+example    all of these together, a function of seed, split and index
+"""
+
+import tempfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from vsrpp_lite.data.manifest import DataError, read_manifest
+from vsrpp_lite.data.scenes.example import Drawn, make_example
+from vsrpp_lite.data.write import RawSplit, write_dataset
+
+__all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
+
+VERSION = 1
+"""Of the generator: raised by hand whenever the same seed no longer draws the same bytes."""
+
+SIZES = {
+    "tiny": {"train": 200, "dev": 40, "test": 100},
+    "f30k": {"train": 2000, "dev": 200, "test": 1000},
+    "coco": {"train": 2000, "dev": 200, "test": 5000},
+}
+"""Images a split. The tests of f30k and coco are as large as the paper's two."""
+
+
+def ensure(folder: Path, *, seed: int, size: str) -> Path:
+    """The folder, drawn now if it is not there; several processes may ask at once.
+
+    Raises:
+        DataError: what is there was drawn otherwise.
+    """
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if not manifest.exists():
+                write(folder, seed=seed, size=size)
+    found, expected = read_manifest(folder).get("source"), _source(seed, size)
+    if found != expected:
+        raise DataError(f"{manifest}: source is {found!r}; expected {expected!r}. Move the folder away to draw it anew")
+    return folder
+
+
+def _source(seed: int, size: str) -> str:
+    return f"vsrpp_lite.scenes, version {VERSION}, seed {seed}, size {size}"
+
+
+def write(folder: Path, *, seed: int, size: str) -> Path:
+    """Draw a whole data set on all cores, in the format that `data.precomp` describes.
+
+    Raises:
+        FileExistsError: `folder` exists already.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; nothing was drawn")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-pictures-") as scratch:
+        splits, pictures = {}, Path(scratch) / "images"  # its own folder, since the scratch is for our eyes alone
+        first_id = 0
+        with tqdm(total=sum(SIZES[size].values()), desc=f"drawing {folder.name}", unit="picture") as bar:
+            for split, count in SIZES[size].items():
+                splits[split] = _draw_split(seed, split, count, first_id, pictures, bar)
+                first_id += count
+        return write_dataset(folder, name="scenes", source=_source(seed, size), splits=splits, images=pictures)
+
+
+def _draw_split(seed: int, split: str, count: int, first_id: int, pictures: Path, bar: tqdm) -> RawSplit:
+    (pictures / split).mkdir(parents=True)
+
+    def draw(chunk: range) -> list[tuple[np.ndarray, np.ndarray, int, list[str]]]:
+        made = []
+        for index in chunk:
+            example = make_example(seed, split, index)
+            example.picture.save(pictures / split / f"{first_id + index}.jpg", quality=92)
+            made.append((example.features, example.boxes, example.count, example.captions))
+        return made
+
+    chunks = [range(start, min(start + 50, count)) for start in range(0, count, 50)]
+    examples = []
+    for made in joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(draw)(chunk) for chunk in chunks):
+        examples += made
+        bar.update(len(made))
+    features, boxes, counts, captions = zip(*examples, strict=True)
+    return RawSplit(
+        features=np.stack(features).astype(np.float16),
+        boxes=np.stack(boxes),
+        counts=np.array(counts),
+        captions=list(captions),
+        image_ids=list(range(first_id, first_id + count)),
+    )

@@ -1,0 +1,109 @@
+"""Five captions of a scene, as five annotators with different habits would write them.
+
+Each says something true, and nobody says everything: a *draft* names one to three subjects (a
+subject is one thing, or several alike: "three yellow balls") and may add a relation, the place or
+the light.  Only drafts of 6 to 16 words are kept.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vsrpp_lite.data.scenes.phrases import Speaker, article
+from vsrpp_lite.data.scenes.words import LIGHT_ADJECTIVES, PICTURES, SCENERY, VIEWS
+from vsrpp_lite.data.scenes.world import PEOPLE, Scene
+
+Draft = Callable[[Speaker], str]
+SHORTEST, LONGEST = 6, 16  # words in a caption, the final " ." aside
+
+
+def annotate(scene: Scene, rng: np.random.Generator) -> list[str]:
+    """Exactly five captions, each of lower-case words between single spaces, ending in " ."."""
+    say = Speaker(scene, rng)
+    return [_annotator(say, draft) for draft in (_terse, _linked, _passive, _heads, _rich)]
+
+
+def _annotator(say: Speaker, draft: Draft) -> str:
+    """Let one annotator try until the length is right."""
+    while True:
+        words = draft(say).split()
+        if SHORTEST <= len(words) <= LONGEST:
+            return " ".join([*words, "."])
+
+
+# --- the five annotators --------------------------------------------------------------------------
+
+
+def _terse(say: Speaker) -> str:
+    """Names things, with few qualities and no verb."""
+    link = say.relation()
+    if link and say.maybe(0.5):
+        one, name, other = link
+        return f"{say.before(one, 0.8)} {say.near(name)} {say.before(other, 0.8)}"
+    phrases = [say.before(subject, 0.8) for subject in say.some(int(say.rng.integers(2, 4)))]
+    return f"{' and '.join(phrases)} {say.setting(0.4)}"
+
+
+def _linked(say: Speaker) -> str:
+    """States a relation in the active voice."""
+    link = say.relation()
+    if not link:
+        return f"{say.before(say.some(1)[0])} {say.place()} {say.light()}"
+    one, name, other = link
+    verb = say.acts(one) if name not in ("holding", "bigger than") else say.be(one)
+    return f"{say.before(one)} {verb} {say.near(name)} {say.before(other)} {say.setting(0.3)}"
+
+
+def _passive(say: Speaker) -> str:
+    """Puts what is acted upon first."""
+    if held := say.relation("holding"):
+        one, _, other = held
+        verb = say.choose(("held", "carried"))
+        return f"{say.before(other)} {say.be(other)} {verb} by {say.before(one)} {say.setting(0.3)}"
+    carried = say.relation("on")
+    if carried and say.maybe(0.5):
+        one, _, other = carried
+        return f"{say.before(other)} has {say.before(one)} on it {say.setting(0.4)}"
+    one = say.some(1)[0]
+    seen = say.choose(("can be seen", f"{say.be(one)} seen", f"{say.be(one)} shown"))
+    if (link := say.relation()) and link[1] != "bigger than" and say.maybe(0.6):
+        one, name, other = link
+        seen = "can be seen"
+        return f"{say.before(one)} {seen} {say.near(name)} {say.plain(other)} {say.setting(0.5)}"
+    return f"{say.before(one, 1.0)} {seen} {say.place()} {say.light()}"
+
+
+def _heads(say: Speaker) -> str:
+    """Names the thing first and qualifies it afterwards."""
+    link = say.relation()
+    if link and say.maybe(0.35):
+        one, name, other = link
+        pronoun = "who" if say.thing(one).kind in PEOPLE else say.choose(("that", "which"))
+        who = f"{say.plain(one)} {pronoun} {say.be(one)} {say.near(name)} {say.after(other)}"
+        return f"there {say.be(one)} {who}" if say.maybe(0.5) else f"{who} {say.setting(0.5)}"
+    if link and link[1] not in ("holding", "bigger than") and say.maybe(0.5):
+        one, name, other = link
+        return f"{say.after(one)} {say.acts(one)} {say.near(name)} {say.plain(other)}"
+    first, *rest = say.some(2)
+    if rest and say.maybe(0.6):
+        return f"there {say.be(first)} {say.after(first)} and {say.plain(rest[0])} {say.setting()}"
+    return f"{say.after(first)} {say.acts(first)} {say.setting(0.9)}"
+
+
+def _rich(say: Speaker) -> str:
+    """Sets the scene, then tells what is in it."""
+    preposition, scenery = say.choose(SCENERY[say.scene.place])
+    weather = article(f"{say.choose(LIGHT_ADJECTIVES[say.scene.light])} {scenery}")
+    subjects = say.some(2)
+    phrases = " and ".join(say.before(subject) for subject in subjects)
+    if (link := say.relation()) and say.maybe(0.6):
+        one, name, other = link
+        verb = say.acts(one) if name not in ("holding", "bigger than") else say.be(one)
+        opening = say.choose((f"{preposition} {weather}", say.light()))
+        return f"{opening} {say.before(one)} {verb} {say.near(name)} {say.before(other)}"
+    return say.choose((
+        f"{weather} with {phrases} {say.choose(VIEWS)}",
+        f"{preposition} {weather} there {say.be(subjects[0])} {phrases}",
+        f"{say.choose(PICTURES)} of {weather} with {phrases}",
+        f"we see {phrases} {preposition} {weather}",
+    ))  # fmt: skip

@@ -1,0 +1,181 @@
+"""Captions to token ids: how words are cut, and a vocabulary made of training captions alone."""
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vsrpp_lite.files import write_text
+
+SPECIALS = ("<pad>", "<start>", "<end>", "<unk>")
+PAD, START, END, UNK = range(4)
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+def tokenize(caption: str) -> list[str]:
+    """Lower-case words; an apostrophe may stand inside one, other punctuation is dropped.
+
+    >>> tokenize("A dog's red ball, by the sea.")
+    ['a', "dog's", 'red', 'ball', 'by', 'the', 'sea']
+
+    Raises:
+        TypeError: given bytes. `str(b"a dog")` is `"b'a dog'"`, and its first word would be unknown to any vocabulary.
+        ValueError: given a text that such a conversion has already spoiled.
+    """
+    if not isinstance(caption, str):
+        raise TypeError(f"expected a caption as str, found {type(caption).__name__}: decode it as UTF-8 first")
+    if caption[:2] in ("b'", 'b"'):
+        raise ValueError(f"caption {caption[:20]!r} is bytes turned to text; expected the decoded caption")
+    return _WORD.findall(caption.lower())
+
+
+FUNCTION_WORDS = frozenset(
+    tokenize(
+        "a about after all along an and another are around as at be been being beside between both but by down each "
+        "for from has have he her here him his in inside into is it its near next of off on one onto or other out "
+        "outside over she some something standing that the their them there these they this through to together "
+        "towards two under up very was what where which while who whose with"
+    )
+)
+"""Words that hold a sentence together. They name no concept of a picture, and nothing in it can be pointed at."""
+
+
+class Tokenizer(ABC):
+    """Captions to token ids and back. It is saved beside the weights of the model that was trained with it."""
+
+    words: tuple[str, ...]
+    """What each token id stands for."""
+    start: int
+    """Id of the token that begins every caption."""
+    end: int
+    """Id of the token that closes every caption."""
+    unknown: int
+    """Id of the token that stands for what training captions did not contain."""
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @abstractmethod
+    def encode(self, caption: str) -> np.ndarray:
+        """Token ids of a caption, int32, from `start` to `end`."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what `load_tokenizer` reads."""
+
+    def encode_all(self, captions: Iterable[str]) -> list[np.ndarray]:
+        """Token ids of many captions, one array each."""
+        return [self.encode(caption) for caption in captions]
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """The words of token ids, without the tokens for start, end, padding and the unknown."""
+        specials = {0, self.start, self.end, self.unknown}
+        return [self.words[k] for k in ids if k not in specials]
+
+
+@dataclass(frozen=True)
+class Vocabulary(Tokenizer):
+    """Words in a fixed order: four specials, then by falling count, equal counts by alphabet."""
+
+    words: tuple[str, ...]
+    start = START
+    end = END
+    unknown = UNK
+
+    @classmethod
+    def build(cls, captions: Iterable[str], min_count: int = 1) -> "Vocabulary":
+        """The words of *training* captions alone; those seen less than `min_count` times become `<unk>`."""
+        counts = Counter(word for caption in captions for word in tokenize(caption))
+        kept = sorted((word for word, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word))
+        return cls(SPECIALS + tuple(kept))
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Word to id."""
+        return {word: k for k, word in enumerate(self.words)}
+
+    def encode(self, caption: str) -> np.ndarray:
+        """Token ids, int32, between `<start>` and `<end>`."""
+        ids = [self.index.get(word, UNK) for word in tokenize(caption)]
+        return np.array([START, *ids, END], dtype=np.int32)
+
+    def save(self, folder: Path) -> None:
+        """Write vocabulary.json: the words in the order of their ids."""
+        write_text(folder / "vocabulary.json", json.dumps(self.words, ensure_ascii=False, indent=0) + "\n")
+
+
+class WordPieces(Tokenizer):
+    """A Hugging Face tokenizer from a local folder, for text encoders that bring their own, such as BERT.
+
+    Needs the extra `vsrpp_lite[bert]`.
+
+    Args:
+        folder: where `save_pretrained` of a tokenizer or of a whole model wrote it.
+
+    Raises:
+        ValueError: it has no tokens that begin and close a caption.
+    """
+
+    def __init__(self, folder: str | Path):
+        from transformers import AutoTokenizer
+
+        self.pieces = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        ends = (
+            [self.pieces.cls_token_id, self.pieces.bos_token_id],
+            [self.pieces.sep_token_id, self.pieces.eos_token_id],
+        )
+        found = [[k for k in choices if k is not None] for choices in ends]
+        if not all(found) or self.pieces.unk_token_id is None:
+            raise ValueError(f"{folder}: expected a tokenizer with tokens for start, end and the unknown")
+        self.words = tuple(self.pieces.convert_ids_to_tokens(range(len(self.pieces))))
+        (self.start, *_), (self.end, *_) = found
+        self.unknown = self.pieces.unk_token_id
+
+    def encode(self, caption: str) -> np.ndarray:
+        """Ids of the word pieces, int32, between the tokens for start and end."""
+        pieces = self.pieces(caption, add_special_tokens=False)["input_ids"]
+        return np.array([self.start, *pieces, self.end], dtype=np.int32)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder word_pieces/."""
+        self.pieces.save_pretrained(folder / "word_pieces")
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that was saved in this folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: vocabulary.json is not a list of words that begins with the four specials.
+    """
+    if (folder / "word_pieces").is_dir():
+        return WordPieces(folder / "word_pieces")
+    path = folder / "vocabulary.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: missing; expected the words of a vocabulary, or a folder word_pieces")
+    words = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(words, list) or tuple(words[: len(SPECIALS)]) != SPECIALS:
+        raise ValueError(f"{path}: expected a list of words that begins with {', '.join(SPECIALS)}")
+    return Vocabulary(tuple(words))
+
+
+def hide_rare(tokens: list[np.ndarray], tokenizer: Tokenizer, *, seed: int, epoch: int) -> list[np.ndarray]:
+    """Training captions in which a few words are replaced by the unknown, others in every epoch.
+
+    A word that occurs n times is hidden with probability a / (n + a), a = 1/4 (Kiperwasser and Goldberg, TACL 2016,
+    section 4), so that the model learns what to do with a word that it has never seen: rare words are hidden in about
+    one case in five, frequent words almost never. Start and end are never hidden.
+    """
+    ids = np.concatenate(tokens)
+    counts = np.bincount(ids, minlength=len(tokenizer))
+    draws = np.random.default_rng([seed, epoch, 1]).random(len(ids))
+    hidden = (draws < 0.25 / (counts[ids] + 0.25)) & ~np.isin(ids, [tokenizer.start, tokenizer.end])
+    ids = np.where(hidden, np.int32(tokenizer.unknown), ids)
+    return np.split(ids, np.cumsum([len(t) for t in tokens])[:-1])

@@ -1,0 +1,85 @@
+"""Write a data folder in the one format: a draft first, checked, then moved to its place whole."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vsrpp_lite.data.manifest import sha256
+from vsrpp_lite.data.precomp import open_split
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawSplit:
+    """One split before it is written."""
+
+    features: np.ndarray
+    """(I, R, F) float16 or float32."""
+    captions: list[list[str]]
+    """The captions of each image; any number of them."""
+    image_ids: list[int]
+    """I different integers."""
+    counts: np.ndarray | None = None
+    """(I,) how many of the R rows are real regions; all, if not given."""
+    boxes: np.ndarray | None = None
+    """(I, R, 4) relative corners."""
+
+
+def write_dataset(
+    folder: str | Path, *, name: str, source: str, splits: Mapping[str, RawSplit], images: Path | None = None
+) -> Path:
+    """Write a data folder. It is made beside its place, checked, and moved there whole: it is complete or absent.
+
+    Args:
+        images: a folder of pictures, `{split}/{id}.jpg`, that is copied in; the caller's own stay where they are.
+
+    Raises:
+        FileExistsError: `folder` exists already; it is left as it was.
+        DataError: what was to be written would not open.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; nothing was written")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        draft = Path(scratch) / folder.name
+        draft.mkdir()
+        for split, raw in splits.items():
+            _write_split(draft, split, raw)
+        for split in splits:
+            open_split(draft, split)
+        files = sorted(path for path in draft.iterdir() if path.is_file())
+        manifest = {
+            "name": name,
+            "source": source,
+            "splits": {
+                split: dict(zip(("images", "regions", "features"), raw.features.shape, strict=True))
+                | {"captions": sum(map(len, raw.captions))}
+                for split, raw in splits.items()
+            },
+            "sha256": {path.name: sha256(path) for path in files},
+        }
+        if images:
+            shutil.copytree(images, draft / "images")
+        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        draft.rename(folder)
+    return folder
+
+
+def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
+    captions = [caption for image in raw.captions for caption in image]
+    ids = raw.image_ids
+    if len({len(image) for image in raw.captions}) > 1:  # ragged: the explicit map
+        ids = [i for i, image in zip(ids, raw.captions, strict=True) for _ in image]
+    np.save(folder / f"{split}_ims.npy", raw.features)
+    for kind, lines in (("caps", captions), ("ids", ids)):
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / f"{split}_{kind}.txt").write_text(text, encoding="utf-8", newline="\n")
+    if raw.counts is not None:
+        np.save(folder / f"{split}_masks.npy", np.arange(raw.features.shape[1]) < raw.counts[:, None])
+    if raw.boxes is not None:
+        np.save(folder / f"{split}_boxes.npy", raw.boxes.astype(np.float32))

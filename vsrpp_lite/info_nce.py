@@ -1,0 +1,63 @@
+"""InfoNCE, the loss of CLIP: every pair is told from all wrong ones of the batch by a softmax.
+
+    L = - log  exp(s_ii / tau) / sum_j exp(s_ij / tau)        averaged over both directions
+
+The name and the form are of van den Oord et al. (2018, eq. 4), with images and texts symmetrically, and with a
+temperature tau that is learned, of Radford et al. (ICML 2021, section 2.3 and figure 3). Other captions of the same
+image are left out of the sum, where CLIP would count them as wrong.
+"""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from vsrpp_lite.matcher import Comparison, Loss, Similarity
+
+HOTTEST = 100.0
+"""CLIP keeps 1 / tau below this for stability."""
+
+
+def info_nce(
+    scores: Float[Tensor, "Q C"],
+    positives: Int[Tensor, " Q"],
+    negatives: Bool[Tensor, "Q C"],
+    inverse_temperature: float | Float[Tensor, ""],
+) -> Float[Tensor, " Q"]:
+    """The loss of each query: minus the log of the share that its own partner has among all that are allowed.
+
+    Args:
+        scores: similarity of every query (row) and every candidate (column).
+        positives: the column of each query's own partner.
+        negatives: true where a candidate is wrong.
+        inverse_temperature: 1 / tau; the larger, the more the hardest negative outweighs all others.
+    """
+    logits = inverse_temperature * scores
+    own = logits.gather(1, positives[:, None])
+    others = logits.masked_fill(~negatives, -torch.inf)
+    return torch.cat([own, others], 1).logsumexp(1) - own[:, 0]
+
+
+class InfoNCE(Loss):
+    """InfoNCE over a batch, both directions, with a learned temperature.
+
+    Args:
+        similarity: what is compared, such as `cosine`; a module's parameters are trained with it.
+        temperature: tau at the start. CLIP begins with 0.07.
+    """
+
+    def __init__(self, similarity: Similarity, temperature: float = 0.07):
+        super().__init__()
+        self.similarity = similarity
+        self.log_inverse_temperature = nn.Parameter(torch.tensor(-math.log(temperature)))
+
+    @property
+    def inverse_temperature(self) -> Float[Tensor, ""]:
+        """1 / tau, at most `HOTTEST`."""
+        return self.log_inverse_temperature.exp().clamp(max=HOTTEST)
+
+    def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
+        rows, columns = comparison.scores(self.similarity)
+        allowed = comparison.positives, comparison.negatives, self.inverse_temperature
+        return (info_nce(rows, *allowed) + info_nce(columns.T, *allowed)).mean() / 2

@@ -1,0 +1,146 @@
+"""`make reproduce-tables`: train what is missing as one grid, write tables seed by seed, run the notebooks."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import joblib
+import papermill
+
+from vsrpp_lite.files import home, notebooks_folder
+from vsrpp_lite.matcher import System
+from vsrpp_lite.paper.ablation import FACTORIAL
+from vsrpp_lite.paper.four_tables import TABLE1
+from vsrpp_lite.paper.tables import Table, results_folder
+from vsrpp_lite.paper.written import write
+from vsrpp_lite.training import evaluate as ev
+from vsrpp_lite.training import grid
+from vsrpp_lite.training.runs import Run
+
+log = logging.getLogger(__name__)
+
+
+def reproduce_tables(
+    tables: Sequence[Table], *, data: str, preset: str, seeds: int, jobs: int | None = None, factorial: bool = False
+) -> None:
+    """Everything from nothing: runs, tables, claims, figures, executed notebooks. What is there already is not redone.
+
+    Seeds are trained one after the other, and tables are written after each: stop whenever you like. What notebooks
+    show beside the tables is trained last.
+
+    Args:
+        tables: the paper's, from `four_tables`, or your own.
+        seeds: how many trainings of every row.
+        jobs: trainings at a time; None, one for each core or, with a GPU, one.
+        factorial: also train every combination of Table 1's parts; see `ablation`.
+
+    Raises:
+        DataError: a table's data are not as they should be.
+        ValueError: a test split does not divide into the table's folds, or a notebook has other parameters.
+        FileNotFoundError: data or notebooks are not there.
+        GridError: some of the runs failed; all others were trained.
+    """
+    settings = {"data": data, "preset": preset}
+    for table in tables:  # before hours of training, not after
+        if table.notebook:
+            known_parameters(table.notebook)
+        _look_at_data(table, **settings)
+    by_seed = [_with_folds(tables, [table.rows for table in tables], seed, settings) for seed in range(seeds)]
+    beyond = _with_folds(tables, [table.further for table in tables], 0, settings)
+    if factorial and TABLE1 in tables:
+        for seed in range(seeds):
+            beyond |= _with_folds([TABLE1], [FACTORIAL], seed, settings)
+    folds = {run: count for part in (*by_seed, beyond) for run, count in part.items()}
+    finished, complete = set(), 0
+    for result in grid.train(chain(*by_seed, beyond), jobs, folds=folds):
+        finished.add(result.run)
+        while complete < seeds and finished.issuperset(by_seed[complete]):
+            complete += 1
+            for table in tables:
+                markdown = write(table, seeds=range(complete), **settings)
+                log.info("after %d of %d seeds\n\n%s", complete, seeds, markdown)
+    grid.rank(chain(*(table.rankings(seeds=range(seeds), **settings) for table in tables)), jobs)
+    _run_notebooks(tables, settings, seeds, factorial)
+
+
+def _with_folds(
+    tables: Sequence[Table], rows: Sequence[Mapping[str, System]], seed: int, settings: Mapping[str, str]
+) -> dict[Run, int]:
+    """The runs of these rows of these tables, and in how many folds each is ranked."""
+    return {
+        run: table.folds
+        for table, of_table in zip(tables, rows, strict=True)
+        if of_table
+        for run in table.runs(of_table, seed=seed, **settings).values()
+    }
+
+
+def _look_at_data(table: Table, *, data: str, preset: str) -> None:
+    """Raise what would be raised later; name folds that are not the paper's."""
+    try:
+        _, _, test = next(iter(table.runs(data=data, preset=preset, seed=0).values())).splits()
+    except FileNotFoundError as error:
+        if table.second_data:
+            other = f"Table {table.name.removeprefix('table')} wants a second data set; leave it out: 1 2 4"
+            raise FileNotFoundError(f"{error} ({other})") from error
+        raise
+    ev.fold_of_text(len(test), test.caption_to_image, table.folds)
+    size = len(test) // table.folds
+    if table.folds > 1 and size != 1000 and preset != "smoke":
+        log.warning("%s: %s has folds of %d images; the paper's have 1,000", table.name, test.folder, size)
+
+
+def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int, factorial: bool) -> None:
+    notebooks: dict[str | Path, dict[str, Any]] = {}
+    for table in tables:
+        if table.notebook:
+            notebooks[table.notebook] = settings | {"seeds": seeds}
+        for slides in table.slides:
+            notebooks[slides] = dict(settings)
+    if TABLE1 in tables:
+        notebooks[str(TABLE1.notebook)]["factorial"] = factorial
+    joblib.Parallel(n_jobs=2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
+
+
+def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> None:
+    os.environ["VSRPP_HOME"] = where  # a worker may have started when home was elsewhere
+    execute(notebook, parameters)
+
+
+def known_parameters(notebook: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a notebook, by its path or its name in notebooks/, and its papermill parameters.
+
+    Raises:
+        FileNotFoundError: there is no such notebook.
+    """
+    named = notebooks_folder() / f"{notebook}.ipynb"
+    source = Path(notebook) if Path(notebook).suffix == ".ipynb" else named
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: missing; expected the notebook of a table")
+    return source, papermill.inspect_notebook(source)
+
+
+def execute(notebook: str | Path, parameters: dict[str, Any]) -> Path:
+    """Run a notebook with these parameters through papermill, into results/notebooks/.
+
+    Raises:
+        ValueError: the notebook has no such parameter. (Papermill would only warn, and run with the default.)
+    """
+    source, known = known_parameters(notebook)
+    if unknown := parameters.keys() - known.keys():
+        raise ValueError(f"{source}: no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}")
+    target = results_folder(parameters["data"]) / "notebooks" / source.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    papermill.execute_notebook(
+        source,
+        target,
+        parameters,
+        cwd=source.parent,
+        progress_bar=False,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+    )
+    return target

@@ -1,0 +1,213 @@
+"""A table: what is trained for each row, our numbers beside the published ones, and a verdict for each claim.
+
+A table of your own is one `Table` and, if you like, a notebook that shows it; nothing else has to know of it. The
+paper's four are in `four_tables`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from vsrpp_lite.files import home
+from vsrpp_lite.matcher import System
+from vsrpp_lite.paper.published import Recalls, metrics_of
+from vsrpp_lite.training.evaluate import METRICS, interval, p_value, ranks, recalls
+from vsrpp_lite.training.grid import Ranking
+from vsrpp_lite.training.runs import Result, Run
+
+
+class Claim(NamedTuple):
+    """That one row beats another by a metric: rsum, or the lead of text over image retrieval, `i2t - t2i`."""
+
+    claim: str
+    better: str
+    worse: str
+    metric: str = "rsum"
+
+
+COMPARED = {
+    "rsum": np.array([1, 1, 1, 1, 1, 1, 0, 0]),
+    "i2t": np.array([1, 1, 1, 0, 0, 0, 0, 0]),
+    "t2i": np.array([0, 0, 0, 1, 1, 1, 0, 0]),
+    "i2t - t2i": np.array([1, 1, 1, -1, -1, -1, 0, 0]),
+}
+"""What a claim's metric is, as a weighted sum of `METRICS` in their order."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """A table: its rows, and what was published and claimed of them.
+
+    All methods take `data`, the name of a data set, `preset`, and one seed or several.
+    """
+
+    name: str
+    """Its files are results/tables/<name>.csv and .md."""
+    rows: Mapping[str, System]
+    """What is trained for each row."""
+    notebook: str | Path | None = None
+    """The notebook that shows it: a name in notebooks/, or a path."""
+    published: Recalls = field(default_factory=dict)
+    """The published recalls of rows, where there are any."""
+    claims: Sequence[Claim] = ()
+    """What the published rows are taken to show."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What a reader must know of a row before comparing it."""
+    averaged: Sequence[str] = ()
+    """Rows whose published numbers, or rivals', are averages of two models: ours are shown as both."""
+    folds: int = 1
+    """Parts of the test split that are ranked one by one; COCO 1K is the mean of five of 1,000 images."""
+    second_data: bool = False
+    """Whether it is about a second data set: scenes-coco beside scenes, coco beside f30k, mine-coco beside mine."""
+    further: Mapping[str, System] = field(default_factory=dict)
+    """Systems that the notebook shows beside the table, trained with the first seed."""
+    slides: Sequence[str] = ()
+    """Further notebooks that are run when the table is made; they take `data` and `preset`."""
+
+    def data(self, data: str) -> str:
+        """The name of the data set that the table is about, where the others are about `data`."""
+        if not self.second_data:
+            return data
+        return "coco" if data == "f30k" else f"{data}-coco"
+
+    def runs(self, rows: Mapping[str, System] | None = None, *, data: str, preset: str, seed: int) -> dict[str, Run]:
+        """The runs of one seed, by row: the table's own rows, or others on its data."""
+        shared: dict[str, Any] = {"data": self.data(data), "preset": preset, "seed": seed}
+        return {row: Run(system=system, **shared) for row, system in (rows or self.rows).items()}
+
+    def rankings(self, *, data: str, preset: str, seeds: Sequence[int]) -> list[Ranking]:
+        """What the table asks of finished runs beyond their own ranks: the first two seeds averaged, and the whole
+        test split at once, where it is ranked in folds otherwise.
+        """
+        first = {row: Result(run) for row, run in self.runs(data=data, preset=preset, seed=seeds[0]).items()}
+        asked: list[Ranking] = []
+        if len(seeds) > 1:
+            second = self.runs(data=data, preset=preset, seed=seeds[1])
+            asked += [(first[row], (Result(second[row]),), self.folds) for row in self.averaged]
+        if self.folds > 1:
+            asked += [(result, (), 1) for result in first.values()]
+        return asked
+
+    def published_metrics(self, row: str) -> dict[str, float]:
+        """The eight metrics that were published for a row; empty where none were."""
+        return metrics_of(self.published[row]) if row in self.published else {}
+
+    def measure(
+        self, rows: Mapping[str, System] | None = None, *, data: str, preset: str, seeds: Sequence[int]
+    ) -> pd.DataFrame:
+        """One line for each row: each metric's mean over seeds, its 95 % interval, and the published figure.
+
+        With `rows`, other systems on the table's data. Where the test split is ranked in folds there is a second
+        group of columns, `<metric>_5k`: all images at once, by the first seed's model; empty until that was done.
+        """
+        records = []
+        for row in rows or self.rows:
+            of_row = [self.runs(rows, data=data, preset=preset, seed=seed)[row] for seed in seeds]
+            record: dict[str, Any] = {"row": row, "data": self.data(data), "preset": preset, "seeds": len(seeds)}
+            paper = {} if rows else self.published_metrics(row)
+            for metric, mean, low, high in zip(METRICS, *interval(samples(of_row, self.folds)), strict=True):
+                record |= {
+                    metric: mean,
+                    f"{metric}_lo": low,
+                    f"{metric}_hi": high,
+                    f"{metric}_paper": paper.get(metric),
+                }
+            if self.folds > 1:
+                first = Result(of_row[0])
+                known = first.ranks_file(folds=1).exists()
+                whole = interval(first.contributions()[None]) if known else np.full((3, len(METRICS)), np.nan)
+                for metric, mean, low, high in zip(METRICS, *whole, strict=True):
+                    record |= {f"{metric}_5k": mean, f"{metric}_5k_lo": low, f"{metric}_5k_hi": high}
+            records.append(record)
+        return pd.DataFrame(records)
+
+    def judge(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
+        """The claims: the paired difference of two rows, its interval, its p-value, and the verdict."""
+        by_seed = [self.runs(data=data, preset=preset, seed=seed) for seed in seeds]
+        sampled = {row: samples([runs[row] for runs in by_seed], self.folds) for row in self.rows}
+        records = []
+        for claim in self.claims:
+            found = compare(sampled[claim.better], sampled[claim.worse], claim.metric)
+            claimed = claim._asdict()
+            records.append({"claim": claimed.pop("claim"), "table": self.name} | claimed | found)
+        return pd.DataFrame(records)
+
+    def averages(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
+        """Our single models, the average of the first two seeds, and the published figures, which may be either."""
+        records = []
+        for row in self.averaged:
+            pair = [Result(self.runs(data=data, preset=preset, seed=seed)[row]) for seed in seeds[:2]]
+            for result in pair:
+                single = result.contributions(folds=self.folds).mean(0)
+                records.append(_model(row, f"single, seed {result.run.seed}", single))
+            if len(pair) == 2:
+                both = pair[0].contributions(pair[1:], self.folds).mean(0)
+                records.append(_model(row, "ensemble of both", both))
+            records.append({"row": row, "model": self.notes.get(row, "published")} | self.published_metrics(row))
+        return pd.DataFrame(records)
+
+
+def _model(row: str, model: str, metrics: np.ndarray) -> dict[str, Any]:
+    return {"row": row, "model": model} | dict(zip(METRICS, metrics, strict=True))
+
+
+def samples(runs: Iterable[Run], folds: int = 1) -> np.ndarray:
+    """(S, I, M): what each test image adds to each metric, for each run, one for each seed."""
+    return np.stack([run.fit().contributions(folds=folds) for run in runs])
+
+
+def compare(better: np.ndarray, worse: np.ndarray, metric: str = "rsum") -> dict[str, float | str]:
+    """The paired difference of two `samples`, its 95 % interval, its p-value, and the verdict that this gives."""
+    difference = ((better - worse) @ COMPARED[metric])[:, :, None]
+    mean, low, high = (float(x[0]) for x in interval(difference))
+    return {
+        "difference": mean,
+        "lo": low,
+        "hi": high,
+        "p": float(p_value(difference)[0]),
+        "verdict": verdict(low, high),
+    }
+
+
+def verdict(low: float, high: float) -> str:
+    """`reproduced` if the whole interval is above zero, `not reproduced` if it is below, else `inconclusive`."""
+    if low > 0:
+        return "reproduced"
+    if high < 0:
+        return "not reproduced"
+    return "inconclusive"
+
+
+def ordering(published: Recalls) -> list[Claim]:
+    """The published order by rsum as claims: each row over the next, then the best over all others."""
+    rows = sorted(published, key=lambda row: -metrics_of(published[row])["rsum"])
+    against_all = [(rows[0], row) for row in rows[2:]]
+    return [Claim(f"{better} beats {worse}", better, worse) for better, worse in [*pairwise(rows), *against_all]]
+
+
+def rescored(result: Result, scores: np.ndarray) -> dict[str, float]:
+    """The recalls of another score matrix over the same test split."""
+    caption_to_image = result.run.dataset("test").caption_to_image
+    return recalls(*ranks(scores, caption_to_image), caption_to_image)
+
+
+def beside(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """The table for reading: `measured ± half the interval (published)` in each cell."""
+
+    def cell(row: pd.Series, metric: str) -> str:
+        paper = row[f"{metric}_paper"]
+        ours = f"{row[metric]:.1f} ± {row[f'{metric}_hi'] - row[metric]:.1f}"
+        return ours if pd.isna(paper) else f"{ours} ({paper:.1f})"
+
+    cells = {metric: table.apply(cell, axis=1, metric=metric) for metric in metrics}
+    return pd.DataFrame({"row": table["row"], **cells})
+
+
+def results_folder(data: str) -> Path:
+    """results/ for the embedded data, results/<data>/ for any other."""
+    return home() / "results" if data == "scenes" else home() / "results" / Path(data).name

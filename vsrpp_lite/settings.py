@@ -1,0 +1,152 @@
+"""What a run is told before it starts: sizes, training and presets. Plain data, checked when it is made."""
+
+import math
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+
+def check_fields(config: Any) -> None:
+    """Cast every field of a frozen dataclass to its declared type: mu=2 and mu=2.0 are then one configuration.
+
+    Raises:
+        ValueError: a value does not have the declared type, such as 2.9 for an integer or NaN for a number.
+    """
+    types = get_type_hints(type(config))
+    for field in fields(config):
+        value = cast(field.name, getattr(config, field.name), types[field.name])
+        object.__setattr__(config, field.name, value)
+
+
+def cast(name: str, value: Any, expected: Any) -> Any:
+    """`value` as the type that was declared for the field `name`; see `check_fields`."""
+    if get_origin(expected) is UnionType and type(None) in get_args(expected):
+        if value is None:
+            return None
+        expected = next(choice for choice in get_args(expected) if choice is not type(None))
+    if get_origin(expected) is Literal:
+        if value in get_args(expected):
+            return value
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(str, get_args(expected)))}")
+    if expected is bool:
+        if isinstance(value, (bool, Integral)) and value in (0, 1):
+            return bool(value)
+        raise ValueError(f"{name} is {value!r}; expected True or False")
+    if expected is int:
+        if isinstance(value, Integral) or (isinstance(value, float) and value.is_integer()):
+            return int(value)
+        raise ValueError(f"{name} is {value!r}; expected a whole number")
+    if expected is float:
+        if isinstance(value, Real) and math.isfinite(value):
+            return float(value)
+        raise ValueError(f"{name} is {value!r}; expected a finite number")
+    if isinstance(expected, type) and not isinstance(value, expected):
+        raise ValueError(f"{name} is {value!r}; expected {expected.__name__}")
+    return value
+
+
+def check_at_least(config: Any, low: float, *names: str) -> None:
+    """Refuse fields below `low`.
+
+    Raises:
+        ValueError: one of the fields is lower.
+    """
+    for name in names:
+        if getattr(config, name) < low:
+            raise ValueError(f"{name} is {getattr(config, name)}; expected at least {low}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How large a system is built. What it computes stays the same."""
+
+    embed: int
+    """D, the size of every region, word, image and sentence vector."""
+    word: int
+    """Size of the word embedding, in the sentence encoder and in the caption decoder."""
+    caption: int
+    """Size of the caption decoder's hidden state."""
+    layers: int
+    """Number of graph-reasoning layers."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_at_least(self, 1, "embed", "word")
+        check_at_least(self, 0, "caption", "layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a system is trained: all that is fixed before training starts and changes its result."""
+
+    epochs: int
+    """Passes over all captions."""
+    batch_size: int = 128
+    """Image-sentence pairs in a batch, over all processes together."""
+    learning_rate: float = 2e-4
+    """Adam's learning rate before it decays."""
+    decay_every: int = 10
+    """Epochs after which the learning rate falls to a tenth."""
+    warmup_epochs: int = 1
+    """Epochs of summed hinges before the hardest negative alone counts."""
+    clip: float = 2.0
+    """Largest norm of the whole gradient; a larger one is scaled down to it."""
+    min_count: int = 4
+    """A word that training captions use less often than this is read as `<unk>`. Released code has 4."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Lightning Fabric's name of the precision. "16-mixed" is left out: it needs a loss scaler, which a clipped fused
+    Adam refuses."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_at_least(self, 1, "epochs", "batch_size", "decay_every", "min_count")
+        check_at_least(self, 0, "warmup_epochs")
+        for name in ("learning_rate", "clip"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number above zero")
+
+
+class Settings(NamedTuple):
+    """The sizes and the training of one run."""
+
+    sizes: Sizes
+    training: Training
+
+
+class Preset(NamedTuple):
+    """How much work a run is. None stands for what the system's own paper published."""
+
+    sizes: Sizes | None
+    training: Training | None
+
+
+PRESETS = {
+    "smoke": Preset(
+        sizes=Sizes(embed=32, word=32, caption=32, layers=1),
+        training=Training(epochs=2, batch_size=32, learning_rate=6e-3, min_count=1),
+    ),
+    "lite": Preset(
+        sizes=Sizes(embed=128, word=64, caption=64, layers=2),
+        training=Training(epochs=3, batch_size=64, learning_rate=6e-3, decay_every=2, min_count=1),
+    ),
+    "paper": Preset(sizes=None, training=None),
+}
+
+
+def resolve(preset: str, published: Sizes, recipe: Training) -> Settings:
+    """What a preset comes to for a system that was published with these sizes and trained by this recipe.
+
+    Learning rates keep their published proportions. A preset states the one for systems that were published with 2e-4,
+    as most were; a system that was published with half of that is trained with half of the preset's.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+    sizes, training = PRESETS[preset]
+    if training is None:
+        return Settings(sizes or published, recipe)
+    proportion = recipe.learning_rate / Training(epochs=1).learning_rate
+    return Settings(sizes or published, replace(training, learning_rate=proportion * training.learning_rate))

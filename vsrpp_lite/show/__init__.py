@@ -1,0 +1,29 @@
+"""Pictures of results, models and data. Every function returns its figure."""
+
+from vsrpp_lite.show.attention import affinities, affinity, attention, attention_weights, busiest, rarest
+from vsrpp_lite.show.figures import MEASURED, PAPER, claims, curves, history, mu_effects, mu_sweep, table, title
+from vsrpp_lite.show.pictures import boxes, gallery, image_query, picture, retrieval, text_query
+
+__all__ = [
+    "MEASURED",
+    "PAPER",
+    "affinities",
+    "affinity",
+    "attention",
+    "attention_weights",
+    "boxes",
+    "busiest",
+    "claims",
+    "curves",
+    "gallery",
+    "history",
+    "image_query",
+    "mu_effects",
+    "mu_sweep",
+    "picture",
+    "rarest",
+    "retrieval",
+    "table",
+    "text_query",
+    "title",
+]

@@ -1,0 +1,135 @@
+"""Pictures of a split: what a sentence finds, which sentences a picture finds, and where the regions are."""
+
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.training.evaluate import score
+
+
+def picture(ax: Axes, dataset: Dataset, image: int) -> None:
+    """One picture on an axis, or its first caption, where the data have no pictures."""
+    path = dataset.picture(image)
+    ax.set_axis_off()
+    if path is None:
+        words = fill(dataset.captions_of(image)[0], 32, max_lines=6, placeholder=" …")
+        ax.text(0.5, 0.5, words, ha="center", va="center", fontsize=8)
+    else:
+        ax.imshow(Image.open(path))
+
+
+def boxes(
+    ax: Axes, dataset: Dataset, image: int, weights: Float[np.ndarray, " R"], colours: Sequence
+) -> Float[np.ndarray, "R 2"]:
+    """A faded picture and a rectangle a region, as opaque and as wide as its weight, 0 to 1.
+
+    Returns a point in each box, in pixels: somewhere else on its midline in every box, since a region may be found
+    twice and two names in one place cannot be read.
+    """
+    picture(ax, dataset, image)
+    ax.images[0].set_alpha(0.7)
+    height, width = ax.images[0].get_size()
+    corners = dataset.boxes[image][dataset.mask[image]] * [width, height, width, height]
+    for (x0, y0, x1, y1), weight, colour in zip(corners, weights, colours, strict=True):
+        box = (x0, y0), x1 - x0, y1 - y0
+        ax.add_patch(Rectangle(*box, color=colour, alpha=0.5 * weight, lw=0))
+        ax.add_patch(Rectangle(*box, fill=False, color=colour, alpha=0.15 + 0.85 * weight, lw=0.5 + 4 * weight))
+    along = (np.arange(len(corners)) + 1) / (len(corners) + 1)
+    return np.stack([corners[:, 0] + along * (corners[:, 2] - corners[:, 0]), corners[:, 1::2].mean(1)], 1)
+
+
+def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure:
+    """Pictures of a split, each under its first caption."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.9 * rows), layout="constrained", squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image in zip(axes.flat, images, strict=False):
+        picture(ax, dataset, image)
+        ax.set_title(fill(dataset.captions_of(image)[0].rstrip(" ."), 38), fontsize=9)
+    return figure
+
+
+def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -> Figure:
+    """The pictures that a typed sentence finds, best first, with their scores."""
+    scores = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
+    return pictures_found({"": scores}, dataset, sentence, top)
+
+
+def text_query(rows: Mapping[str, Float[np.ndarray, "I T"]], dataset: Dataset, text: int, top: int = 3) -> Figure:
+    """The pictures that each system (its name and scores) finds for a caption of the split, by position."""
+    columns = {name: scores[:, text] for name, scores in rows.items()}
+    return pictures_found(columns, dataset, dataset.captions[text], top, int(dataset.caption_to_image[text]))
+
+
+def image_query(rows: Mapping[str, Float[np.ndarray, "I T"]], dataset: Dataset, image: int, top: int = 3) -> Figure:
+    """The captions that each system (its name and scores) finds for an image, its own checked."""
+    return captions_found({name: scores[image] for name, scores in rows.items()}, dataset, image, top)
+
+
+def pictures_found(
+    rows: Mapping[str, Float[np.ndarray, " I"]], dataset: Dataset, sentence: str, top: int, right: int | None = None
+) -> Figure:
+    """The best pictures by each row of scores; where the `right` one is known, checks, crosses and its rank."""
+    top = min(top, len(dataset))
+    size = 2.6 * top, 2.4 * len(rows) + 0.3
+    figure, axes = plt.subplots(len(rows), top, figsize=size, layout="constrained", squeeze=False)
+    for line, (name, scores) in zip(axes, rows.items(), strict=True):
+        for position, (ax, image) in enumerate(zip(line, best(scores, top), strict=True), 1):
+            picture(ax, dataset, image)
+            ax.set_title(f"{position}.  S = {scores[image]:.2f}", fontsize=10)
+            if right is not None:
+                mark(ax, 0.08, 0.9, image == right)
+        if right is not None:
+            rank = (scores >= scores[right]).sum()
+            line[0].set_title(f"{name}: right picture at rank {rank}\n", fontsize=10, fontweight="bold", loc="left")
+    figure.suptitle(quoted(sentence, 30 * top), fontsize=11)
+    return figure
+
+
+def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset, image: int, top: int) -> Figure:
+    """A picture and the best captions by each row of scores, checks for its own and crosses for others'."""
+    height = max(2.6, len(rows) * (0.5 + 0.42 * top))
+    figure, axes = plt.subplot_mosaic(
+        [["picture", name] for name in rows], figsize=(10, height), width_ratios=(1, 1.6), layout="constrained"
+    )
+    picture(axes["picture"], dataset, image)
+    for name, scores in rows.items():
+        ax = axes[name]
+        ax.set_axis_off()
+        ax.set_title(name, loc="left", fontsize=11, fontweight="bold")
+        for position, text in enumerate(best(scores, top)):
+            height = 1 - (position + 0.5) / top
+            mark(ax, 0.03, height, bool(dataset.caption_to_image[text] == image))
+            words = fill(dataset.captions[text].rstrip(" ."), 60, max_lines=2, placeholder=" …")
+            ax.text(0.08, height, words, transform=ax.transAxes, fontsize=10, va="center")
+    return figure
+
+
+def quoted(sentence: str, width: int) -> str:
+    """A sentence as a title, in lines of at most `width` letters."""
+    return fill(f"“{sentence.rstrip(' .')}”", width)
+
+
+def best(scores: Float[np.ndarray, " N"], top: int) -> list[int]:
+    """Positions of the highest scores, the highest first."""
+    return np.argsort(-scores, kind="stable")[:top].tolist()
+
+
+def mark(ax: Axes, x: float, y: float, right: bool) -> None:
+    """A check or a cross at a point of an axis, both 0 to 1, readable on any picture."""
+    glyph, colour = ("✓", "#2a9d5c") if right else ("✗", "#c8453b")
+    disc = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colour}
+    ax.text(
+        x, y, glyph, transform=ax.transAxes, color=colour, fontsize=13, family="DejaVu Sans",
+        ha="center", va="center", bbox=disc,
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""Figures that answer to a slider: thin shells round `show`, in any Jupyter, without a plotting backend of its own.
+
+Every widget holds its controls and a picture, PNG bytes drawn anew whenever a control changes. What does not depend on
+the controls (encodings, scores of the whole split) is computed once, when the widget is made.
+"""
+
+from collections.abc import Callable
+from io import BytesIO
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from vsrpp_lite import show
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.text import tokenize
+from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.show.pictures import captions_found, pictures_found
+from vsrpp_lite.training.evaluate import score, sweep
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a file in memory; the figure itself is closed."""
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    plt.close(figure)
+    return file.getvalue()
+
+
+def live(draw: Callable[..., Figure], *controls: ipywidgets.ValueWidget) -> ipywidgets.Image:
+    """The figure of the controls' values, drawn now and after every change of one of them."""
+    # in its own size: a box would stretch it to its width
+    image = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
+    follow(image, lambda *values: png(draw(*values)), *controls)
+    return image
+
+
+def follow(shown: ipywidgets.ValueWidget, compute: Callable, *controls: ipywidgets.ValueWidget) -> None:
+    """Keep `shown.value` at `compute` of the controls' values."""
+
+    def update(_: dict | None = None) -> None:
+        shown.value = compute(*(control.value for control in controls))
+
+    for control in controls:
+        control.observe(update, names="value")
+    update()
+
+
+def mu_slider(
+    global_scores: Float[np.ndarray, "I T"],
+    local_scores: Float[np.ndarray, "I T"],
+    caption_to_image: Int[np.ndarray, " T"],
+) -> ipywidgets.VBox:
+    """Recall of S_G + mu S_L, while mu moves from 0 to 4: `show.curves` and the numbers beside it."""
+    mus = [k / 10 for k in range(41)]
+    swept = sweep(global_scores, local_scores, caption_to_image, [*mus, np.inf])
+    mu = ipywidgets.FloatSlider(value=2.0, min=0, max=4, step=0.1, description="mu", readout_format=".1f")
+    numbers = ipywidgets.HTML()
+    follow(numbers, lambda mu: recall_table(swept.iloc[round(10 * mu)]), mu)
+    return ipywidgets.VBox([mu, numbers, live(lambda mu: show.curves(swept, mu), mu)])
+
+
+def recall_table(recalls: pd.Series) -> str:
+    """The eight numbers of `evaluate.METRICS` as HTML."""
+    cells = [[recalls[f"{way}_r{cut}"] for cut in (1, 5, 10)] for way in ("i2t", "t2i")]
+    table = pd.DataFrame(cells, index=["text retrieval", "image retrieval"], columns=["R@1", "R@5", "R@10"])
+    return f"{table.to_html(float_format='{:.1f}'.format)}mR {recalls['mR']:.1f}, rsum {recalls['rsum']:.1f}"
+
+
+def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> ipywidgets.VBox:
+    """The regions that a word attends to, word by word: `show.attention`."""
+    words = [(word, position) for position, word in enumerate(tokenize(sentence), 1)]  # 0 is <start>
+    word = ipywidgets.ToggleButtons(options=words, description="word", style={"button_width": "auto"})
+    return ipywidgets.VBox(
+        [word, live(lambda position: show.attention(matcher, dataset, image, sentence, [position]), word)]
+    )
+
+
+def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.VBox:
+    """What a region takes from the others, layer by layer: `show.affinity`."""
+    last = int(dataset.mask[image].sum()) - 1
+    begin = show.busiest(show.affinities(matcher, dataset, image))
+    region = ipywidgets.IntSlider(begin, max=last, description="region")
+    layer = ipywidgets.IntSlider(min=1, max=len(matcher.images.reason.layers), description="layer")
+    draw = live(lambda region, layer: show.affinity(matcher, dataset, image, region, layer - 1), region, layer)
+    return ipywidgets.VBox([region, layer, draw])
+
+
+def search(matcher: Matcher, dataset: Dataset) -> ipywidgets.VBox:
+    """A typed sentence finds five pictures; a chosen picture finds five sentences of the split."""
+    images, texts = matcher.encode(dataset)
+
+    def pictures(sentence: str) -> Figure:
+        scores = score(matcher.similarity, images, matcher.encode_texts([sentence]))[:, 0]
+        return pictures_found({"": scores}, dataset, sentence, top=5)
+
+    def sentences(image: int) -> Figure:
+        scores = score(matcher.similarity, images.map(lambda x: x[image : image + 1]), texts)[0]
+        return captions_found({"": scores}, dataset, image, top=5)
+
+    first = dataset.captions[0].rstrip(" .")
+    sentence = ipywidgets.Text(first, description="sentence", continuous_update=False, layout={"width": "40em"})
+    picture = ipywidgets.BoundedIntText(max=len(dataset) - 1, description="picture")
+    return ipywidgets.VBox([sentence, live(pictures, sentence), picture, live(sentences, picture)])

@@ -1,0 +1,186 @@
+"""Many runs: axes to runs, runs through joblib, one bar that tells how far they are.
+
+A finished run is read and not trained, an unfinished one resumes, and a run that another process is training is left
+for last. So the same grid may be started in several terminals, each on a GPU of its own, and they divide the work.
+"""
+
+import logging
+import os
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
+from typing import Any, NamedTuple
+
+import joblib
+import torch
+from filelock import Timeout
+from tqdm.auto import tqdm
+
+from vsrpp_lite.files import home
+from vsrpp_lite.training.runs import Result, Run
+
+log = logging.getLogger(__name__)
+
+
+def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
+    """Every combination of the axes; a dot reaches into the system, the sizes or the training.
+
+    Whole fields are changed first, whatever the order: a rate given to every system is not the rate of the first.
+
+    >>> from vsrpp_lite import Run, VSRpp
+    >>> len(expand(Run(system=VSRpp()), {"system.mu": [0.5, 1.0, 2.0], "seed": range(3)}))
+    9
+    """
+    runs = []
+    for values in product(*axes.values()):
+        changed = run
+        for name, value in sorted(zip(axes, values, strict=True), key=lambda axis: "." in axis[0]):
+            part, dot, leaf = name.partition(".")
+            if dot:
+                whole = getattr(changed if part == "system" else changed.settings, part)
+                value = replace(whole, **{leaf: value})
+            changed = replace(changed, **{part: value})
+        runs.append(changed)
+    return runs
+
+
+class GridError(RuntimeError):
+    """Some runs of a grid failed. All others were trained; `failures` has the error of each, as text."""
+
+    def __init__(self, failures: Mapping[Run, str]):
+        self.failures = dict(failures)
+        lines = [f"{run.folder.name}, seed {run.seed}: {text}" for run, text in failures.items()]
+        super().__init__("\n".join([f"{len(failures)} runs failed", *lines]))
+
+
+class Outcome(NamedTuple):
+    """What became of a run that a worker was given."""
+
+    run: Run
+    finished: bool
+    """False if another process is training it, or if it failed."""
+    failure: str | None = None
+
+
+def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, int] | None = None) -> Iterator[Result]:
+    """Train what is missing and yield every result as soon as it is there, in no particular order.
+
+    A run that fails does not stop the others.
+
+    Args:
+        jobs: processes at a time, each with one thread, so that numbers do not depend on it; None, one for each core
+            or, with a GPU, one. An outer `joblib.parallel_config(...)` chooses another backend, such as dask: of
+            processes, since the threads of one would share a random generator.
+        folds: in how many parts the worker that trained a run ranks its test split; 1, if not given.
+
+    Raises:
+        GridError: at the end, if runs failed.
+    """
+    done, missing = [], []
+    for run in dict.fromkeys(runs):
+        (done if run.done else missing).append(run)
+    yield from map(Result, done)
+    if not missing:
+        return
+    parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
+    failures: dict[Run, str] = {}
+    parts = folds or {}
+    with _progress(missing):
+        where, elsewhere = str(home()), []
+        for outcome in parallel(joblib.delayed(_fit)(run, parts.get(run, 1), where, wait=False) for run in missing):
+            if outcome.finished:
+                yield Result(outcome.run)
+            elif outcome.failure:
+                failures[outcome.run] = outcome.failure
+            else:
+                elsewhere.append(outcome.run)
+        for outcome in parallel(joblib.delayed(_fit)(run, parts.get(run, 1), where, wait=True) for run in elsewhere):
+            if outcome.finished:
+                yield Result(outcome.run)
+            else:
+                failures[outcome.run] = str(outcome.failure)
+    if failures:
+        raise GridError(failures)
+
+
+Ranking = tuple[Result, tuple[Result, ...], int]
+"""A result, partners whose scores are averaged with its own, and the number of folds: arguments of `Result.rank`."""
+
+
+def rank(asked: Iterable[Ranking], jobs: int | None = None) -> None:
+    """Rank test splits that were not ranked before, each with the given partners in the given number of folds."""
+    missing = [task for task in dict.fromkeys(asked) if not task[0].ranks_file(*task[1:]).exists()]
+    if not missing:
+        return
+    parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered")
+    work = parallel(joblib.delayed(_rank)(*task, str(home())) for task in missing)
+    for _ in tqdm(work, total=len(missing), desc="ranking test splits", unit="model"):
+        pass
+
+
+def _jobs(jobs: int | None, tasks: Sequence[Any]) -> int:
+    one_each = 1 if torch.accelerator.is_available() else joblib.cpu_count(only_physical_cores=False)
+    return min(jobs or one_each, len(tasks))
+
+
+def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) -> None:
+    with _one_thread(where):
+        result.rank(partners, folds)
+
+
+def _fit(run: Run, folds: int, where: str, *, wait: bool) -> Outcome:
+    """Train and rank, in a worker; `where` is home."""
+    with _one_thread(where):
+        try:
+            run.fit(wait=wait, progress=False).rank(folds=folds)
+        except Timeout:
+            return Outcome(run, finished=False)
+        except Exception as error:
+            log.debug("%s", traceback.format_exc())
+            return Outcome(run, finished=False, failure=f"{type(error).__name__}: {error}")
+    return Outcome(run, finished=True)
+
+
+@contextmanager
+def _one_thread(where: str) -> Iterator[None]:
+    """One thread, so that numbers do not depend on how many jobs there are."""
+    # a worker may have started when home was elsewhere
+    threads, before = torch.get_num_threads(), os.environ.get("VSRPP_HOME")
+    torch.set_num_threads(1)
+    os.environ["VSRPP_HOME"] = where
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        os.environ.pop("VSRPP_HOME")
+        if before is not None:
+            os.environ["VSRPP_HOME"] = before
+
+
+@contextmanager
+def _progress(runs: list[Run]) -> Iterator[None]:
+    """A bar over all epochs of all runs, with the time left, read from the run folders: any backend will do."""
+    stop = threading.Event()
+    epochs = sum(run.settings.training.epochs for run in runs)
+    begun = sum(run.epochs_done for run in runs)
+    with tqdm(total=epochs, initial=begun, unit="epoch", desc=f"0 of {len(runs)} runs", smoothing=0.05) as bar:
+
+        def watch() -> None:
+            while not stop.wait(1):
+                show()
+
+        def show() -> None:
+            bar.update(sum(run.epochs_done for run in runs) - bar.n)
+            bar.set_description(f"{sum(run.done for run in runs)} of {len(runs)} runs", refresh=False)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+            show()

@@ -1,0 +1,20 @@
+"""What made a result: the versions of the packages, and the commit of the checkout."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def provenance() -> dict[str, Any]:
+    """`versions`, and the `commit`, which ends in "-dirty" where files differ from it; None outside a checkout."""
+    names = ("vsrpp_lite", "torch", "numpy", "lightning-fabric")
+    versions = {name: version(name) for name in names} | {"python": platform.python_version()}
+    checkout = Path(__file__).resolve().parents[2]
+    commit = None
+    if (checkout / ".git").exists():
+        asked = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+        commit = answer.stdout.strip() or None
+    return {"versions": versions, "commit": commit}

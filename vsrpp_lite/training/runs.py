@@ -1,0 +1,299 @@
+"""A run and its result: a system on a data set with a seed, trained once and kept in a folder of its own.
+
+config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
+history.jsonl, best.pt, last.pt   the epochs, the best weights, and all that it takes to go on
+result.json                       written last: its existence says that the run is done
+ranks-*.npz, scores-*.npy         of the test split, computed when they are first asked for
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.manifest import DataError, fingerprint
+from vsrpp_lite.data.named import data_folder
+from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.text import Tokenizer
+from vsrpp_lite.files import atomic, home, write_text
+from vsrpp_lite.matcher import Matcher, Similarity, System
+from vsrpp_lite.settings import Settings, Sizes, Training, check_fields, resolve
+from vsrpp_lite.training import evaluate as ev
+from vsrpp_lite.training import models
+from vsrpp_lite.training.provenance import provenance
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+RESULTS_VERSION = 4
+"""Raised by hand whenever the same settings no longer give the same numbers; part of every digest."""
+
+RESULT, HISTORY = models.RUN_RESULT, "history.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training, fully described: `repr(run)` rebuilds it.
+
+    Args:
+        system: what is trained, such as `VSRpp(mu=2.0)`.
+        data: "scenes" or "scenes-coco" (drawn if not there yet), another folder of data/, or any data folder's path.
+        preset: smoke, lite or paper.
+        seed: decides on weights, order and dropout.
+        sizes, training: others than the preset's; what a run comes to is in `settings`.
+
+    Raises:
+        ValueError: there is no such preset, or the seed is not a whole number.
+    """
+
+    system: System
+    data: str = "scenes"
+    preset: str = "lite"
+    seed: int = 0
+    sizes: Sizes | None = None
+    training: Training | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", str(self.data))
+        check_fields(self)
+        resolve(self.preset, self.system.published, self.system.recipe)
+
+    @property
+    def settings(self) -> Settings:
+        """The sizes and the training of this run: as given, else the preset's, else those that the paper published."""
+        sizes, training = resolve(self.preset, self.system.published, self.system.recipe)
+        return Settings(self.sizes or sizes, self.training or training)
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """Where the data are. The embedded sets are drawn on first use, in miniature for preset smoke."""
+        return data_folder(self.data, tiny=self.preset == "smoke")
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything that can change the result, and nothing else."""
+        return {
+            "system": models.describe(self.system),
+            "sizes": vars(self.settings.sizes),
+            "training": vars(self.settings.training),
+            "seed": self.seed,
+            "data": fingerprint(self.data_folder),
+            "version": RESULTS_VERSION,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """Ten hex digits of `content`."""
+        return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def folder(self) -> Path:
+        """runs/<system>-<data>-<digest>."""
+        return home() / "runs" / f"{type(self.system).__name__.lower()}-{self.data_folder.name}-{self.digest}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been trained to the end."""
+        return (self.folder / RESULT).exists()
+
+    @property
+    def epochs_done(self) -> int:
+        """How far a training has come."""
+        path = self.folder / HISTORY
+        return path.read_text(encoding="utf-8").count("\n") if path.exists() else 0
+
+    def dataset(self, split: str) -> Dataset:
+        """One split of the data: train, dev or test.
+
+        COCO's released `test` is the first 1,000 of its 5,000 images: where there is a `testall`, that is the test.
+        """
+        whole = split == "test" and (self.data_folder / "testall_ims.npy").exists()
+        return open_split(self.data_folder, "testall" if whole else split)
+
+    def splits(self) -> tuple[Dataset, Dataset, Dataset]:
+        """Train, dev and test, checked: what would fail when the training is over fails now.
+
+        Raises:
+            DataError: a split is not as it should be, or they do not fit each other.
+        """
+        train, dev, test = (self.dataset(split) for split in ("train", "dev", "test"))
+        for other in (dev, test):
+            if other.feature_size != train.feature_size:
+                raise DataError(
+                    f"{self.data_folder}: {other.split}_ims.npy has {other.feature_size} numbers a region; expected "
+                    f"{train.feature_size}, as train_ims.npy has"
+                )
+        return train, dev, test
+
+    def build(self, tokenizer: Tokenizer | None = None) -> Matcher:
+        """The untrained matcher, its weights drawn from the seed."""
+        train = self.dataset("train")
+        if tokenizer is None:
+            tokenizer = self.system.tokenizer(train.captions, self.settings.training.min_count)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return self.system.build(tokenizer, train.feature_size, self.settings.sizes)
+
+    def fit(
+        self,
+        *,
+        devices: int = 1,
+        accelerator: str = "auto",
+        strategy: str | None = None,
+        wait: bool = True,
+        progress: bool | None = None,
+    ) -> "Result":
+        """Train, unless it was done before; resume, if it was interrupted.
+
+        Args:
+            devices, accelerator, strategy: Lightning Fabric's. Several devices share each batch and give the
+                gradient of one; only dropout, and on CPUs the statistics of BatchNorm, are each one's own. They
+                are started as new processes, so a script calls this under `if __name__ == "__main__":`.
+            wait: for another process that is training this very run.
+            progress: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
+
+        Raises:
+            DataError, ValueError: see `splits`; or a batch is larger than the split, or not divisible among devices.
+            FileNotFoundError: there is no such data set.
+            FloatingPointError: a gradient was not finite.
+            filelock.Timeout: another process is training this run, and `wait` is false.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
+            if not self.done:
+                from lightning_fabric import Fabric  # takes a second or two, which a finished run need not wait for
+
+                fabric = Fabric(
+                    accelerator=accelerator,
+                    devices=devices,
+                    strategy=strategy or ("auto" if devices == 1 else "ddp_spawn"),
+                    precision=self.settings.training.precision,
+                )
+                with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it was
+                    fabric.launch(self._train, progress)
+        return Result(self)
+
+    def _train(self, fabric: "Fabric", progress: bool | None) -> None:
+        from vsrpp_lite.training.train import fit
+
+        began = time.time()
+        train, dev, _ = self.splits()
+        matcher = self.build()
+        if fabric.is_global_zero:
+            # as it was, whatever becomes of the presets
+            whole = replace(self, sizes=self.settings.sizes, training=self.settings.training)
+            config = {"run": repr(whole), "feature_size": train.feature_size, "data_name": self.data} | self.content
+            write_text(self.folder / models.CONFIG, json.dumps(config, indent=2))
+            matcher.tokenizer.save(self.folder)
+        training = self.settings.training
+        fit(matcher, train, dev, training, seed=self.seed, folder=self.folder, fabric=fabric, progress=progress)
+        if fabric.is_global_zero:
+            record = {"seconds": round(time.time() - began, 1), "device": str(fabric.device)} | provenance()
+            write_text(self.folder / RESULT, json.dumps(record, indent=2))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run left in its folder, and what follows from it: recalls, ranks and scores of the test split."""
+
+    run: Run
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """Text (i2t) and image (t2i) retrieval at 1, 5, 10 on the whole test split, mR and rsum, in percent."""
+        return dict(zip(ev.METRICS, self.contributions().mean(0).tolist(), strict=True))
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """Seconds of the training from its last start, the device, versions and the commit."""
+        self._check_done()
+        return json.loads((self.run.folder / RESULT).read_text(encoding="utf-8"))
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row for each epoch: losses per caption and recalls on the dev split."""
+        lines = (self.run.folder / HISTORY).read_text(encoding="utf-8").splitlines()
+        return pd.json_normalize(list(map(json.loads, lines)))
+
+    def matcher(self) -> Matcher:
+        """The trained matcher, in evaluation mode."""
+        self._check_done()
+        return models.load(self.run.folder, type(self.run.system))
+
+    def export(self, folder: str | Path) -> Path:
+        """Write the trained model to a folder that `vl.load` reads anywhere; see `training.models`.
+
+        Raises:
+            FileExistsError: the folder exists and is not empty.
+        """
+        return models.export(self.matcher(), models.read_config(self.run.folder), self.recalls, folder)
+
+    def ranks_file(self, partners: "Sequence[Result]" = (), folds: int = 1) -> Path:
+        """Where `rank` keeps what it finds."""
+        parts = ["ranks", str(folds), *(partner.run.digest for partner in partners)]
+        return self.run.folder / f"{'-'.join(parts)}.npz"
+
+    def rank(self, partners: "Sequence[Result]" = (), folds: int = 1) -> None:
+        """Rank the test split, unless it was done before, by the average of this model's scores and its partners'.
+
+        Args:
+            partners: other runs on the same data, whose scores are averaged with this one's.
+            folds: equal parts of consecutive images that are ranked one by one; COCO 1K is the mean of five.
+
+        Raises:
+            FileNotFoundError: one of the runs is not trained to its end.
+            ValueError: the test split does not divide into `folds`.
+        """
+        for result in (self, *partners):
+            result._check_done()
+        path = self.ranks_file(partners, folds)
+        if path.exists():
+            return
+        test = self.run.dataset("test")
+        encoded = [result._encoded() for result in (self, *partners)]
+        images, texts = ev.fold_ranks(encoded, test.caption_to_image, folds)
+        with atomic(path) as draft:
+            np.savez(draft, images=images, texts=texts, caption_to_image=test.caption_to_image)
+
+    def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
+        """(I, M): what each test image adds to each metric; see `rank`."""
+        self.rank(partners, folds)
+        with np.load(self.ranks_file(partners, folds), allow_pickle=False) as stored:
+            return ev.contributions(stored["images"], stored["texts"], stored["caption_to_image"])
+
+    def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
+        """The (I, T) test matrix, under the system's own similarity or the one that `choose` takes from its matcher.
+
+        Kept in the run folder under `name`, since every ensemble and every sweep of mu begins with it.
+
+        Raises:
+            FileNotFoundError: the run is not trained to its end.
+            ValueError: another similarity is to be kept as the system's own.
+        """
+        if choose and name == "own":
+            raise ValueError("another similarity than the system's own needs a name of its own")
+        self._check_done()
+        path = self.run.folder / f"scores-{name}.npy"
+        if not path.exists():
+            with atomic(path) as draft:
+                np.save(draft, ev.score(*self._encoded(choose)))
+        scores: np.ndarray = np.load(path, allow_pickle=False)
+        return scores
+
+    def _encoded(self, choose: Callable[[Matcher], Similarity] | None = None) -> ev.Encodings:
+        matcher = self.matcher().to("cuda" if torch.cuda.is_available() else "cpu")
+        return (choose(matcher) if choose else matcher.similarity), *matcher.encode(self.run.dataset("test"))
+
+    def _check_done(self) -> None:
+        if not self.run.done:  # what is kept of a model that still learns would be taken for the last word
+            raise FileNotFoundError(f"{self.run.folder}: not trained to its end; call fit() of the run first")

@@ -1,0 +1,155 @@
+"""One training loop for all systems, on one process or many, that ends the same whether or not it was interrupted."""
+
+import json
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from vsrpp_lite.data.dataset import Dataset, batches
+from vsrpp_lite.data.text import hide_rare
+from vsrpp_lite.files import load_checkpoint, save_checkpoint, write_text
+from vsrpp_lite.matcher import Matcher, Progress, alone
+from vsrpp_lite.settings import Training
+from vsrpp_lite.training.distributed import gather
+from vsrpp_lite.training.evaluate import evaluate
+
+log = logging.getLogger(__name__)
+
+BEST, LAST, HISTORY = "best.pt", "last.pt", "history.jsonl"
+"""What training leaves in its folder: the best weights, all that it takes to go on, and one line for each epoch."""
+
+
+def fit(
+    matcher: Matcher,
+    train: Dataset,
+    dev: Dataset,
+    training: Training,
+    *,
+    seed: int,
+    folder: Path,
+    fabric: Fabric,
+    progress: bool | None = False,
+) -> None:
+    """Train to the end, from where `folder` says that an earlier call was stopped.
+
+    The best weights are those of the epoch with the highest rsum on `dev`, the later of two equal ones. Order, dropout
+    and schedule are functions of (seed, epoch), so an interrupted training and an undisturbed one, on as many threads,
+    end in the same weights.
+
+    Args:
+        folder: gets `best.pt`, `last.pt` and `history.jsonl` after every epoch.
+        progress: show a bar of epochs on stderr; None shows it on a terminal only.
+
+    Raises:
+        FloatingPointError: a gradient was not finite.
+    """
+    tokens = matcher.tokenizer.encode_all(train.captions)
+    if fabric.world_size > 1 and fabric.device.type == "cuda":  # there is no version for CPUs
+        nn.SyncBatchNorm.convert_sync_batchnorm(matcher)
+    adam = torch.optim.Adam(matcher.parameters(), lr=training.learning_rate, fused=True)
+    model, optimizer = fabric.setup(matcher, adam)
+    history = _resume(folder / LAST, matcher, adam)
+    hidden = not fabric.is_global_zero or progress is False
+    bar = tqdm(total=training.epochs, initial=len(history), desc=folder.name, unit="epoch", disable=hidden or None)
+    with bar:
+        for epoch in range(len(history), training.epochs):
+            _seed(seed, epoch, fabric.global_rank)
+            for group in optimizer.param_groups:
+                group["lr"] = training.learning_rate * 0.1 ** (epoch // training.decay_every)
+            shown = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)
+            losses = _epoch(model, matcher, optimizer, train, shown, training, fabric, seed=seed, epoch=epoch)
+            recalls = evaluate(matcher, dev)
+            history.append({"epoch": epoch, "loss": losses, "dev": recalls})
+            _name_plateau(history, matcher, training, folder.name)
+            log.info("%s epoch %d loss %s dev rsum %.1f", folder.name, epoch, losses, recalls["rsum"])
+            bar.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
+            bar.update()
+            if fabric.is_global_zero:
+                _save(folder, matcher, adam, history)
+            fabric.barrier()
+
+
+def _save(folder: Path, matcher: Matcher, adam: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
+    """Write the files of an epoch; `last.pt` comes last, since it is what a resumed training believes."""
+    if history[-1]["dev"]["rsum"] >= max(record["dev"]["rsum"] for record in history):
+        save_checkpoint(matcher.state_dict(), folder / BEST)
+    write_text(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
+    state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": history}
+    save_checkpoint(state, folder / LAST)
+
+
+def _epoch(
+    model: Any,
+    matcher: Matcher,
+    optimizer: Any,
+    train: Dataset,
+    tokens: list[np.ndarray],
+    training: Training,
+    fabric: Fabric,
+    *,
+    seed: int,
+    epoch: int,
+) -> dict[str, float]:
+    """One pass over the captions; the mean of each loss."""
+    matcher.train()
+    progress = Progress(epoch, epoch < training.warmup_epochs, epoch / training.decay_every)
+    join = alone if fabric.world_size == 1 else partial(gather, fabric)
+    process = {"rank": fabric.global_rank, "world": fabric.world_size, "device": fabric.device}
+    sums: dict[str, Tensor] = {}
+    steps = 0
+    for batch in batches(train, tokens, training.batch_size, seed=seed, epoch=epoch, **process):
+        losses = model(batch, progress, join)
+        optimizer.zero_grad()
+        fabric.backward(matcher.total(losses))
+        norm = fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=False)
+        if not norm.isfinite():  # it has not reached the weights
+            found = {name: round(loss.item(), 3) for name, loss in losses.items()}
+            raise FloatingPointError(f"epoch {epoch}, step {steps}: gradient not finite, losses {found}")
+        optimizer.step()
+        steps += 1
+        for name, loss in losses.items():
+            sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
+    return {name: round(float(fabric.all_reduce(value / steps)), 6) for name, value in sums.items()}
+
+
+def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Training, name: str) -> None:
+    """Warn when a loss rests where all similarities are equal: the one famous failure of hardest negatives.
+
+    Two epochs there in a row are a rest; one may be a loss on its way down.
+    """
+    last_two = history[training.warmup_epochs :][-2:]
+    for loss, module in matcher.losses.items():
+        values = [record["loss"][loss] for record in last_two]
+        plateau = module.plateau
+        if plateau and len(values) == 2 and all(abs(value - plateau) < 0.01 * plateau for value in values):
+            log.warning(
+                "%s, epoch %d: the %s loss rests at %.3f per pair, where all similarities are about equal and hardest "
+                "negatives teach nothing. Try more epochs of summed hinges (warmup_epochs) or a lower learning rate.",
+                name,
+                history[-1]["epoch"],
+                loss,
+                values[-1],
+            )
+
+
+def _seed(seed: int, epoch: int, rank: int) -> None:
+    """Seed dropout from where training stands, so that resuming needs no stored generator."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0]))
+
+
+def _resume(path: Path, matcher: Matcher, adam: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Take over the state of an interrupted training, where there is one; returns its history."""
+    if not path.exists():
+        return []
+    state = load_checkpoint(path)
+    matcher.load_state_dict(state["model"])
+    adam.load_state_dict(state["optimizer"])
+    history: list[dict[str, Any]] = state["history"]
+    return history
