@@ -14,25 +14,43 @@ SUBMISSIONS ?= tests/submissions
 IMAGES  ?= 0
 
 BIN := .venv/bin
+PIP := -m pip install --quiet --disable-pip-version-check
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env reproduce-tables test test-browser lint lab notebooks book bench test-gpu data-multi30k data-f30k data-coco assignments grade clean
+.PHONY: help env lock reproduce-tables record report check test test-browser lint types lab notebooks book bench test-gpu \
+  data-multi30k data-f30k data-coco assignments grade wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -E '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 env: .venv/.ready ## the virtual environment, .venv
 
-.venv/.ready: requirements.txt pyproject.toml
+.venv/.ready: requirements.txt requirements-torch.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python $(PIP) --no-deps --require-hashes --requirement requirements.txt
+	$(BIN)/python $(PIP) --requirement requirements-torch.txt
+	$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
+
+lock: ## write requirements.txt anew from pyproject.toml: needs uv
+	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-annotate --python-version 3.11.7 \
+	  $$(for name in torch triton $$(uv pip compile pyproject.toml --all-extras --universal --no-annotate --no-header \
+	    --python-version 3.11.7 | grep -oE '^(nvidia|cuda)[a-z0-9-]*'); do echo --no-emit-package $$name; done) \
+	  --custom-compile-command "make lock" --output-file requirements.txt
 
 reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1
 	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" $(if $(FACTORIAL),--factorial)
+
+record: .venv/.ready ## keep the tables of results/ under notebooks/recorded: DATA=scenes|...
+	$(BIN)/python -m vsrpp_lite record --data $(DATA)
+
+report: .venv/.ready ## write RESULTS.md, and the README's table, from notebooks/recorded
+	$(BIN)/python -m vsrpp_lite report
+
+check: .venv/.ready lint types ## an answer in about a minute: style, types, and the fast tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow" --ignore tests/test_notebooks.py --ignore tests/test_course.py
 
 test: .venv/.ready ## pytest and nbval
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
@@ -43,6 +61,9 @@ test-browser: .venv/.ready ## lessons 3, 4 and an assignment in JupyterLab in he
 lint: .venv/.ready ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/.ready ## mypy
+	$(BIN)/mypy
 
 lab: .venv/.ready ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks
@@ -79,6 +100,9 @@ assignments: .venv/.ready ## the student version of the assignments: DRAW=year
 
 grade: .venv/.ready ## grades.csv and feedback: SUBMISSIONS=folder of <student>/<assignment>.ipynb, HIDDEN=draw of the capstone
 	$(BIN)/python notebooks/assignments/course.py grade $(SUBMISSIONS) $(if $(HIDDEN),--hidden $(HIDDEN))
+
+wheel: .venv/.ready ## the wheel, with the notebooks, into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## the virtual environments; runs, data and results stay
 	rm -rf .venv .venv-book

@@ -1,10 +1,14 @@
 """A split in memory: slices keep their captions, and an epoch shows every caption once, the same each time."""
 
 import numpy as np
+import pytest
 import torch
+from conftest import SMALL
 
 from vsrpp_lite.data.dataset import batches
 from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.training.runs import Run
 
 
 def test_a_slice_keeps_each_image_with_its_captions(toy):
@@ -39,3 +43,27 @@ def test_a_batch_pairs_each_caption_with_its_own_image(toy):
         image = train.caption_to_image[token - 4]
         assert batch.image_ids[row] == image
         assert torch.equal(batch.regions[row], torch.from_numpy(np.array(train.features[image])))
+
+
+def test_a_split_can_be_counted_indexed_and_walked_through(toy):
+    data = open_split(toy, "dev")
+    assert len(data) == len(list(data)) == 12
+    third = data[3]
+    assert third.image_id == 103
+    assert third.captions == data.captions[9:12]
+    count = int(data.mask[3].sum())
+    assert third.regions.shape == (count, 12)
+    assert third.regions.dtype == np.float32
+    np.testing.assert_array_equal(third.regions, data.features[3, :count])
+    assert third.boxes.shape == (count, 4)
+    assert third.picture is None
+    assert data[-1].image_id == 111
+    assert [example.image_id for example in data[2:5]] == [102, 103, 104]
+    with pytest.raises(IndexError, match=r"image 12 of .*dev; it has 12 images"):
+        data[12]
+
+
+def test_one_caption_is_one_caption(toy):
+    matcher = Run(system=VSRpp(), data=str(toy), sizes=SMALL).build()
+    assert len(matcher.encode_texts("a red dog").pooled) == 1
+    assert matcher.encode_texts(["a red dog", "a car"]).pooled.shape == (2, 16)

@@ -116,10 +116,11 @@ def test_the_conda_environment_names_what_the_package_needs():
     wanted = {
         re.match(r"[\w-]+", line)[0] for line in project["dependencies"] + project["optional-dependencies"]["test"]
     }
-    conda = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    conda = {"torch": "pytorch", "matplotlib": "matplotlib-base", "huggingface-hub": "huggingface_hub"}
     listed = set(re.findall(r"^ +- ([\w-]+)", (ROOT / "environment.yml").read_text(), flags=re.MULTILINE))
     assert {conda.get(name, name) for name in wanted} <= listed
-    pinned = {line.split("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    locked = (ROOT / "requirements.txt").read_text() + (ROOT / "requirements-torch.txt").read_text()
+    pinned = set(re.findall(r"^([\w.-]+)==", locked, flags=re.MULTILINE))
     assert {name.lower() for name in wanted} <= {name.replace("_", "-") for name in pinned}
 
 

@@ -21,7 +21,7 @@ from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.evaluate import METRICS
-from vsrpp_lite.training.grid import expand, train
+from vsrpp_lite.training.grid import GridError, expand, train
 from vsrpp_lite.training.runs import Result, Run
 
 original = VSRpp
@@ -301,3 +301,30 @@ def test_a_grid_trains_what_is_missing_and_yields_all(run, capsys):
     assert next(r for r in results if r.run.seed == 1).recalls == done
     assert (grid[1].folder / "result.json").stat().st_mtime_ns == before
     assert "2 of 2 runs" in capsys.readouterr().err
+
+
+def test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end(run):
+    grid = expand(run, {"training.batch_size": [20, 1000, 10]})  # the split has 180 captions
+    results = train(grid, jobs=1)
+    assert {next(results).run, next(results).run} == {grid[0], grid[2]}
+    with pytest.raises(GridError, match="1 runs failed, all others are done") as failed:
+        next(results)
+    assert list(failed.value.failures) == [grid[1]]
+    assert "180 captions, batch size 1000" in str(failed.value)
+
+
+def test_fit_shows_a_bar_when_asked_and_can_be_silenced(run, capsys):
+    run.fit(progress=False)
+    assert capsys.readouterr().err == ""
+    replace(run, seed=1).fit()  # by default on a terminal alone
+    assert capsys.readouterr().err == ""
+    replace(run, seed=2).fit(progress=True)
+    shown = capsys.readouterr().err
+    assert "3/3" in shown and "rsum=" in shown and "caption" in shown and "<" in shown  # the time left
+
+
+def test_the_result_says_what_made_it(run):
+    record = run.fit().record
+    assert record["versions"].keys() >= {"vsrpp_lite", "torch", "numpy", "python"}
+    assert record["seconds"] > 0
+    assert "commit" in record

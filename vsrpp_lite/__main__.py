@@ -12,7 +12,7 @@ import typer
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.manifest import DataError, verify
 from vsrpp_lite.data.precomp import SPLITS, open_split
-from vsrpp_lite.files import home, notebooks_folder
+from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.settings import PRESETS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -87,6 +87,27 @@ def reproduce(
         raise typer.Exit(1) from error
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def record(data: Annotated[str, typer.Option(help="The data whose tables are kept.")] = "scenes") -> None:
+    """Keep the tables of results/ under notebooks/recorded, where RESULTS.md and the notebooks read them."""
+    from vsrpp_lite.paper import recorded
+
+    try:
+        typer.echo(recorded.record(data))
+    except FileNotFoundError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def report() -> None:
+    """Write RESULTS.md, and the table of README.md, from what is recorded."""
+    from vsrpp_lite.paper import recorded
+
+    for path, text in recorded.pages().items():
+        write_text(path, text)
+        typer.echo(path)
 
 
 @app.command()

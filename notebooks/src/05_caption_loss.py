@@ -483,7 +483,8 @@ display(balance.set_index("batch"))
 
 # %% [markdown]
 # This package takes both means and minimises $128\, r + g$ at any batch size (`RELEASED_BATCH` in
-# `global_alignment.py`), so that the balance is the released one and stays. What the two terms came to while our model trained:
+# `global_alignment.py`), so that the balance is the released one and stays. What the two terms came to while our model
+# trained:
 
 # %%
 terms = pd.DataFrame({"ranking x 128": RELEASED_BATCH * result.history["loss.ranking"]})

@@ -53,7 +53,7 @@ class GridError(RuntimeError):
     def __init__(self, failures: Mapping[Run, str]):
         self.failures = dict(failures)
         lines = [f"{run.folder.name}, seed {run.seed}: {text}" for run, text in failures.items()]
-        super().__init__("\n".join([f"{len(failures)} runs failed", *lines]))
+        super().__init__("\n".join([f"{len(failures)} runs failed, all others are done:", *lines]))
 
 
 class Outcome(NamedTuple):

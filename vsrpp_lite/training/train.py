@@ -35,7 +35,7 @@ def fit(
     seed: int,
     folder: Path,
     fabric: Fabric,
-    progress: bool | None = False,
+    progress: bool | None = None,
 ) -> None:
     """Train to the end, from where `folder` says that an earlier call was stopped.
 
@@ -56,15 +56,16 @@ def fit(
     adam = torch.optim.Adam(matcher.parameters(), lr=training.learning_rate, fused=True)
     model, optimizer = fabric.setup(matcher, adam)
     history = _resume(folder / LAST, matcher, adam)
-    hidden = not fabric.is_global_zero or progress is False
-    bar = tqdm(total=training.epochs, initial=len(history), desc=folder.name, unit="epoch", disable=hidden or None)
+    shown = progress if fabric.is_global_zero else False
+    disable = None if shown is None else not shown  # None asks tqdm to show it on a terminal only
+    bar = tqdm(total=training.epochs, initial=len(history), desc=folder.name, unit="epoch", disable=disable)
     with bar:
         for epoch in range(len(history), training.epochs):
             _seed(seed, epoch, fabric.global_rank)
             for group in optimizer.param_groups:
                 group["lr"] = training.learning_rate * 0.1 ** (epoch // training.decay_every)
-            shown = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)
-            losses = _epoch(model, matcher, optimizer, train, shown, training, fabric, seed=seed, epoch=epoch)
+            visible = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)
+            losses = _epoch(model, matcher, optimizer, train, visible, training, fabric, seed=seed, epoch=epoch)
             recalls = evaluate(matcher, dev)
             history.append({"epoch": epoch, "loss": losses, "dev": recalls})
             _name_plateau(history, matcher, training, folder.name)

@@ -1,0 +1,144 @@
+"""Models leave the house: exported, loaded where the data are not, and an eighth system goes the whole way."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL
+from eighth import Eighth
+
+import vsrpp_lite as vl
+from vsrpp_lite.settings import Training
+from vsrpp_lite.systems.saem import SAEM
+from vsrpp_lite.systems.scan import VARIANTS
+from vsrpp_lite.systems.sco import SCO
+from vsrpp_lite.systems.vsepp import VSEpp
+from vsrpp_lite.systems.vsrn import VSRN
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.training.models import describe, rebuild
+
+SHORT = Training(epochs=2, batch_size=20, learning_rate=0.01, min_count=1)
+
+
+@pytest.fixture
+def run(toy):
+    return vl.Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=SHORT)
+
+
+@pytest.mark.parametrize("system", [VSEpp(), SCO(), VARIANTS["i2t LSE"], vl.GVSE(), SAEM(), VSRN(), VSRpp()], ids=repr)
+def test_an_exported_model_scores_to_the_last_digit_without_its_data(run, system, tmp_path):
+    result = replace(run, system=system).fit()
+    scores, test = result.scores(), run.dataset("test")
+    exported = result.export(tmp_path / "exported")
+    assert {path.name for path in exported.iterdir()} == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "vocabulary.json",
+    }
+    kept = test[:], test.features.copy()
+    moved = replace(kept[0], features=kept[1])
+    shutil.rmtree(run.data_folder)
+    shutil.rmtree(result.run.folder)
+    matcher = vl.load(exported)
+    assert not matcher.training
+    assert np.array_equal(vl.score(matcher.similarity, *matcher.encode(moved)), scores)
+
+
+def test_the_model_card_has_the_measured_recalls(run, tmp_path):
+    result = run.fit()
+    card = (result.export(tmp_path / "exported") / "README.md").read_text()
+    for metric, value in result.recalls.items():
+        assert f"| {metric} | {value:.1f} |" in card
+    assert "VSRpp(mu=2.0" in card
+
+
+def test_the_folder_of_a_run_loads_too_once_it_is_done(run):
+    result = run.fit()
+    matcher = vl.load(run.folder)
+    assert np.array_equal(vl.score(matcher.similarity, *matcher.encode(run.dataset("test"))), result.scores())
+    (run.folder / "result.json").unlink()
+    with pytest.raises(FileNotFoundError, match="not trained to its end"):
+        vl.load(run.folder)
+    with pytest.raises(FileNotFoundError, match=r"config\.json: missing; expected an exported model"):
+        vl.load(run.folder.parent)
+
+
+def test_what_is_there_already_is_not_written_over(run, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="taken is not empty; nothing was written"):
+        run.fit().export(tmp_path / "taken")
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["thesis.txt"]
+
+
+def test_weights_of_another_system_are_refused(run, tmp_path):
+    exported = run.fit().export(tmp_path / "exported")
+    config = json.loads((exported / "config.json").read_text())
+    config["sizes"]["embed"] = 12
+    (exported / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="its weights are not those of VSRpp"):
+        vl.load(exported)
+
+
+def test_a_system_is_rebuilt_from_what_describes_it_or_refused_by_name():
+    assert rebuild(json.loads(json.dumps(describe(VSRpp(mu=0.5))))) == VSRpp(mu=0.5)
+    with pytest.raises(ValueError, match=r"the class VSRpq of .*vsrpp is not here"):
+        rebuild(describe(VSRpp()) | {"name": "VSRpq"})
+    with pytest.raises(ValueError, match=r"pathlib\.Path is no System"):
+        rebuild(describe(VSRpp()) | {"module": "pathlib", "name": "Path"})
+    with pytest.raises(ValueError, match="VSRpp has version 1; expected 7, as it was trained"):
+        rebuild(describe(VSRpp()) | {"version": 7})
+
+
+def test_through_the_hubs_own_mixin_and_a_local_folder(run, tmp_path):
+    hub = pytest.importorskip("vsrpp_lite.hub")
+    result = run.fit()
+    model = hub.HubModel(result.export(tmp_path / "exported"))
+    model.save_pretrained(tmp_path / "saved")
+    matcher = hub.HubModel.from_pretrained(tmp_path / "saved").matcher()
+    assert np.array_equal(vl.score(matcher.similarity, *matcher.encode(run.dataset("test"))), result.scores())
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and Fabric announce deprecations to one another
+def test_an_eighth_system_from_outside_is_trained_exported_and_loaded_elsewhere(toy, tmp_path):
+    """One file, eighth.py: on one process and on two, and then by a program that has neither the data nor the run."""
+    one = vl.Run(system=Eighth(), data=str(toy), sizes=replace(SMALL, embed=32), training=replace(SHORT, epochs=8))
+    result = one.fit(accelerator="cpu")
+    two = replace(one, seed=1).fit(devices=2, accelerator="cpu", strategy="ddp_fork")
+    for trained in (result, two):
+        matcher = trained.matcher()
+        assert not torch.equal(matcher.similarity.matrix, torch.eye(32))  # the similarity was learned,
+        assert matcher.losses["ranking"].inverse_temperature.item() != pytest.approx(
+            10, abs=1e-3
+        )  # the temperature too
+        assert trained.recalls["rsum"] > 200
+    exported = result.export(tmp_path / "exported")
+    test = one.dataset("test")
+    np.save(tmp_path / "regions.npy", test.features[test.rows])
+    np.save(tmp_path / "mask.npy", test.mask)
+    (tmp_path / "captions.json").write_text(json.dumps(test.captions))
+    program = """if True:
+        import json, numpy as np, torch
+        import vsrpp_lite as vl
+        matcher = vl.load("exported")
+        with torch.no_grad():
+            images = matcher.images(torch.from_numpy(np.load("regions.npy")), torch.from_numpy(np.load("mask.npy")))
+        scores = vl.score(matcher.similarity, images, matcher.encode_texts(json.load(open("captions.json"))))
+        np.save("scores.npy", scores)
+    """
+    elsewhere = os.environ | {"VSRPP_HOME": str(tmp_path / "empty"), "PYTHONPATH": _path_of_eighth()}
+    subprocess.run([sys.executable, "-c", program], cwd=exported.parent, env=elsewhere, check=True)
+    assert np.array_equal(np.load(tmp_path / "scores.npy"), result.scores())
+
+
+def _path_of_eighth():
+    here = str(Path(__file__).parent)
+    return os.pathsep.join([here, os.environ["PYTHONPATH"]]) if "PYTHONPATH" in os.environ else here

@@ -1,0 +1,46 @@
+"""Trained models on the Hugging Face hub, through the hub library's own mixin. Needs the extra `vsrpp_lite[hub]`.
+
+HubModel(result.export("my-model")).push_to_hub("name/my-model")
+matcher = HubModel.from_pretrained("name/my-model").matcher()
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelHubMixin, snapshot_download
+
+from vsrpp_lite.matcher import Matcher, System
+from vsrpp_lite.training.models import load, read_config
+
+
+class HubModel(ModelHubMixin, library_name="vsrpp_lite"):
+    """An exported model's folder, as the hub library saves, pushes and fetches it.
+
+    Args:
+        folder: what `Result.export` wrote.
+
+    Raises:
+        FileNotFoundError: the folder has no config.json.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        read_config(self.folder)
+
+    def matcher(self, system: type[System] | None = None) -> Matcher:
+        """The trained matcher; see `vsrpp_lite.load`."""
+        return load(self.folder, system)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """What `save_pretrained` and `push_to_hub` write: the files of the folder."""
+        shutil.copytree(self.folder, save_directory, dirs_exist_ok=True)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, revision: str | None, **options: Any) -> "HubModel":
+        """What `from_pretrained` reads: a local folder, or a snapshot of a repository on the hub."""
+        if Path(model_id).is_dir():
+            return cls(model_id)
+        names = ("cache_dir", "force_download", "local_files_only", "token")
+        fetched = {name: options[name] for name in names if name in options}
+        return cls(snapshot_download(model_id, revision=revision, **fetched))
