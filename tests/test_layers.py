@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "systems": {"lessons", "matcher", "data", "settings"},
     "training": {"matcher", "data", "settings", "files"},
     "paper": {"systems", "lessons", "training", "matcher", "files"},
+    "hub": {"training", "matcher"},
     "show": {"paper", "training", "lessons", "matcher", "data"},
 }
 """Each layer, and the layers below it that it may import; every layer may import itself."""

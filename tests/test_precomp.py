@@ -191,3 +191,17 @@ def test_the_fingerprint_of_a_folder_without_manifest_follows_its_content(toy):
     assert fingerprint(toy) == before
     damage_nan(toy)
     assert fingerprint(toy) != before
+
+
+def test_the_users_pictures_are_copied_after_the_check_and_never_moved(tmp_path):
+    pictures = tmp_path / "mine"
+    (pictures / "train").mkdir(parents=True)
+    (pictures / "train" / "1.jpg").write_bytes(b"a picture")
+    good = RawSplit(features=np.ones((1, 2, 2), dtype=np.float32), captions=[["a"]], image_ids=[1])
+    bad = RawSplit(features=np.full((1, 2, 2), np.nan, dtype=np.float32), captions=[["a"]], image_ids=[1])
+    with pytest.raises(DataError, match="row 0 holds NaN"):
+        write_dataset(tmp_path / "bad", name="bad", source="t", splits={"train": bad}, images=pictures)
+    assert (pictures / "train" / "1.jpg").read_bytes() == b"a picture"
+    folder = write_dataset(tmp_path / "good", name="good", source="t", splits={"train": good}, images=pictures)
+    assert (pictures / "train" / "1.jpg").exists()
+    assert (folder / "images" / "train" / "1.jpg").read_bytes() == b"a picture"

@@ -16,6 +16,8 @@ from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.paper.four_tables import TABLE1
 from vsrpp_lite.paper.published import RECALLS
+from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.evaluate import METRICS, score, sweep
 from vsrpp_lite.training.runs import Run
@@ -60,6 +62,13 @@ def test_claims_are_drawn_with_their_verdicts():
     ax = show.claims(judged).axes[0]
     assert ax.lines[0].get_xdata() == pytest.approx([3.0])
     assert [text.get_text() for text in ax.texts] == ["reproduced"]
+
+
+def test_a_claim_about_another_metric_than_rsum_is_labelled_with_it():
+    line = {"better": "A", "worse": "B", "difference": 3.0, "lo": 1.0, "hi": 5.0, "verdict": "reproduced"}
+    ax = show.claims(pd.DataFrame([line | {"metric": "rsum"}, line | {"metric": "i2t - t2i"}])).axes[0]
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["A  −  B", "A  −  B\n(lead of text over image retrieval)"]
 
 
 def test_history_has_a_line_a_system():
@@ -126,6 +135,21 @@ def test_attention_weights_are_a_softmax_over_the_real_regions(drawn):
     own, other = np.exp(9) / (np.exp(9) + 3), 1 / (np.exp(9) + 3)
     np.testing.assert_allclose(weights, np.where(np.eye(4), own, other), rtol=1e-5)
     assert weights.index.tolist() == ["<start>", "a", "tree", "<end>"]
+
+
+def test_attention_is_that_of_the_system_in_its_own_direction_and_at_its_own_temperature(scenes_folder):
+    """For i2t each region spreads its attention over the words; and a hotter attention is sharper."""
+
+    def weights(system):
+        run = Run(system=system, data=str(scenes_folder), sizes=SMALL)
+        return show.attention_weights(run.build(), run.dataset("dev"), 0, "a tree is left of a zebra").to_numpy()
+
+    t2i, i2t = weights(VSRpp()), weights(SCAN(direction="i2t", temperature=4.0))
+    assert t2i.sum(1) == pytest.approx(np.ones(len(t2i)))
+    assert i2t.sum(0) == pytest.approx(np.ones(i2t.shape[1]))
+    assert weights(VSRpp(temperature=30.0)).max() > t2i.max()
+    with pytest.raises(ValueError, match="no attention between regions and words to show"):
+        weights(VSRN())
 
 
 def test_attention_draws_each_word_with_boxes_as_wide_as_their_weights(drawn):
