@@ -41,7 +41,8 @@ def tint(colour: Colour, place: str, light: str) -> Colour:
     strength, towards = TINTS[light]
     if place in INDOORS:
         strength, towards = _INDOORS[light]
-    return tuple(int(c * strength + t * (1 - strength)) for c, t in zip(colour, towards, strict=True))
+    red, green, blue = (int(c * strength + t * (1 - strength)) for c, t in zip(colour, towards, strict=True))
+    return red, green, blue
 
 
 class Canvas:
@@ -111,7 +112,8 @@ def add_sky(canvas: Canvas, box: tuple[float, float, float, float] = (0, 0, WIDT
                 cy + dy + size / 2,
             )
             canvas.shape("oval", tones.get(light, (255, 255, 255)), *edges, alpha=150, lit=True)
-    inside = canvas.image.crop([int(v * SCALE) for v in box]).filter(ImageFilter.BoxBlur(1))
+    inside = canvas.image.crop((int(x0 * SCALE), int(y0 * SCALE), int(x1 * SCALE), int(y1 * SCALE)))
+    inside = inside.filter(ImageFilter.BoxBlur(1))
     canvas.image.paste(outside)
     canvas.image.paste(inside, (int(x0 * SCALE), int(y0 * SCALE)))
 

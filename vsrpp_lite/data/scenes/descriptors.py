@@ -63,8 +63,8 @@ def _gradients(crops: np.ndarray) -> np.ndarray:
     for angle, share in ((lower, 1 - upper_share), (lower + 1, upper_share)):
         slot = cell * _ANGLES + angle.astype(np.int64) % _ANGLES
         flat += np.bincount(slot.ravel(), (share * strength).ravel(), len(flat))
-    flat = flat.reshape(len(crops), -1)
-    return np.sqrt(flat / (flat.sum(1, keepdims=True) + 1e-6))
+    histograms = flat.reshape(len(crops), -1)
+    return np.sqrt(histograms / (histograms.sum(1, keepdims=True) + 1e-6))
 
 
 def _layout(crops: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """One example: a pure function of (seed, split, index), so that no order of calls matters."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -12,7 +12,8 @@ from vsrpp_lite.data.scenes.regions import describe
 from vsrpp_lite.data.scenes.world import Scene
 
 
-class Drawn(NamedTuple):
+@dataclass(frozen=True)
+class Drawn:
     """A picture with its captions, and its regions as a detector would find them."""
 
     scene: Scene

@@ -7,7 +7,7 @@ more ...), so that only a matcher that reads the details can tell the two apart.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -131,7 +131,16 @@ def _is_sound(group: Group) -> bool:
 # --- edits: each returns a changed plan, which may be impossible or no change at all -----------
 
 
-def _change(plan: Plan, index: tuple[int, int], **details: str) -> Plan:
+class _Details(TypedDict, total=False):
+    """The fields of a `Thing` that an edit may change."""
+
+    kind: str
+    colour: str
+    pattern: str
+    pose: str
+
+
+def _change(plan: Plan, index: tuple[int, int], **details: Unpack[_Details]) -> Plan:
     """Change one thing; of a row, change all its members."""
     group = plan.groups[index[0]]
     members = tuple(

@@ -11,7 +11,7 @@ Paints are names of ``draw.PAINTS``, or ``body`` (the thing's colour, which also
 ``dark`` and ``pale`` (shades of it).
 """
 
-Stroke = tuple[str | float, ...]
+Stroke = tuple[str, str, *tuple[float, ...]]
 
 _DOG_HEAD = (
     ("oval", "body", 62, 6, 92, 48), ("oval", "body", 78, 22, 100, 46),
@@ -40,14 +40,15 @@ _CAT_HEAD = (
 )  # fmt: skip
 
 
-def _moved(strokes: tuple[Stroke, ...], dx: float, dy: float, sx: float, sy: float) -> tuple:
+def _moved(strokes: tuple[Stroke, ...], dx: float, dy: float, sx: float, sy: float) -> tuple[Stroke, ...]:
     """The strokes scaled by (sx, sy) and then shifted by (dx, dy)."""
-    moved = []
+    moved: list[Stroke] = []
     for form, paint, *numbers in strokes:
         head = numbers[:1] if form in ("line", "ring") else []
         path = numbers[len(head) :]
         ends = [v * s + d for v, s, d in zip(path, [sx, sy] * 50, [dx, dy] * 50, strict=False)]
-        moved.append((form, paint, *(h * sy for h in head), *ends))
+        scaled = [h * sy for h in head] + ends
+        moved.append((form, paint, *scaled))
     return tuple(moved)
 
 

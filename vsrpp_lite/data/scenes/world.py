@@ -196,13 +196,14 @@ def _offsets(group: Group) -> list[tuple[float, float, float]]:
         }.get(second.kind, (reach + side * 0.3 * second.width, second.height / 2 - 0.5 * h, 0.5))
         return [(0, 0, 0), held]
     seat = side * 0.06 * w if first.kind == "chair" else 0
-    return {
+    pairs: dict[str, list[tuple[float, float, float]]] = {
         "on": [(0, 0, 0), (seat, -SEATS.get(first.kind, 1) * h, 0.5)],
         "under": [(0, 0, 0.5), (side * 0.1 * w, -1, 0)],
         "in front of": [(0, -8, 0), (side * 0.4 * w, 2, 0.5)],
         "behind": [(0, 0, 0.5), (side * 0.52 * w, -8, 0)],
         "near": [(0, 0, 0), (side * ((w + second.width) / 2 + 3), 0, 0.1)],
-    }[group.link]
+    }
+    return pairs[group.link]
 
 
 def _linked(plan: Plan) -> tuple[Relation, ...]:
