@@ -1,6 +1,7 @@
 """Figures of what a model attends to: words and regions in local attention, regions among each other in the graph."""
 
 from collections.abc import Sequence
+from typing import Protocol, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +10,11 @@ import seaborn as sns
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import Tensor
 
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.text import FUNCTION_WORDS, Tokenizer
+from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.pictures import boxes, quoted
 
@@ -105,12 +108,29 @@ def busiest(matrix: Float[np.ndarray, "R R"]) -> int:
     return int(np.abs(matrix - np.diag(matrix.diagonal())).sum(1).argmax())
 
 
+class _Reasoning(Protocol):
+    """An image encoder with a graph of regions."""
+
+    reason: GCNReasoning
+
+
+def graph_layers(matcher: Matcher) -> list[RegionGraph]:
+    """The layers of graph reasoning of a system that has them, such as VSRN and VSR++.
+
+    Raises:
+        AttributeError: the system has no graph of regions.
+    """
+    return [cast(RegionGraph, layer) for layer in cast(_Reasoning, matcher.images).reason.layers]
+
+
 def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:
     """`RegionGraph.affinity` of one image's real regions, as they reach the layer (0 is the first).
 
-    For systems with a graph (VSRN, VSR++): another raises AttributeError.
+    Raises:
+        AttributeError: the system has no graph of regions.
     """
-    graph, seen = matcher.images.reason.layers[layer], []
+    graph = graph_layers(matcher)[layer]
+    seen: list[Tensor] = []
     hook = graph.register_forward_hook(lambda graph, inputs, _: seen.append(graph.affinity(*inputs)))
     try:
         mask = matcher.encode_images(dataset[np.array([image])]).mask[0]

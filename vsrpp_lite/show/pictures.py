@@ -34,7 +34,12 @@ def boxes(
 
     Returns a point in each box, in pixels: somewhere else on its midline in every box, since a region may be found
     twice and two names in one place cannot be read.
+
+    Raises:
+        ValueError: the data set has no boxes.
     """
+    if dataset.boxes is None:
+        raise ValueError("this data set has no boxes to show")
     picture(ax, dataset, image)
     ax.images[0].set_alpha(0.7)
     height, width = ax.images[0].get_size()

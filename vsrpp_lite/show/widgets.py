@@ -18,6 +18,7 @@ from vsrpp_lite import show
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.show.attention import graph_layers
 from vsrpp_lite.show.pictures import captions_found, pictures_found
 from vsrpp_lite.training.evaluate import score, sweep
 
@@ -84,7 +85,7 @@ def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.
     last = int(dataset.mask[image].sum()) - 1
     begin = show.busiest(show.affinities(matcher, dataset, image))
     region = ipywidgets.IntSlider(begin, max=last, description="region")
-    layer = ipywidgets.IntSlider(min=1, max=len(matcher.images.reason.layers), description="layer")
+    layer = ipywidgets.IntSlider(min=1, max=len(graph_layers(matcher)), description="layer")
     draw = live(lambda region, layer: show.affinity(matcher, dataset, image, region, layer - 1), region, layer)
     return ipywidgets.VBox([region, layer, draw])
 

@@ -85,6 +85,8 @@ class GatedImage(nn.Module):
 class GatedSentence(nn.Module):
     """The sentence as common and uncommon content."""
 
+    vectors: Tensor
+
     def __init__(self, tokenizer: Tokenizer, word_size: int, embed_size: int):
         super().__init__()
         self.common = SentenceGRU(len(tokenizer), word_size, embed_size // 2, bidirectional=False)

@@ -53,6 +53,7 @@ class ConceptLoss(Loss):
     """K independent logistic losses, summed. The labels of a picture are the concepts that its caption names."""
 
     half_precision = True
+    concepts: Tensor
 
     def __init__(self, predictor: ConceptPredictor, concepts: list[int]):
         super().__init__()
