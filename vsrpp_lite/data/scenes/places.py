@@ -1,7 +1,6 @@
-"""Backdrops: the ground and fixed furniture of each place, in each light.
+"""Backdrops: the ground and the fixed furniture of each place, in each light.
 
-Coordinates are picture pixels.  A backdrop is a fixed picture of (place, light, number), so it is
-kept.
+Coordinates are pixels of the final picture.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,10 @@ from vsrpp_lite.data.scenes.world import HEIGHT, INDOORS, WIDTH
 
 @lru_cache(maxsize=256)
 def backdrop(place: str, light: str, number: int) -> np.ndarray:
-    """The empty place, (192, 256, 3) float32 in [0, 255]; treat it as read-only."""
+    """Draw the place without things; return (192, 256, 3) float32 in [0, 255].
+
+    The same arguments give the same picture, so the cache keeps it. The caller must not change the array.
+    """
     rng = np.random.default_rng([list(_PLACES).index(place), number])
     canvas = Canvas(place, light, rng)
     if place not in INDOORS:
@@ -27,7 +29,7 @@ def backdrop(place: str, light: str, number: int) -> np.ndarray:
 
 
 def _ground(canvas: Canvas, top: float, far: Colour, near: Colour, grain: tuple[Colour, ...]) -> None:
-    """Outdoor ground; snow covers it."""
+    """Draw the ground outdoors from the row ``top`` to the bottom. In snow it is white, whatever its colours are."""
     if canvas.light == "snow":
         far, near, grain = (226, 233, 243), (246, 249, 253), ((205, 215, 230), (255, 255, 255))
     canvas.ramp((far, near), top, HEIGHT)

@@ -1,14 +1,15 @@
-"""How each kind of thing looks: silhouettes as lists of strokes.
+"""How each kind of thing looks: a silhouette is a list of strokes.
 
-A stroke is ``(form, paint, *numbers)``.  Coordinates are per cent of the thing's width and height,
-x to the right and y downwards; every thing faces right.  Forms:
+A stroke is ``(form, paint, *numbers)``. Coordinates are per cent of the thing's width and height. The x axis points to
+the right and the y axis points down, and every thing faces right. These are the forms and their numbers:
 
 * ``oval`` and ``box``: x0, y0, x1, y1;
 * ``poly``: x0, y0, x1, y1, ...;
-* ``line`` and ``ring``: a thickness in per cent of the height, then a path, or an oval's corners.
+* ``line``: its thickness in per cent of the height, then x0, y0, x1, y1, ...;
+* ``ring``: its thickness in per cent of the height, then x0, y0, x1, y1 of its oval.
 
-Paints are names of ``draw.PAINTS``, or ``body`` (the thing's colour, which also takes its pattern),
-``dark`` and ``pale`` (shades of it).
+A paint is a name of ``draw.PAINTS``, or one of three others: ``body`` is the colour of the thing, ``dark`` and ``pale``
+are shades of it. Only ``body`` takes the pattern of the thing.
 """
 
 Stroke = tuple[str, str, *tuple[float, ...]]
@@ -41,7 +42,7 @@ _CAT_HEAD = (
 
 
 def _moved(strokes: tuple[Stroke, ...], dx: float, dy: float, sx: float, sy: float) -> tuple[Stroke, ...]:
-    """The strokes scaled by (sx, sy) and then shifted by (dx, dy)."""
+    """Scale the strokes by (sx, sy), then shift them by (dx, dy)."""
     moved: list[Stroke] = []
     for form, paint, *numbers in strokes:
         head = numbers[:1] if form in ("line", "ring") else []
@@ -53,6 +54,7 @@ def _moved(strokes: tuple[Stroke, ...], dx: float, dy: float, sx: float, sy: flo
 
 
 def _wheels(radius_x: float, radius_y: float, *centres: float) -> tuple[Stroke, ...]:
+    """Return the strokes of one wheel, a tyre and a hub, at each of the centres. The wheels stand on the ground."""
     bottom = 100 - radius_y
     return tuple(
         (
