@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -161,15 +161,20 @@ class Matcher(nn.Module):
         kind = batch.regions.device.type
         mixed = torch.is_autocast_enabled(kind)
         losses = {}
-        for name, loss in self.losses.items():
+        for name, loss in self.terms.items():
             with torch.autocast(kind, enabled=mixed and loss.half_precision):
                 losses[name] = loss(comparison)
         return losses
 
     def total(self, losses: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
         """The sum that is minimised: each loss times its weight."""
-        weighted = [self.losses[name].weight * loss for name, loss in losses.items()]
+        weighted = [self.terms[name].weight * loss for name, loss in losses.items()]
         return functools.reduce(torch.add, weighted)
+
+    @property
+    def terms(self) -> dict[str, Loss]:
+        """`losses` as a plain dictionary: nn.ModuleDict does not know that its modules are of the type `Loss`."""
+        return {name: cast(Loss, loss) for name, loss in self.losses.items()}
 
     def encode_batch(self, batch: Batch) -> tuple[Encoded, Encoded]:
         """The images and the texts of a batch of pairs, row for row."""

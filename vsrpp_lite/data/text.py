@@ -134,7 +134,7 @@ class WordPieces(Tokenizer):
         found = [[k for k in choices if k is not None] for choices in ends]
         if not all(found) or self.pieces.unk_token_id is None:
             raise ValueError(f"{folder}: expected a tokenizer with tokens for start, end and the unknown")
-        self.words = tuple(self.pieces.convert_ids_to_tokens(range(len(self.pieces))))
+        self.words = tuple(self.pieces.convert_ids_to_tokens(list(range(len(self.pieces)))))
         (self.start, *_), (self.end, *_) = found
         self.unknown = self.pieces.unk_token_id
 

@@ -39,13 +39,13 @@ class Effect(NamedTuple):
 
 def _effects() -> list[Effect]:
     """What each part of Table 1 is worth, and where it could depend on another part, there too."""
-    fused = {"fusion": "similarity"}
+    fused: dict[str, Any] = {"fusion": "similarity"}
     found = [
         Effect("fusion of similarities", BRANCHES[branch], fused, {"fusion": branch})
         for branch in ("loss", "global", "local")
     ]
     for text, bidirectional in (("Bi-GRU", True), ("GRU", False)):
-        same = {"bidirectional": bidirectional}
+        same: dict[str, Any] = {"bidirectional": bidirectional}
         found.append(Effect(f"fusion of similarities ({text})", "local", fused | same, {"fusion": "local"} | same))
     for part, better, worse in (("bidirectional", "Bi-GRU", "GRU"), ("caption_loss", "caption loss", "none")):
         found.append(Effect(better, worse, {part: True}, {part: False}))
@@ -69,7 +69,7 @@ def effects(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
         return np.mean(cells, axis=0)
 
     found = pd.DataFrame(
-        {"better": effect.better, "worse": effect.worse} | tables.compare(mean(effect.chosen), mean(effect.instead))
+        {"better": effect.better, "worse": effect.worse, **tables.compare(mean(effect.chosen), mean(effect.instead))}
         for effect in _effects()
     )
     # the paper claims nothing of these

@@ -1,4 +1,4 @@
-"""Pictures of results, models and data. Every function returns its figure."""
+"""Figures of results, models and data, and the numbers that they show."""
 
 from vsrpp_lite.show.attention import affinities, affinity, attention, attention_weights, busiest, rarest
 from vsrpp_lite.show.figures import MEASURED, PAPER, claims, curves, history, mu_effects, mu_sweep, table, title

@@ -1,6 +1,7 @@
-"""Figures of what a model attends to: words and regions in local attention, regions among each other in the graph."""
+"""Figures of what a model attends to: words and regions in local attention, and regions in the graph of regions."""
 
 from collections.abc import Sequence
+from typing import Protocol, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +10,11 @@ import seaborn as sns
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import Tensor
 
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.text import FUNCTION_WORDS, Tokenizer
+from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.pictures import boxes, quoted
 
@@ -21,13 +24,17 @@ ATTENDED = "#c2185b"
 def attention(
     matcher: Matcher, dataset: Dataset, image: int, sentence: str, words: Sequence[int] | None = None
 ) -> Figure:
-    """The attention between regions and a few words: the picture once for each word, boxes as strong as their weights.
+    """Draw the attention between the regions of an image and a few words of a sentence.
+
+    The figure shows the picture once per word. The larger a weight, the stronger the box of its region. If the data
+    have no pictures or no boxes, the figure is a heatmap of words by regions.
 
     Args:
-        words: rows of `attention_weights`: 0 is `<start>`, 1 the first word. Without it, the four content words
-            that are rarest in the vocabulary, which tell the most.
+        words: the rows of `attention_weights` to draw: 0 is `<start>`, and 1 is the first word. By default, the four
+            content words that are rarest in the vocabulary, since they tell the most.
 
-    Data without pictures or boxes get a heatmap, words by regions.
+    Raises:
+        ValueError: the system has no attention between regions and words.
     """
     weights = attention_weights(matcher, dataset, image, sentence)
     chosen = weights.iloc[rarest(matcher.tokenizer, sentence) if words is None else list(words)]
@@ -46,18 +53,21 @@ def attention(
 
 
 def rarest(tokenizer: Tokenizer, sentence: str, count: int = 4) -> list[int]:
-    """Positions of the rarest content words among the tokens of a sentence, in the order of the sentence."""
+    """Return the positions of the `count` rarest content words of a sentence, in the order of the sentence.
+
+    Position 0 is `<start>`.
+    """
     ids = tokenizer.encode(sentence)
     content = [position for position in range(1, len(ids) - 1) if tokenizer.words[ids[position]] not in FUNCTION_WORDS]
-    # a vocabulary is in the order of falling counts
+    # a vocabulary is sorted by falling counts, so a rare word has a large id
     return sorted(sorted(content, key=lambda position: -ids[position])[:count])
 
 
 def attention_weights(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> pd.DataFrame:
-    """(W, R), the attention between each word of a sentence and each region of one image, as the system computes it.
+    """Return the attention (W, R) between the words of a sentence and the regions of one image, as the system has it.
 
-    Where words attend to regions each row sums to one; where regions attend to words, each column. The first and the
-    last row are `<start>` and `<end>`.
+    If words attend to regions, each row sums to one; if regions attend to words, each column does. The first row is
+    `<start>`, and the last row is `<end>`.
 
     Raises:
         ValueError: the system has no attention between regions and words.
@@ -71,15 +81,22 @@ def attention_weights(matcher: Matcher, dataset: Dataset, image: int, sentence: 
 
 
 def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None = None, layer: int = 0) -> Figure:
-    """The graph of an image in one layer: what one region takes from the others, and the matrix of all.
+    """Draw the graph of an image in one layer: what one region takes from the others, and the whole matrix.
+
+    If the data have no pictures or no boxes, the figure shows the matrix alone.
 
     Args:
-        region: the row of `affinities` that is drawn; without it, the `busiest`.
+        region: the row of `affinities` to draw. By default, the row of the `busiest` region.
+        layer: the layer of the graph; 0 is the first.
+
+    Raises:
+        AttributeError: the system has no graph of regions.
     """
     matrix = affinities(matcher, dataset, image, layer)
     region = busiest(matrix) if region is None else region
     drawn = dataset.boxes is not None and dataset.picture(image) is not None
-    figure, axes = plt.subplots(1, 1 + drawn, figsize=(4.6 + 4.6 * drawn, 3.8), layout="constrained", squeeze=False)
+    panels = 2 if drawn else 1
+    figure, axes = plt.subplots(1, panels, figsize=(4.6 * panels, 3.8), layout="constrained", squeeze=False)
     most = np.abs(matrix).max()
     if drawn:
         share = matrix[region] / most
@@ -101,16 +118,35 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
 
 
 def busiest(matrix: Float[np.ndarray, "R R"]) -> int:
-    """The region that takes most from the others."""
+    """Return the region that takes the most from the other regions: the row with the largest sum of absolute values."""
     return int(np.abs(matrix - np.diag(matrix.diagonal())).sum(1).argmax())
 
 
-def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:
-    """`RegionGraph.affinity` of one image's real regions, as they reach the layer (0 is the first).
+class _Reasoning(Protocol):
+    """An image encoder that has a graph of regions."""
 
-    For systems with a graph (VSRN, VSR++): another raises AttributeError.
+    reason: GCNReasoning
+
+
+def graph_layers(matcher: Matcher) -> list[RegionGraph]:
+    """Return the layers of graph reasoning of a system that has them, such as VSRN and VSR++.
+
+    Raises:
+        AttributeError: the system has no graph of regions.
     """
-    graph, seen = matcher.images.reason.layers[layer], []
+    return [cast(RegionGraph, layer) for layer in cast(_Reasoning, matcher.images).reason.layers]
+
+
+def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:
+    """Return the affinity matrix of one image's real regions in a layer; see `RegionGraph.affinity`.
+
+    Layer 0 is the first. Every layer sees the regions as the layers before it have left them.
+
+    Raises:
+        AttributeError: the system has no graph of regions.
+    """
+    graph = graph_layers(matcher)[layer]
+    seen: list[Tensor] = []
     hook = graph.register_forward_hook(lambda graph, inputs, _: seen.append(graph.affinity(*inputs)))
     try:
         mask = matcher.encode_images(dataset[np.array([image])]).mask[0]

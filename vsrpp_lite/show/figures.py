@@ -1,5 +1,9 @@
-"""Figures of measured numbers: tables, claims, histories, curves of mu. Every function returns its figure."""
+"""Figures of measured numbers: tables, claims, training histories and curves over mu.
 
+Every public function but `title` returns a figure.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,12 +23,12 @@ MEASURED, PAPER = "#1f6f8b", "#e07a3f"
 
 
 def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
-    """A table of `Table.measure`: our mean and 95 % interval a row, the published figure beside it.
+    """Draw a table that `Table.measure` returned: our mean and 95 % interval per row, and the published number.
 
-    One panel a metric; rows from top to bottom as in the paper. Panels have axes of their own, since the data sets
-    differ: what is to be compared is the order of the rows.
+    There is one panel per metric, with an x axis of its own. The rows have the order of the paper, from top to bottom.
+    If our data set is not the paper's, compare the order of the rows, not the values.
     """
-    columns = -(-len(metrics) // 2)
+    columns = math.ceil(len(metrics) / 2)
     height = 0.9 + 0.42 * len(measured)
     figure, axes = plt.subplots(2, columns, figsize=(4 * columns + 1.2, 2 * height), sharey=True, layout="constrained")
     heights = np.arange(len(measured))
@@ -48,16 +52,22 @@ def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
 
 
 def title(metric: str) -> str:
-    """`i2t_r1` in words."""
+    """Return the name of a metric in words: `i2t_r1` is "text retrieval, R@1 (%)". Names such as `mR` stay."""
     direction, _, cut = metric.partition("_r")
-    return f"{TASKS[direction]}, R@{cut} (%)" if cut else metric
+    if not cut:
+        return metric
+    task = TASKS[direction]
+    return f"{task}, R@{cut} (%)"
 
 
 def _comparison(row: Any) -> str:
-    """What a claim compares, and by which metric if that is not rsum."""
+    """Return what a claim compares, and also the name of its metric if that is not rsum."""
     metric = getattr(row, "metric", "rsum")
     compared = f"{row.better}  −  {row.worse}"
-    return compared if metric == "rsum" else f"{compared}\n({METRIC_NAMES[metric]})"
+    if metric == "rsum":
+        return compared
+    name = METRIC_NAMES[metric]
+    return f"{compared}\n({name})"
 
 
 METRIC_NAMES = {
@@ -68,9 +78,10 @@ METRIC_NAMES = {
 
 
 def claims(judged: pd.DataFrame) -> Figure:
-    """The paired difference of each claim (or effect) with its interval; what reaches over zero is not decided.
+    """Draw the paired difference of each claim or effect, with its 95 % interval and its verdict.
 
-    Differences are in rsum; a claim about another metric is labelled with it.
+    An interval that holds zero decides nothing. Differences are in rsum; if a claim is about another metric, its label
+    names that metric.
     """
     good, bad = "#2a9d5c", "#c8453b"
     colours = {"reproduced": good, "helps": good, "not reproduced": bad, "hurts": bad, "inconclusive": "#8a8a8a"}
@@ -97,7 +108,7 @@ def claims(judged: pd.DataFrame) -> Figure:
 
 
 def history(results: dict[str, pd.DataFrame]) -> Figure:
-    """Training as it went: rsum on the dev split by epoch, one line a system."""
+    """Draw rsum on the dev split after each epoch of training, with one line per system."""
     frame = pd.concat([frame.assign(row=row) for row, frame in results.items()], ignore_index=True)
     figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     sns.lineplot(
@@ -111,13 +122,16 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
 
 
 def mu_effects(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """What each mu adds to mu = 2, text retrieval beside image retrieval: one `ablation.mu_effects` a curve."""
+    """Draw what each mu adds to what mu = 2 gives, one panel for text retrieval and one for image retrieval.
+
+    Every curve is a frame that `ablation.mu_effects` returned.
+    """
     colours = sns.color_palette("deep", len(curves))
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
     for ax, direction in zip(axes, ("i2t", "t2i"), strict=True):
         for k, (name, frame) in enumerate(curves.items()):
             line = frame[frame["direction"] == direction]
-            beside = line["mu"] + 0.04 * (k - (len(curves) - 1) / 2)  # or bars would hide each other
+            beside = line["mu"] + 0.04 * (k - (len(curves) - 1) / 2)  # bars at the same mu must not hide each other
             ax.vlines(beside, line["lo"], line["hi"], color=colours[k], lw=3, alpha=0.35)
             ax.plot(beside, line["difference"], "o-", color=colours[k], label=name)
         ax.axhline(0, color="black", lw=0.8)
@@ -136,21 +150,25 @@ def mu_sweep(
     mus: Sequence[float] | None = None,
     mu: float | None = None,
 ) -> Figure:
-    """Recall of S_G + mu S_L, from the scores of one model, against mu; see `evaluate.sweep`.
+    """Draw the recall of S_G + mu S_L against mu, from the scores of one model; see `evaluate.sweep`.
 
     Args:
-        mus: where to look, 0 to 4 and infinity if not given.
-        mu: the one to mark.
+        mus: the values of mu. By default, 21 values from 0 to 4, and infinity.
+        mu: a value to mark in the figure.
     """
-    mus = [*np.linspace(0, 4, 21).tolist(), np.inf] if mus is None else mus
-    marked = [] if mu is None else [mu]
-    return curves(sweep(global_scores, local_scores, caption_to_image, sorted({*mus, *marked})), mu)
+    values = set(np.linspace(0, 4, 21).tolist()) | {np.inf} if mus is None else set(mus)
+    if mu is not None:
+        values.add(mu)
+    return curves(sweep(global_scores, local_scores, caption_to_image, sorted(values)), mu)
 
 
 def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
-    """What `evaluate.sweep` found, text retrieval beside image retrieval; a row at mu = inf is a dashed level."""
+    """Draw what `evaluate.sweep` returned, one panel for text retrieval and one for image retrieval.
+
+    A row at mu = inf, which is S_L alone, becomes a dashed horizontal line. With `mu`, the figure marks this value.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
-    finite = swept[np.isfinite(swept.index)]
+    finite, infinite = swept[np.isfinite(swept.index)], swept[np.isinf(swept.index)]
     for ax, direction in zip(axes, ("i2t", "t2i"), strict=True):
         for cut, width, alpha in ((1, 3, 1.0), (5, 1.5, 0.55), (10, 1.5, 0.35)):
             line = finite[f"{direction}_r{cut}"]
@@ -165,10 +183,12 @@ def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
                 ax.annotate(f"{here:.1f}", (mu, here), offset, textcoords="offset points", color=PAPER)
         if mu is not None:
             ax.axvline(mu, color=PAPER, lw=1, zorder=0)
-        for alone in swept[np.isinf(swept.index)][f"{direction}_r1"]:
+        if len(infinite):
+            alone = infinite[f"{direction}_r1"].iloc[0]
             ax.axhline(alone, color="black", lw=1, ls="--", label="R@1 of $S_L$ alone")
             ax.legend(loc="lower right", frameon=False)
-        ax.set(title=f"{TASKS[direction]}, recall (%)", xlabel="µ  (0: $S_G$ alone)", ylim=(0, 104))
+        task = TASKS[direction]
+        ax.set(title=f"{task}, recall (%)", xlabel="µ  (0: $S_G$ alone)", ylim=(0, 104))
         ax.grid(axis="y", alpha=0.3)
         sns.despine(ax=ax)
     return figure

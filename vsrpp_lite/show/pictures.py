@@ -1,5 +1,6 @@
-"""Pictures of a split: what a sentence finds, which sentences a picture finds, and where the regions are."""
+"""Figures of the pictures of a split: what a sentence or a picture finds, and where the regions are."""
 
+import math
 from collections.abc import Mapping, Sequence
 from textwrap import fill
 
@@ -17,7 +18,7 @@ from vsrpp_lite.training.evaluate import score
 
 
 def picture(ax: Axes, dataset: Dataset, image: int) -> None:
-    """One picture on an axis, or its first caption, where the data have no pictures."""
+    """Show one picture on an axis, or its first caption if the data have no pictures."""
     path = dataset.picture(image)
     ax.set_axis_off()
     if path is None:
@@ -30,11 +31,16 @@ def picture(ax: Axes, dataset: Dataset, image: int) -> None:
 def boxes(
     ax: Axes, dataset: Dataset, image: int, weights: Float[np.ndarray, " R"], colours: Sequence
 ) -> Float[np.ndarray, "R 2"]:
-    """A faded picture and a rectangle a region, as opaque and as wide as its weight, 0 to 1.
+    """Show a faded picture with one rectangle per region. The larger a weight (0 to 1), the stronger the rectangle.
 
-    Returns a point in each box, in pixels: somewhere else on its midline in every box, since a region may be found
-    twice and two names in one place cannot be read.
+    Returns one point in each box, in pixels, where a label can stand. Two boxes may lie in the same place, so the
+    points stand at different shares of the width of their boxes.
+
+    Raises:
+        ValueError: the data set has no boxes.
     """
+    if dataset.boxes is None:
+        raise ValueError("this data set has no boxes to show")
     picture(ax, dataset, image)
     ax.images[0].set_alpha(0.7)
     height, width = ax.images[0].get_size()
@@ -48,8 +54,8 @@ def boxes(
 
 
 def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure:
-    """Pictures of a split, each under its first caption."""
-    rows = -(-len(images) // columns)
+    """Show pictures of a split, each under its first caption."""
+    rows = math.ceil(len(images) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.9 * rows), layout="constrained", squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
@@ -60,33 +66,47 @@ def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure
 
 
 def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -> Figure:
-    """The pictures that a typed sentence finds, best first, with their scores."""
+    """Show the `top` pictures that a sentence finds, the best first, with their scores."""
     scores = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
     return pictures_found({"": scores}, dataset, sentence, top)
 
 
 def text_query(rows: Mapping[str, Float[np.ndarray, "I T"]], dataset: Dataset, text: int, top: int = 3) -> Figure:
-    """The pictures that each system (its name and scores) finds for a caption of the split, by position."""
+    """Show the pictures that several systems find for one caption of the split.
+
+    Args:
+        rows: the scores of each system, by its name.
+        text: the position of the caption in the split.
+    """
     columns = {name: scores[:, text] for name, scores in rows.items()}
     return pictures_found(columns, dataset, dataset.captions[text], top, int(dataset.caption_to_image[text]))
 
 
 def image_query(rows: Mapping[str, Float[np.ndarray, "I T"]], dataset: Dataset, image: int, top: int = 3) -> Figure:
-    """The captions that each system (its name and scores) finds for an image, its own checked."""
+    """Show the captions that several systems find for one image, with a check at each of its own captions.
+
+    Args:
+        rows: the scores of each system, by its name.
+        image: the position of the image in the split.
+    """
     return captions_found({name: scores[image] for name, scores in rows.items()}, dataset, image, top)
 
 
 def pictures_found(
     rows: Mapping[str, Float[np.ndarray, " I"]], dataset: Dataset, sentence: str, top: int, right: int | None = None
 ) -> Figure:
-    """The best pictures by each row of scores; where the `right` one is known, checks, crosses and its rank."""
+    """Show the best pictures by each row of scores.
+
+    If `right`, the position of the right picture, is known, the figure also shows checks, crosses and its rank.
+    """
     top = min(top, len(dataset))
     size = 2.6 * top, 2.4 * len(rows) + 0.3
     figure, axes = plt.subplots(len(rows), top, figsize=size, layout="constrained", squeeze=False)
     for line, (name, scores) in zip(axes, rows.items(), strict=True):
         for position, (ax, image) in enumerate(zip(line, best(scores, top), strict=True), 1):
             picture(ax, dataset, image)
-            ax.set_title(f"{position}.  S = {scores[image]:.2f}", fontsize=10)
+            found = scores[image]
+            ax.set_title(f"{position}.  S = {found:.2f}", fontsize=10)
             if right is not None:
                 mark(ax, 0.08, 0.9, image == right)
         if right is not None:
@@ -97,7 +117,10 @@ def pictures_found(
 
 
 def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset, image: int, top: int) -> Figure:
-    """A picture and the best captions by each row of scores, checks for its own and crosses for others'."""
+    """Show a picture and the best captions by each row of scores.
+
+    A check marks the picture's own captions, and a cross marks those of other pictures.
+    """
     height = max(2.6, len(rows) * (0.5 + 0.42 * top))
     figure, axes = plt.subplot_mosaic(
         [["picture", name] for name in rows], figsize=(10, height), width_ratios=(1, 1.6), layout="constrained"
@@ -116,17 +139,17 @@ def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset
 
 
 def quoted(sentence: str, width: int) -> str:
-    """A sentence as a title, in lines of at most `width` letters."""
+    """Return a sentence in quotation marks, in lines of at most `width` letters, to be a title."""
     return fill(f"“{sentence.rstrip(' .')}”", width)
 
 
 def best(scores: Float[np.ndarray, " N"], top: int) -> list[int]:
-    """Positions of the highest scores, the highest first."""
+    """Return the positions of the `top` highest scores, the highest first."""
     return np.argsort(-scores, kind="stable")[:top].tolist()
 
 
 def mark(ax: Axes, x: float, y: float, right: bool) -> None:
-    """A check or a cross at a point of an axis, both 0 to 1, readable on any picture."""
+    """Draw a check or a cross that is readable on any picture. `x` and `y` are shares of the axis, 0 to 1."""
     glyph, colour = ("✓", "#2a9d5c") if right else ("✗", "#c8453b")
     disc = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colour}
     ax.text(

@@ -1,7 +1,7 @@
-"""Figures that answer to a slider: thin shells round `show`, in any Jupyter, without a plotting backend of its own.
+"""Figures that follow a slider or another control. They need no plotting backend of their own, so any Jupyter works.
 
-Every widget holds its controls and a picture, PNG bytes drawn anew whenever a control changes. What does not depend on
-the controls (encodings, scores of the whole split) is computed once, when the widget is made.
+Every widget holds its controls and a picture as PNG bytes, which `show` draws again whenever a control changes. A
+widget computes what does not depend on its controls (encodings, scores of the whole split) once, when it is made.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,13 @@ from vsrpp_lite import show
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.show.attention import graph_layers
 from vsrpp_lite.show.pictures import captions_found, pictures_found
 from vsrpp_lite.training.evaluate import score, sweep
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a file in memory; the figure itself is closed."""
+    """Return a figure as the bytes of a PNG file, and close the figure."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=80)
     plt.close(figure)
@@ -31,15 +32,15 @@ def png(figure: Figure) -> bytes:
 
 
 def live(draw: Callable[..., Figure], *controls: ipywidgets.ValueWidget) -> ipywidgets.Image:
-    """The figure of the controls' values, drawn now and after every change of one of them."""
-    # in its own size: a box would stretch it to its width
+    """Return an image of `draw(*values of the controls)`, which is drawn now and after every change of a control."""
+    # this layout keeps the image in its own size; a box would stretch it to the width of the box
     image = ipywidgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
     follow(image, lambda *values: png(draw(*values)), *controls)
     return image
 
 
 def follow(shown: ipywidgets.ValueWidget, compute: Callable, *controls: ipywidgets.ValueWidget) -> None:
-    """Keep `shown.value` at `compute` of the controls' values."""
+    """Set `shown.value` to `compute(*values of the controls)` now and after every change of a control."""
 
     def update(_: dict | None = None) -> None:
         shown.value = compute(*(control.value for control in controls))
@@ -54,7 +55,7 @@ def mu_slider(
     local_scores: Float[np.ndarray, "I T"],
     caption_to_image: Int[np.ndarray, " T"],
 ) -> ipywidgets.VBox:
-    """Recall of S_G + mu S_L, while mu moves from 0 to 4: `show.curves` and the numbers beside it."""
+    """Return a slider for mu, from 0 to 4, with the recalls of S_G + mu S_L as numbers and as `show.curves`."""
     mus = [k / 10 for k in range(41)]
     swept = sweep(global_scores, local_scores, caption_to_image, [*mus, np.inf])
     mu = ipywidgets.FloatSlider(value=2.0, min=0, max=4, step=0.1, description="mu", readout_format=".1f")
@@ -64,15 +65,16 @@ def mu_slider(
 
 
 def recall_table(recalls: pd.Series) -> str:
-    """The eight numbers of `evaluate.METRICS` as HTML."""
+    """Return the eight numbers of `evaluate.METRICS` as HTML."""
     cells = [[recalls[f"{way}_r{cut}"] for cut in (1, 5, 10)] for way in ("i2t", "t2i")]
     table = pd.DataFrame(cells, index=["text retrieval", "image retrieval"], columns=["R@1", "R@5", "R@10"])
-    return f"{table.to_html(float_format='{:.1f}'.format)}mR {recalls['mR']:.1f}, rsum {recalls['rsum']:.1f}"
+    html, mean, total = table.to_html(float_format="{:.1f}".format), recalls["mR"], recalls["rsum"]
+    return f"{html}mR {mean:.1f}, rsum {total:.1f}"
 
 
 def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> ipywidgets.VBox:
-    """The regions that a word attends to, word by word: `show.attention`."""
-    words = [(word, position) for position, word in enumerate(tokenize(sentence), 1)]  # 0 is <start>
+    """Return buttons for the words of a sentence, and the regions that the chosen word attends to: `show.attention`."""
+    words = [(word, position) for position, word in enumerate(tokenize(sentence), 1)]  # position 0 is <start>
     word = ipywidgets.ToggleButtons(options=words, description="word", style={"button_width": "auto"})
     return ipywidgets.VBox(
         [word, live(lambda position: show.attention(matcher, dataset, image, sentence, [position]), word)]
@@ -80,17 +82,17 @@ def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -
 
 
 def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.VBox:
-    """What a region takes from the others, layer by layer: `show.affinity`."""
+    """Return sliders for a region and a layer, with what this region takes from the others there: `show.affinity`."""
     last = int(dataset.mask[image].sum()) - 1
     begin = show.busiest(show.affinities(matcher, dataset, image))
     region = ipywidgets.IntSlider(begin, max=last, description="region")
-    layer = ipywidgets.IntSlider(min=1, max=len(matcher.images.reason.layers), description="layer")
+    layer = ipywidgets.IntSlider(min=1, max=len(graph_layers(matcher)), description="layer")
     draw = live(lambda region, layer: show.affinity(matcher, dataset, image, region, layer - 1), region, layer)
     return ipywidgets.VBox([region, layer, draw])
 
 
 def search(matcher: Matcher, dataset: Dataset) -> ipywidgets.VBox:
-    """A typed sentence finds five pictures; a chosen picture finds five sentences of the split."""
+    """Return two searches: a typed sentence finds five pictures, and a chosen picture finds five sentences."""
     images, texts = matcher.encode(dataset)
 
     def pictures(sentence: str) -> Figure:

@@ -6,14 +6,15 @@
     v = [sqrt(1-h) v_c ; sqrt(h) v_u]                   t = [sqrt(1-g) t_c ; sqrt(g) t_u]
     S = v . t = sqrt((1-h)(1-g)) v_c . t_c + sqrt(h g) v_u . t_u                  L = hinge(S)
 
-Published, text then image retrieval at 1, 5, 10 (marked as an ensemble by a later survey): Flickr30K 68.5 90.9 95.5
-50.6 79.8 87.6; MS-COCO 1K 72.2 94.1 98.1 60.5 89.4 95.8.
+Published recalls at 1, 5, 10, of text then of image retrieval (a later survey marks them as an ensemble): Flickr30K
+68.5 90.9 95.5 50.6 79.8 87.6; MS-COCO 1K 72.2 94.1 98.1 60.5 89.4 95.8.
 
-Neither code nor the paper's equations are at hand. Known are its three parts: an embedding for common content, learned
-from scratch; one for uncommon content, from generic features of outside; and a gate that mixes the two similarities. We
-surmise the rest, and VSE++'s recipe. Gates are read from the picture and from the sentence, so that S stays the cosine
-of two vectors; where both agree, h = g, it is (1 - g) s_c + g s_u. For pretrained word vectors, of which none are
-shipped, stand fixed vectors of a word's letters, in which rare words resemble those that they are spelt like.
+We have neither the code nor the equations of the paper. We know its three parts: an embedding of common content, which
+is learned from scratch; an embedding of uncommon content, which uses generic features from elsewhere; and a gate that
+mixes the two similarities. We surmise the rest, and use VSE++'s recipe. Our gates read the picture and the sentence, so
+that S stays the cosine of two vectors. If both gates agree, h = g, then S = (1 - g) s_c + g s_u, where s_c and s_u are
+the similarities of common and of uncommon content. The package has no pretrained word vectors. In their place we use
+fixed vectors that are made from the letters of a word, so that a rare word resembles words with a similar spelling.
 """
 
 import zlib
@@ -34,7 +35,9 @@ from vsrpp_lite.systems.encoders import masked_mean, project, whole
 
 
 def letter_vectors(words: Sequence[str], size: int) -> Float[np.ndarray, "V E"]:
-    """A fixed unit vector for each word: the sum of random vectors, one for each run of three to five letters.
+    """Return a fixed unit vector for each word: the sum of random vectors, one for each run of three to five letters.
+
+    V is the number of words, and E is `size`.
 
     >>> dog, dogs, car = letter_vectors(["dog", "dogs", "car"], 300)
     >>> bool(dog @ dogs > 0.3 > abs(dog @ car))
@@ -56,20 +59,20 @@ def letter_vectors(words: Sequence[str], size: int) -> Float[np.ndarray, "V E"]:
 
 
 def strongest(x: Float[Tensor, "B N E"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B E"]:
-    """The maximum over the fragments that exist: what is rare need show in one of them only."""
+    """Return the maximum over the fragments that exist. Rare content counts even if only one fragment shows it."""
     return x.masked_fill(~mask[:, :, None], -torch.inf).amax(1)
 
 
 def gated(
     common: Float[Tensor, "B E"], uncommon: Float[Tensor, "B E"], gate: Float[Tensor, "B 1"]
 ) -> Float[Tensor, "B D"]:
-    """Both embeddings in one unit vector, the second with weight `sigmoid(gate)`; D = 2E."""
+    """Join both embeddings to one unit vector, with D = 2E. The second embedding has the weight `sigmoid(gate)`."""
     weight = gate.sigmoid()
     return torch.cat([(1 - weight).sqrt() * l2norm(common), weight.sqrt() * l2norm(uncommon)], 1)
 
 
 class GatedImage(nn.Module):
-    """The picture as common and uncommon content."""
+    """The image encoder: it embeds the common and the uncommon content of a picture."""
 
     def __init__(self, feature_size: int, embed_size: int):
         super().__init__()
@@ -83,7 +86,10 @@ class GatedImage(nn.Module):
 
 
 class GatedSentence(nn.Module):
-    """The sentence as common and uncommon content."""
+    """The text encoder: it embeds the common and the uncommon content of a sentence."""
+
+    vectors: Tensor
+    """(V, E), the fixed vectors of the words; those of the special tokens are zero."""
 
     def __init__(self, tokenizer: Tokenizer, word_size: int, embed_size: int):
         super().__init__()
@@ -102,7 +108,7 @@ class GatedSentence(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class GVSE(System):
-    """Two global alignments, of common and of uncommon content, under a learned gate."""
+    """The system: learned gates mix two global alignments, one of common and one of uncommon content."""
 
     margin: float = 0.2
 

@@ -160,8 +160,9 @@ class SAEM(System):
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         if self.bert:
-            states: nn.Module = Bert(self.bert, faithful=self.faithful)
-            state_size = states.model.config.hidden_size
+            bert = Bert(self.bert, faithful=self.faithful)
+            states: nn.Module = bert
+            state_size = int(bert.model.config.hidden_size)
         else:
             states, state_size = LearnedWords(len(tokenizer), sizes.word), sizes.word
         return Matcher(

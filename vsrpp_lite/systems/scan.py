@@ -42,15 +42,20 @@ class SCAN(System):
     recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
-        attention = {"direction": self.direction, "temperature": self.temperature}
-        similarity = partial(cross_attention, **attention, pooling=self.pooling, lse=self.lse)
+        similarity = partial(
+            cross_attention,
+            direction=self.direction,
+            temperature=self.temperature,
+            pooling=self.pooling,
+            lse=self.lse,
+        )
         return Matcher(
             tokenizer,
             images=PlainRegions(feature_size, sizes.embed),
             texts=SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=True),
             similarity=similarity,
             losses={"ranking": Hinge(similarity, self.margin)},
-            attention=partial(attention_map, **attention),
+            attention=partial(attention_map, direction=self.direction, temperature=self.temperature),
         )
 
 

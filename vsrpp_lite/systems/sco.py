@@ -6,14 +6,14 @@
     v  = l2norm( g p' + (1 - g) x' )     t = l2norm( LSTM(words) )       S = v . t
     L  = hinge(S) - sum_t log p(y_t | y_1 ... y_{t-1}, v) + concept loss
 
-Published, text then image retrieval at 1, 5, 10: Flickr30K 55.5 82.0 89.3 41.1 70.5 80.1; MS-COCO 1K 69.9 92.9 97.5
-56.7 87.5 94.8.
+Published recalls at 1, 5, 10, of text then of image retrieval: Flickr30K 55.5 82.0 89.3 41.1 70.5 80.1; MS-COCO 1K
+69.9 92.9 97.5 56.7 87.5 94.8.
 
-There is no public code. From the abstract: concepts from a multi-regional multi-label CNN, a gated fusion unit, joint
-matching and sentence generation, a conventional LSTM. We surmise all else: that concepts are the K = 256 most
-frequent content words of training captions; that their predictor, a network of its own in the paper, may train beside
-the rest on labels of its own (matching does not reach it); VSE++'s recipe and hardest negatives; generation at weight
-1; an LSTM that is shown v first and the true words after it.
+There is no public code. The abstract names concepts from a multi-regional multi-label CNN, a gated fusion unit, joint
+matching and sentence generation, and a conventional LSTM. We surmise everything else. Concepts are the K = 256 most
+frequent content words of the training captions. The paper predicts them with a separate network; our predictor trains
+beside the rest on labels of its own, and the gradient of matching does not reach it. We use VSE++'s recipe with hardest
+negatives. Generation has the weight 1, and its LSTM sees v first and the true words after it.
 """
 
 from dataclasses import dataclass
@@ -32,13 +32,14 @@ from vsrpp_lite.systems.encoders import masked_mean, project, whole
 
 
 def concepts_of(tokenizer: Tokenizer, count: int = 256) -> list[int]:
-    """Token ids of the most frequent content words. A vocabulary is in the order of falling counts."""
+    """Return the token ids of the `count` most frequent content words."""
+    # a vocabulary is sorted by falling counts, after its special tokens
     words = enumerate(tokenizer.words[len(SPECIALS) :], len(SPECIALS))
     return [k for k, word in words if word not in FUNCTION_WORDS][:count]
 
 
 class ConceptPredictor(nn.Module):
-    """Logits (B, K) of the concepts: what any region, or all of them together, shows."""
+    """Predicts which concepts a picture shows: the logits (B, K) are maxima over the regions and their mean."""
 
     def __init__(self, feature_size: int, hidden_size: int, concepts: int):
         super().__init__()
@@ -50,9 +51,11 @@ class ConceptPredictor(nn.Module):
 
 
 class ConceptLoss(Loss):
-    """K independent logistic losses, summed. The labels of a picture are the concepts that its caption names."""
+    """The sum of K independent logistic losses. The labels of a picture are the concepts that its caption names."""
 
     half_precision = True
+    concepts: Tensor
+    """(K,), the token ids of the concepts."""
 
     def __init__(self, predictor: ConceptPredictor, concepts: list[int]):
         super().__init__()
@@ -67,7 +70,7 @@ class ConceptLoss(Loss):
 
 
 class ConceptImage(nn.Module):
-    """The picture: its concepts and its global context, mixed by a gate."""
+    """The image encoder: a gate mixes the concepts and the global context of a picture."""
 
     def __init__(self, predictor: ConceptPredictor, feature_size: int, embed_size: int, concepts: int):
         super().__init__()
@@ -78,14 +81,14 @@ class ConceptImage(nn.Module):
         self.gate_context = nn.Linear(feature_size, embed_size, bias=False)
 
     def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
-        concepts = self.predictor(regions, mask).sigmoid().detach()  # taught by labels alone
+        concepts = self.predictor(regions, mask).sigmoid().detach()  # the labels alone train the predictor
         context = masked_mean(regions, mask)
         gate = (self.gate_concepts(concepts) + self.gate_context(context)).sigmoid()
         return whole(l2norm(gate * l2norm(self.concepts(concepts)) + (1 - gate) * l2norm(self.context(context))))
 
 
 class SentenceLSTM(nn.Module):
-    """Token ids to words and a sentence, the state at `<end>`."""
+    """The text encoder: the states of an LSTM are the words, and its state at `<end>` is the sentence."""
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int):
         super().__init__()
@@ -98,7 +101,7 @@ class SentenceLSTM(nn.Module):
 
 
 class SentenceGenerator(Loss):
-    """An LSTM that sees v, then the true words, and must say the next word: negative log-likelihood of a caption."""
+    """The negative log-likelihood of a caption. An LSTM sees v, then the true words, and predicts each next word."""
 
     half_precision = True
 
@@ -120,7 +123,7 @@ class SentenceGenerator(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class SCO(System):
-    """Global alignment of concepts in their context, with sentence generation."""
+    """The system: global alignment of concepts and their context, with sentence generation."""
 
     margin: float = 0.2
 

@@ -1,7 +1,7 @@
-"""Retrieval, measured: pure functions of a score matrix and of which image each text belongs to.
+"""How well a model retrieves: pure functions of a score matrix and of the image that each text belongs to.
 
-Ranks are counted, never sorted: the rank of the right answer is the number of wrong ones that score *at least* as
-high. Ties count against us, so that a scorer that tells nothing apart gets nothing; NaN raises.
+The rank of the right answer is the number of wrong answers whose score is *at least* as high. So a tie counts against
+the model, and a model that gives every pair the same score finds nothing. A score that is NaN raises an error.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ CUTS = (1, 5, 10)
 
 
 def score(similarity: Similarity, images: Encoded, texts: Encoded, block: int = 2**19) -> np.ndarray:
-    """The (I, T) matrix, float32, in pieces of about `block` region-word affinities, which stay in the cache.
+    """Return the scores (I, T) float32 of all images and all texts.
 
-    Texts are taken shortest first: a piece then holds one length or two, and each is one dense rectangle.
+    The function computes them in pieces of about `block` region-word affinities, which fit into the processor's cache.
+    It takes the shortest texts first, so that the texts of a piece have about the same length and need little padding.
     """
     lengths = texts.mask.sum(1)
     order = lengths.argsort(stable=True)
@@ -42,10 +43,12 @@ def score(similarity: Similarity, images: Encoded, texts: Encoded, block: int = 
 def ranks(
     scores: Float[np.ndarray, "I T"], caption_to_image: Int[np.ndarray, " T"]
 ) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
-    """How many wrong candidates stand before the right one, for every image (its best caption) and every text.
+    """Count the wrong candidates that stand before the right one, for every image and for every text.
+
+    An image has several right captions, and the best of them counts.
 
     >>> scores = np.array([[.9, .1], [.5, .5]])
-    >>> ranks(scores, np.array([0, 1]))          # image 1 ties with the wrong text: counted against it
+    >>> ranks(scores, np.array([0, 1]))          # a wrong text scores as high as the right one, so image 1 has rank 1
     (array([0, 1]), array([0, 0]))
 
     Raises:
@@ -53,12 +56,15 @@ def ranks(
     """
     if not np.isfinite(scores).all():
         image, text = np.argwhere(~np.isfinite(scores))[0]
-        raise ValueError(f"score of image {image} and text {text} is {scores[image, text]}; expected finite numbers")
+        found = scores[image, text]
+        raise ValueError(f"score of image {image} and text {text} is {found}; expected finite numbers")
     images = np.arange(len(scores))
-    if len(missing := np.setdiff1d(images, caption_to_image)):
-        raise ValueError(f"image {missing[0]} has no caption among {len(caption_to_image)}; expected at least one")
+    missing = np.setdiff1d(images, caption_to_image)
+    if len(missing):
+        image = missing[0]
+        raise ValueError(f"image {image} has no caption among {len(caption_to_image)}; expected at least one")
     own = scores[caption_to_image, np.arange(len(caption_to_image))]
-    text_ranks = (scores >= own).sum(0) - 1  # less itself
+    text_ranks = (scores >= own).sum(0) - 1  # the right image itself does not count
     best = np.full(len(scores), -np.inf, dtype=scores.dtype)
     np.maximum.at(best, caption_to_image, own)
     own_as_high = np.bincount(caption_to_image[own >= best[caption_to_image]], minlength=len(scores))
@@ -69,7 +75,10 @@ def ranks(
 def contributions(
     image_ranks: Int[np.ndarray, " I"], text_ranks: Int[np.ndarray, " T"], caption_to_image: Int[np.ndarray, " T"]
 ) -> Float[np.ndarray, "I M"]:
-    """What each image, with its captions, adds to each of `METRICS`, in percent: a metric is the mean over images."""
+    """Return what each image, with its captions, adds to each of `METRICS`, in per cent.
+
+    The mean over the images is the metric.
+    """
     image_hits = 100.0 * (image_ranks[:, None] < CUTS)
     text_hits = np.zeros_like(image_hits)
     np.add.at(text_hits, caption_to_image, 100.0 * (text_ranks[:, None] < CUTS))
@@ -81,7 +90,7 @@ def contributions(
 def recalls(
     image_ranks: Int[np.ndarray, " I"], text_ranks: Int[np.ndarray, " T"], caption_to_image: Int[np.ndarray, " T"]
 ) -> dict[str, float]:
-    """Recall at 1, 5, 10 both ways, their mean mR and their sum rsum, in percent."""
+    """Return recall at 1, 5 and 10 in both directions, their mean mR and their sum rsum, in per cent."""
     means = contributions(image_ranks, text_ranks, caption_to_image).mean(0)
     return dict(zip(METRICS, means.tolist(), strict=True))
 
@@ -92,9 +101,9 @@ def sweep(
     caption_to_image: Int[np.ndarray, " T"],
     mus: Sequence[float],
 ) -> pd.DataFrame:
-    """The recalls of S_G + mu S_L, a row a mu, from the scores of one model: nothing is trained again.
+    """Return the recalls of S_G + mu S_L, one row per mu, from the scores of one model. It trains nothing again.
 
-    At mu = inf, S_L alone.
+    The row of mu = inf holds the recalls of S_L alone.
     """
     rows = []
     for mu in mus:
@@ -104,16 +113,16 @@ def sweep(
 
 
 Encodings = tuple[Similarity, Encoded, Encoded]
-"""What it takes to score a split: a model's similarity, its images, its texts."""
+"""What a model needs to score a split: its similarity, the encoded images and the encoded texts."""
 
 
 def fold_ranks(
     models: Sequence[Encodings], caption_to_image: Int[np.ndarray, " T"], folds: int = 1
 ) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
-    """Ranks within each of `folds` runs of consecutive images (COCO 1K: five of 1,000), joined again.
+    """Compute ranks within each of `folds` equal parts of the split, and join them again.
 
-    Folds are equal, so the recalls of the joined ranks are the means over folds. Of several models the scores are
-    averaged.
+    A fold is a run of consecutive images; COCO 1K has five folds of 1,000. Since folds are equal, the recalls of the
+    joined ranks are the means over the folds. If there are several models, their scores are averaged.
 
     Raises:
         ValueError: the images or their captions do not divide into `folds` equal parts.
@@ -130,7 +139,7 @@ def fold_ranks(
 
 
 def fold_of_text(images: int, caption_to_image: Int[np.ndarray, " T"], folds: int) -> Int[np.ndarray, " T"]:
-    """Which of the equal folds of consecutive images each caption belongs to.
+    """Return the number of the fold that each caption belongs to; see `fold_ranks`.
 
     Raises:
         ValueError: the images or their captions do not divide into `folds` equal parts.
@@ -147,35 +156,36 @@ def _pick(encoded: Encoded, rows: slice | np.ndarray) -> Encoded:
 
 
 def evaluate(matcher: Matcher, dataset: Dataset) -> dict[str, float]:
-    """Encode a split, score all pairs, count ranks: the recalls. All in evaluation mode, the similarity included."""
+    """Encode a split, score all pairs, and return the recalls. All modules run in evaluation mode."""
     where = dataset.caption_to_image
     with evaluating(matcher):
         return recalls(*fold_ranks([(matcher.similarity, *matcher.encode(dataset))], where), where)
 
 
 def ensemble(matrices: Sequence[Float[np.ndarray, "I T"]]) -> Float[np.ndarray, "I T"]:
-    """Several models as one: the average of their score matrices, as the published rows of SCAN and VSRN are."""
+    """Average the score matrices of several models, as the papers of SCAN and VSRN do."""
     return np.mean(matrices, axis=0)
 
 
 def interval(
     samples: Float[np.ndarray, "S I M"], *, level: float = 0.95
 ) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-    """Mean of each metric over S seeds and I images, and the interval that holds it at `level`.
+    """Return the mean of each metric over S seeds and I images, and the two ends of its confidence interval.
 
-    For a paired comparison give the *difference* of two systems' contributions, seed by seed and image by image.
-    `spread` says what the interval accounts for.
+    To compare two systems in pairs, pass the *difference* of their contributions for each seed and each image.
+    `spread` explains which sources of chance the interval covers.
     """
     mean, variance, freedom = spread(samples)
-    # Student's quantile. scipy.stats.t.ppf would be the same, but its module takes a second to import.
+    # stdtrit gives Student's quantile, as scipy.stats.t.ppf does, but scipy.stats takes a second to import
     half = stdtrit(freedom, (1 + level) / 2) * np.sqrt(variance)
     return mean, mean - half, mean + half
 
 
 def p_value(samples: Float[np.ndarray, "S I M"]) -> Float[np.ndarray, " M"]:
-    """How often a mean as far from zero would come out if the true one were zero; two-sided, by `spread`.
+    """Return the two-sided p-value of each metric: the probability that the mean lies at least this far from
+    zero if the true mean is zero.
 
-    It is below 0.05 exactly where the interval at 95 % does not hold zero.
+    It uses the variance of `spread`. It is below 0.05 exactly if the 95 % interval does not hold zero.
     """
     mean, variance, freedom = spread(samples)
     far = np.divide(np.abs(mean), np.sqrt(variance), out=np.where(mean == 0, 0.0, np.inf), where=variance > 0)
@@ -185,12 +195,12 @@ def p_value(samples: Float[np.ndarray, "S I M"]) -> Float[np.ndarray, " M"]:
 def spread(
     samples: Float[np.ndarray, "S I M"],
 ) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-    """Mean of each metric, the variance of that mean, and its degrees of freedom.
+    """Return the mean of each metric, the variance of that mean, and its degrees of freedom.
 
-    Two things could have come out otherwise: which I images are in the test, and which S seeds were drawn. The mean
-    over images has the variance s^2 / I, and the mean over seeds s^2 / S; the two add. (The sum errs on the wide side,
-    since both hold what a seed does to one image.) Welch and Satterthwaite give the degrees of freedom of the sum. With
-    one seed the second variance is unknown, and the interval speaks of the images alone.
+    Chance enters twice: it chooses the I images of the test split and the S seeds. The variance of the mean over
+    images is s^2 / I, and that of the mean over seeds is s^2 / S. The function adds the two. Their sum is a little too
+    large, since both contain the effect of a seed on a single image. The formula of Welch and Satterthwaite gives the
+    degrees of freedom of the sum. With one seed the second variance is unknown; then only the images count.
     """
     seeds, images, _ = samples.shape
     by_image = samples.mean(0).var(0, ddof=1) / images
@@ -201,10 +211,11 @@ def spread(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The same p-values, adjusted so that 0.05 bounds the chance of *any* false verdict among them (Holm, 1979).
+    """Adjust p-values for the number of tests (Holm, 1979), and return them in the same order.
 
-    The smallest of n is multiplied by n, the next by n - 1 and so on; none is smaller than the one before it, or
-    larger than one.
+    If a verdict needs an adjusted p-value below 0.05, the chance of *any* false verdict is at most 0.05. The smallest
+    of n p-values is multiplied by n, the next by n - 1, and so on. An adjusted value is at least as large as the one
+    before it in this order, and at most one.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

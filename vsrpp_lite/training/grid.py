@@ -79,9 +79,13 @@ def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, i
     Raises:
         GridError: at the end, if runs failed.
     """
-    done, missing = [], []
+    done: list[Run] = []
+    missing: list[Run] = []
     for run in dict.fromkeys(runs):
-        (done if run.done else missing).append(run)
+        if run.done:
+            done.append(run)
+        else:
+            missing.append(run)
     yield from map(Result, done)
     if not missing:
         return

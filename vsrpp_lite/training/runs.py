@@ -183,7 +183,7 @@ class Run:
                     fabric.launch(self._train, progress)
         return Result(self)
 
-    def _train(self, fabric: "Fabric", progress: bool | None) -> None:
+    def _train(self, fabric: "Fabric", progress: bool | None = None) -> None:
         from vsrpp_lite.training.train import fit
 
         began = time.time()

@@ -4,7 +4,7 @@ import json
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -102,14 +102,17 @@ def _epoch(
     matcher.train()
     progress = Progress(epoch, epoch < training.warmup_epochs, epoch / training.decay_every)
     join = alone if fabric.world_size == 1 else partial(gather, fabric)
-    process = {"rank": fabric.global_rank, "world": fabric.world_size, "device": fabric.device}
     sums: dict[str, Tensor] = {}
     steps = 0
-    for batch in batches(train, tokens, training.batch_size, seed=seed, epoch=epoch, **process):
+    for batch in batches(
+        train, tokens, training.batch_size, seed=seed, epoch=epoch,
+        rank=fabric.global_rank, world=fabric.world_size, device=fabric.device,
+    ):  # fmt: skip
         losses = model(batch, progress, join)
         optimizer.zero_grad()
         fabric.backward(matcher.total(losses))
         norm = fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=False)
+        assert norm is not None  # Fabric returns None only where it clips by value
         if not norm.isfinite():  # it has not reached the weights
             found = {name: round(loss.item(), 3) for name, loss in losses.items()}
             raise FloatingPointError(f"epoch {epoch}, step {steps}: gradient not finite, losses {found}")
@@ -117,7 +120,8 @@ def _epoch(
         steps += 1
         for name, loss in losses.items():
             sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
-    return {name: round(float(fabric.all_reduce(value / steps)), 6) for name, value in sums.items()}
+    means = {name: cast(Tensor, fabric.all_reduce(value / steps)) for name, value in sums.items()}
+    return {name: round(float(mean), 6) for name, mean in means.items()}
 
 
 def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Training, name: str) -> None:
@@ -126,7 +130,7 @@ def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Tra
     Two epochs there in a row are a rest; one may be a loss on its way down.
     """
     last_two = history[training.warmup_epochs :][-2:]
-    for loss, module in matcher.losses.items():
+    for loss, module in matcher.terms.items():
         values = [record["loss"][loss] for record in last_two]
         plateau = module.plateau
         if plateau and len(values) == 2 and all(abs(value - plateau) < 0.01 * plateau for value in values):

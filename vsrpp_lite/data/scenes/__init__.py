@@ -1,11 +1,13 @@
-"""The embedded data set: drawn scenes with captions, written in the one format. Same seed, same bytes.
+"""The embedded data set: drawn scenes with captions, in the format that `data.precomp` reads.
 
-plans      which things are in a scene, which relations hold, and which other scenes are its near-neighbours
-world      what a scene is: a place, a light, things at positions, relations
-draw       a scene to its picture
-regions    a picture to region features, as a detector's would be
-captions   a scene to five sentences by five annotators
-example    all of these together, a function of seed, split and index
+The same seed gives the same bytes. The modules divide the work:
+
+plans      chooses which things and relations a scene has, and makes pairs of scenes that differ in one detail
+world      defines a scene (a place, a light, things, relations) and gives every thing its position
+draw       draws the picture of a scene
+regions    finds regions in a picture and describes them by vectors, as a detector would
+captions   writes five sentences about a scene, as five annotators would
+example    makes one complete example from a seed, a split and an index
 """
 
 import tempfile
@@ -23,21 +25,23 @@ from vsrpp_lite.data.write import RawSplit, write_dataset
 __all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
 
 VERSION = 1
-"""Of the generator: raised by hand whenever the same seed no longer draws the same bytes."""
+"""Version of the generator. Raise it by hand whenever the same seed no longer draws the same bytes."""
 
 SIZES = {
     "tiny": {"train": 200, "dev": 40, "test": 100},
     "f30k": {"train": 2000, "dev": 200, "test": 1000},
     "coco": {"train": 2000, "dev": 200, "test": 5000},
 }
-"""Images a split. The tests of f30k and coco are as large as the paper's two."""
+"""Number of images per split, for each size. The tests of f30k and coco are as large as the paper's two."""
 
 
 def ensure(folder: Path, *, seed: int, size: str) -> Path:
-    """The folder, drawn now if it is not there; several processes may ask at once.
+    """Return the folder, and draw the data set first if the folder does not exist.
+
+    Several processes may call this at the same time: one draws, and the others wait for it.
 
     Raises:
-        DataError: what is there was drawn otherwise.
+        DataError: the folder holds a data set of another seed, size or version.
     """
     manifest = folder / "manifest.json"
     if not manifest.exists():
@@ -56,16 +60,18 @@ def _source(seed: int, size: str) -> str:
 
 
 def write(folder: Path, *, seed: int, size: str) -> Path:
-    """Draw a whole data set on all cores, in the format that `data.precomp` describes.
+    """Draw a whole data set on all cores, in the format that `data.precomp` describes; return its folder.
 
     Raises:
-        FileExistsError: `folder` exists already.
+        FileExistsError: `folder` already exists.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists; nothing was drawn")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-pictures-") as scratch:
-        splits, pictures = {}, Path(scratch) / "images"  # its own folder, since the scratch is for our eyes alone
+        splits: dict[str, RawSplit] = {}
+        # the scratch folder is readable for its owner only; a folder inside it gets the usual permissions
+        pictures = Path(scratch) / "images"
         first_id = 0
         with tqdm(total=sum(SIZES[size].values()), desc=f"drawing {folder.name}", unit="picture") as bar:
             for split, count in SIZES[size].items():

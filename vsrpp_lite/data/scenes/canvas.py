@@ -1,6 +1,6 @@
-"""The canvas backdrops are drawn on: colours in each light, simple shapes, and skies.
+"""The canvas on which backdrops are drawn: colours in each light, simple shapes, and skies.
 
-The canvas has ``SCALE`` times the picture's size, and is reduced at the end to smooth its edges.
+The canvas is ``SCALE`` times as wide and as high as the picture. Reducing it at the end smooths the edges.
 """
 
 from functools import lru_cache
@@ -13,7 +13,7 @@ from vsrpp_lite.data.scenes.world import HEIGHT, INDOORS, WIDTH
 SCALE = 2
 Colour = tuple[int, int, int]
 
-# Sky colours (top, middle, horizon) and the tint (strength, towards colour) of all other things.
+# The colours of the sky in each light, at the top, in the middle and at the horizon.
 SKIES = {
     "sunny": ((74, 152, 228), (140, 200, 245), (224, 243, 252)),
     "night": ((10, 14, 44), (26, 34, 82), (62, 70, 124)),
@@ -21,6 +21,8 @@ SKIES = {
     "snow": ((168, 184, 204), (200, 212, 226), (232, 238, 246)),
     "sunset": ((66, 56, 128), (226, 110, 108), (255, 190, 104)),
 }
+# How each light changes all other colours: the share of its own colour that a thing keeps, and the colour that fills
+# the rest.
 TINTS = {
     "sunny": (1.0, (0, 0, 0)),
     "night": (0.62, (14, 18, 62)),
@@ -28,6 +30,7 @@ TINTS = {
     "snow": (0.92, (214, 224, 238)),
     "sunset": (0.8, (250, 130, 70)),
 }
+# The same inside a house.
 _INDOORS = {
     "night": (0.8, (70, 50, 60)),
     "sunset": (0.88, (250, 150, 80)),
@@ -37,15 +40,16 @@ _INDOORS = {
 
 @lru_cache(maxsize=4096)
 def tint(colour: Colour, place: str, light: str) -> Colour:
-    """A daylight colour as it looks in another light."""
+    """Return how a daylight colour looks in this light at this place."""
     strength, towards = TINTS[light]
     if place in INDOORS:
         strength, towards = _INDOORS[light]
-    return tuple(int(c * strength + t * (1 - strength)) for c, t in zip(colour, towards, strict=True))
+    red, green, blue = (int(c * strength + t * (1 - strength)) for c, t in zip(colour, towards, strict=True))
+    return red, green, blue
 
 
 class Canvas:
-    """A picture under construction, addressed in picture pixels."""
+    """A picture while it is drawn. All its methods take lengths in pixels of the final picture."""
 
     def __init__(self, place: str, light: str, rng: np.random.Generator) -> None:
         self.place, self.light, self.rng = place, light, rng
@@ -53,7 +57,10 @@ class Canvas:
         self.pen = ImageDraw.Draw(self.image, "RGBA")
 
     def ramp(self, stops: tuple[Colour, ...], top: float, bottom: float, *, lit: bool = False) -> None:
-        """Fill the rows from top to bottom with a smooth run of colours."""
+        """Fill the rows from ``top`` to ``bottom`` with colours that pass smoothly from one stop to the next.
+
+        With ``lit``, the colours stay the same in every light.
+        """
         rows = np.arange(int(top * SCALE), int(bottom * SCALE))
         stops = stops if lit else tuple(tint(stop, self.place, self.light) for stop in stops)
         where = np.linspace(rows[0], rows[-1], len(stops))
@@ -63,7 +70,10 @@ class Canvas:
 
     def shape(self, form: str, colour: Colour, *path: float, alpha: int = 255, width: float = 1,
               lit: bool = False) -> None:  # fmt: skip
-        """Draw an "oval", "box", "poly" or "line"; what is lit shines by itself, in any light."""
+        """Draw an "oval", "box", "poly" or "line" through the points x0, y0, x1, y1, ... of ``path``.
+
+        With ``lit``, the shape shines by itself: its colour stays the same in every light.
+        """
         fill = (*(colour if lit else tint(colour, self.place, self.light)), alpha)
         points = [value * SCALE for value in path]
         if form == "line":
@@ -73,14 +83,14 @@ class Canvas:
             draw[form](points, fill=fill)
 
     def ridge(self, colour: Colour, height: float, swing: float, waves: float) -> None:
-        """A line of hills whose tops lie about ``height``."""
+        """Draw a line of hills: their upper edge swings about the row ``height``."""
         x = np.linspace(0, WIDTH, 65)
         phase = self.rng.uniform(0, 6.3, 2)
         y = height - swing * (np.sin(x * waves / 40 + phase[0]) + 0.5 * np.sin(x * waves / 17 + phase[1]))
         self.shape("poly", colour, 0, HEIGHT, *np.stack([x, y], 1).ravel().tolist(), WIDTH, HEIGHT)
 
     def speckle(self, colours: tuple[Colour, ...], top: float, count: int, size: float) -> None:
-        """Scatter short blades or grains over the ground, larger towards the viewer."""
+        """Scatter short blades or grains over the ground. They are larger where the ground is nearer to the viewer."""
         for x, y in self.rng.uniform((0, top), (WIDTH, HEIGHT), (count, 2)):
             near = size * (0.4 + (y - top) / (HEIGHT - top))
             colour = colours[int(self.rng.integers(len(colours)))]
@@ -88,7 +98,7 @@ class Canvas:
 
 
 def add_sky(canvas: Canvas, box: tuple[float, float, float, float] = (0, 0, WIDTH, 120)) -> None:
-    """The sky with its sun, moon, stars and clouds, inside a box (a window, say)."""
+    """Draw the sky with its sun, moon, stars and clouds inside a box, which may be a window."""
     x0, y0, x1, y1 = box
     outside = canvas.image.copy()
     canvas.ramp(SKIES[canvas.light], y0, y1, lit=True)
@@ -111,7 +121,8 @@ def add_sky(canvas: Canvas, box: tuple[float, float, float, float] = (0, 0, WIDT
                 cy + dy + size / 2,
             )
             canvas.shape("oval", tones.get(light, (255, 255, 255)), *edges, alpha=150, lit=True)
-    inside = canvas.image.crop([int(v * SCALE) for v in box]).filter(ImageFilter.BoxBlur(1))
+    inside = canvas.image.crop((int(x0 * SCALE), int(y0 * SCALE), int(x1 * SCALE), int(y1 * SCALE)))
+    inside = inside.filter(ImageFilter.BoxBlur(1))
     canvas.image.paste(outside)
     canvas.image.paste(inside, (int(x0 * SCALE), int(y0 * SCALE)))
 

@@ -1,8 +1,8 @@
 """Five captions of a scene, as five annotators with different habits would write them.
 
-Each says something true, and nobody says everything: a *draft* names one to three subjects (a
-subject is one thing, or several alike: "three yellow balls") and may add a relation, the place or
-the light.  Only drafts of 6 to 16 words are kept.
+Every caption is true, and no caption tells everything. An annotator writes a *draft*: it names one to three subjects,
+and it may add a relation, the place or the light. A subject is one thing, or several things that look alike, such as
+"three yellow balls". A draft becomes a caption if it has 6 to 16 words.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,20 @@ from vsrpp_lite.data.scenes.words import LIGHT_ADJECTIVES, PICTURES, SCENERY, VI
 from vsrpp_lite.data.scenes.world import PEOPLE, Scene
 
 Draft = Callable[[Speaker], str]
-SHORTEST, LONGEST = 6, 16  # words in a caption, the final " ." aside
+SHORTEST, LONGEST = 6, 16  # fewest and most words of a caption, without the final " ."
 
 
 def annotate(scene: Scene, rng: np.random.Generator) -> list[str]:
-    """Exactly five captions, each of lower-case words between single spaces, ending in " ."."""
+    """Write five captions, one per annotator.
+
+    A caption consists of lower-case words with single spaces between them, and it ends in " .".
+    """
     say = Speaker(scene, rng)
     return [_annotator(say, draft) for draft in (_terse, _linked, _passive, _heads, _rich)]
 
 
 def _annotator(say: Speaker, draft: Draft) -> str:
-    """Let one annotator try until the length is right."""
+    """Let one annotator write drafts until one has the right length."""
     while True:
         words = draft(say).split()
         if SHORTEST <= len(words) <= LONGEST:
@@ -35,7 +38,7 @@ def _annotator(say: Speaker, draft: Draft) -> str:
 
 
 def _terse(say: Speaker) -> str:
-    """Names things, with few qualities and no verb."""
+    """This annotator names things, with few qualities and without a verb."""
     link = say.relation()
     if link and say.maybe(0.5):
         one, name, other = link
@@ -45,17 +48,18 @@ def _terse(say: Speaker) -> str:
 
 
 def _linked(say: Speaker) -> str:
-    """States a relation in the active voice."""
+    """This annotator states a relation in the active voice."""
     link = say.relation()
     if not link:
-        return f"{say.before(say.some(1)[0])} {say.place()} {say.light()}"
+        subject = say.some(1)[0]
+        return f"{say.before(subject)} {say.place()} {say.light()}"
     one, name, other = link
     verb = say.acts(one) if name not in ("holding", "bigger than") else say.be(one)
     return f"{say.before(one)} {verb} {say.near(name)} {say.before(other)} {say.setting(0.3)}"
 
 
 def _passive(say: Speaker) -> str:
-    """Puts what is acted upon first."""
+    """This annotator begins with the thing that is held or carried, or uses the passive voice."""
     if held := say.relation("holding"):
         one, _, other = held
         verb = say.choose(("held", "carried"))
@@ -74,7 +78,7 @@ def _passive(say: Speaker) -> str:
 
 
 def _heads(say: Speaker) -> str:
-    """Names the thing first and qualifies it afterwards."""
+    """This annotator names a thing first and tells its qualities after the name."""
     link = say.relation()
     if link and say.maybe(0.35):
         one, name, other = link
@@ -86,14 +90,16 @@ def _heads(say: Speaker) -> str:
         return f"{say.after(one)} {say.acts(one)} {say.near(name)} {say.plain(other)}"
     first, *rest = say.some(2)
     if rest and say.maybe(0.6):
-        return f"there {say.be(first)} {say.after(first)} and {say.plain(rest[0])} {say.setting()}"
+        second = rest[0]
+        return f"there {say.be(first)} {say.after(first)} and {say.plain(second)} {say.setting()}"
     return f"{say.after(first)} {say.acts(first)} {say.setting(0.9)}"
 
 
 def _rich(say: Speaker) -> str:
-    """Sets the scene, then tells what is in it."""
+    """This annotator describes the place and the light, and tells what is there."""
     preposition, scenery = say.choose(SCENERY[say.scene.place])
-    weather = article(f"{say.choose(LIGHT_ADJECTIVES[say.scene.light])} {scenery}")
+    adjective = say.choose(LIGHT_ADJECTIVES[say.scene.light])
+    weather = article(f"{adjective} {scenery}")
     subjects = say.some(2)
     phrases = " and ".join(say.before(subject) for subject in subjects)
     if (link := say.relation()) and say.maybe(0.6):
@@ -101,9 +107,10 @@ def _rich(say: Speaker) -> str:
         verb = say.acts(one) if name not in ("holding", "bigger than") else say.be(one)
         opening = say.choose((f"{preposition} {weather}", say.light()))
         return f"{opening} {say.before(one)} {verb} {say.near(name)} {say.before(other)}"
+    first = subjects[0]
     return say.choose((
         f"{weather} with {phrases} {say.choose(VIEWS)}",
-        f"{preposition} {weather} there {say.be(subjects[0])} {phrases}",
+        f"{preposition} {weather} there {say.be(first)} {phrases}",
         f"{say.choose(PICTURES)} of {weather} with {phrases}",
         f"we see {phrases} {preposition} {weather}",
     ))  # fmt: skip

@@ -1,17 +1,23 @@
-"""What a box of a picture looks like, in numbers: colours, gradients, layout, surround, place."""
+"""Numbers that describe how a box of a picture looks: its colours, gradients, layout, surroundings and place.
+
+N is the number of boxes.
+"""
 
 import numpy as np
 from PIL import Image
 
-_PATCH = 24  # a crop is looked at as a square of this many pixels
-_BINS = 5  # soft bins for each of red, green and blue
-_CELLS, _ANGLES = 4, 8  # gradients: cells along each side, orientations
-_THUMB = 6  # pixels along each side of the layout thumbnail
-_RING = 10  # pixels along each side of the picture from which the surround is read
+_PATCH = 24  # side, in pixels, of the square to which every crop is scaled
+_BINS = 5  # number of soft bins for each of red, green and blue
+_CELLS, _ANGLES = 4, 8  # number of cells along each side of the crop, and of orientations in each cell
+_THUMB = 6  # side, in pixels, of the thumbnail that shows the layout
+_RING = 10  # side, in pixels, of the wider crop that shows the surroundings
 
 
 def descriptors(picture: Image.Image, corners: np.ndarray) -> np.ndarray:
-    """The (N, D) descriptors before projection: five blocks of comparable length."""
+    """Return the descriptors (N, D) float32 of N boxes, before their projection: five blocks of comparable length.
+
+    ``corners`` is (N, 4), in pixels.
+    """
     size = np.array(picture.size)
     sides = corners[:, 2:] - corners[:, :2]
     wider = np.clip(corners + np.concatenate([-sides, sides], 1) * 0.3, 0, np.tile(size, 2))
@@ -29,16 +35,16 @@ def descriptors(picture: Image.Image, corners: np.ndarray) -> np.ndarray:
 
 
 def _crops(picture: Image.Image, corners: np.ndarray, side: int) -> np.ndarray:
-    """Each box's pixels as a square, (N, side, side, 3) float32 in [0, 1]."""
+    """Scale the pixels of each box to a square; return (N, side, side, 3) float32 in [0, 1]."""
     squares = [picture.resize((side, side), Image.Resampling.BILINEAR, box=tuple(box)) for box in corners.tolist()]
     return np.stack([np.asarray(square) for square in squares]).astype(np.float32) / 255
 
 
 def _colours(crops: np.ndarray) -> np.ndarray:
-    """Square root of a soft colour histogram that favours the middle of the crop, (N, B^3)."""
+    """Return the square root of a soft colour histogram, (N, B^3). Pixels in the middle of the crop count more."""
     bins = np.arange(_BINS, dtype=np.float32)
     pixels = crops.reshape(len(crops), -1, 3, 1) * (_BINS - 1)
-    shares = np.maximum(0, 1 - np.abs(pixels - bins))  # (N, P, 3, B): each pixel in two bins
+    shares = np.maximum(0, 1 - np.abs(pixels - bins))  # (N, P, 3, B): each pixel counts in two neighbouring bins
     red, green, blue = (shares[:, :, channel] for channel in range(3))
     away = np.linspace(-1, 1, _PATCH, dtype=np.float32) ** 2
     weight = np.exp(-1.5 * (away[:, None] + away)).reshape(-1, 1)
@@ -48,12 +54,12 @@ def _colours(crops: np.ndarray) -> np.ndarray:
 
 
 def _gradients(crops: np.ndarray) -> np.ndarray:
-    """Square root of orientation histograms over a grid of cells, (N, cells^2 * angles)."""
+    """Return the square root of the histograms of orientations in a grid of cells, (N, cells^2 * angles)."""
     grey = np.pad(crops.mean(3), ((0, 0), (1, 1), (1, 1)), mode="edge")
     dx = grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2]
     dy = grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]
     strength = np.hypot(dx, dy)
-    turn = np.arctan2(dy, dx) / np.pi * _ANGLES  # orientations repeat after half a turn
+    turn = np.arctan2(dy, dx) / np.pi * _ANGLES  # half a turn gives the same orientation again
     lower = np.floor(turn)
     upper_share = turn - lower
     block = _PATCH // _CELLS
@@ -63,12 +69,12 @@ def _gradients(crops: np.ndarray) -> np.ndarray:
     for angle, share in ((lower, 1 - upper_share), (lower + 1, upper_share)):
         slot = cell * _ANGLES + angle.astype(np.int64) % _ANGLES
         flat += np.bincount(slot.ravel(), (share * strength).ravel(), len(flat))
-    flat = flat.reshape(len(crops), -1)
-    return np.sqrt(flat / (flat.sum(1, keepdims=True) + 1e-6))
+    histograms = flat.reshape(len(crops), -1)
+    return np.sqrt(histograms / (histograms.sum(1, keepdims=True) + 1e-6))
 
 
 def _layout(crops: np.ndarray) -> np.ndarray:
-    """A small thumbnail about its mean, of length at most one, (N, T * T * 3)."""
+    """Return a small thumbnail less its mean colour, as a vector no longer than one, (N, T * T * 3)."""
     block = _PATCH // _THUMB
     thumb = crops.reshape(len(crops), _THUMB, block, _THUMB, block, 3).mean((2, 4))
     flat = (thumb - thumb.mean((1, 2), keepdims=True)).reshape(len(crops), -1)
@@ -76,6 +82,6 @@ def _layout(crops: np.ndarray) -> np.ndarray:
 
 
 def _surround(wider: np.ndarray) -> np.ndarray:
-    """Mean colours of the strips above, below, left and right of the box, (N, 12)."""
+    """Return the mean colours of the strips above, below, left and right of the box, (N, 12)."""
     strips = (wider[:, :2], wider[:, -2:], wider[:, :, :2], wider[:, :, -2:])
     return np.concatenate([strip.mean((1, 2)) for strip in strips], axis=1) - 0.5

@@ -1,4 +1,4 @@
-"""Scenes to pictures: each thing becomes a sprite, laid over its place from back to front."""
+"""Pictures of scenes: each thing becomes a sprite, and the sprites cover the place from back to front."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from vsrpp_lite.data.scenes.places import backdrop
 from vsrpp_lite.data.scenes.shapes import SHAPES
 from vsrpp_lite.data.scenes.world import HEIGHT, INDOORS, WIDTH, Scene, Thing
 
-MARGIN = 3  # pixels about a sprite, for outlines and for what sticks out of its extent
+MARGIN = 3  # pixels around a sprite, for its outline and for strokes that reach beyond its extent
 
 THING_COLOURS: dict[str, Colour] = {
     "red": (214, 44, 42), "orange": (242, 132, 30), "yellow": (248, 212, 48),
@@ -28,12 +28,13 @@ PAINTS: dict[str, Colour] = {
 
 
 def draw(scene: Scene) -> tuple[Image.Image, np.ndarray]:
-    """The picture, 256 x 192 RGB, and the things' visible extents.
+    """Draw a scene: return its picture, 256 x 192 RGB, and the visible extent of each of its K things.
 
-    Extents are (K, 4) float32 pixel corners x0, y0, x1, y1, in the order of ``scene.things``.
+    The extents are (K, 4) float32, pixel corners x0, y0, x1, y1, in the order of ``scene.things``. The four numbers
+    of a thing that is hidden completely are zero.
     """
     canvas = backdrop(scene.place, scene.light, scene.backdrop).copy()
-    owner = np.full((HEIGHT, WIDTH), -1, dtype=np.int8)  # the thing seen at each pixel
+    owner = np.full((HEIGHT, WIDTH), -1, dtype=np.int8)  # the number of the thing that each pixel shows
     for thing in scene.things:
         _cast_shadow(canvas, thing, scene)
     for number in sorted(range(len(scene.things)), key=lambda k: scene.things[k].depth):
@@ -56,7 +57,7 @@ def draw(scene: Scene) -> tuple[Image.Image, np.ndarray]:
 
 
 def _extent(seen: np.ndarray) -> tuple[int, int, int, int]:
-    """The corners of the true pixels' bounding box; all zero where nothing is seen."""
+    """Return the corners of the smallest box that holds all true pixels, or zeros if no pixel is true."""
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     if not len(rows):
         return (0, 0, 0, 0)
@@ -64,12 +65,14 @@ def _extent(seen: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _cast_shadow(canvas: np.ndarray, thing: Thing, scene: Scene) -> None:
-    """Darken a soft flat ellipse under a thing that stands on the ground."""
+    """Darken a flat ellipse with soft edges under a thing that stands on the ground."""
     if thing.y < 145:
         return
     strength = {"sunny": 0.42, "sunset": 0.42, "night": 0.4}.get(scene.light, 0.26)
     reach, depth = thing.width * 0.56, 4 + thing.width * 0.05
-    slant = {"sunny": 0.12, "sunset": -0.2}.get(scene.light, 0) * thing.width * (scene.place not in INDOORS)
+    slant = 0.0
+    if scene.place not in INDOORS:
+        slant = {"sunny": 0.12, "sunset": -0.2}.get(scene.light, 0) * thing.width
     y0, y1 = int(thing.y - depth), min(HEIGHT, int(thing.y + depth) + 1)
     x0, x1 = int(max(0, thing.x + slant - reach)), int(min(WIDTH, thing.x + slant + reach + 1))
     y = (np.arange(y0, y1, dtype=np.float32)[:, None] - thing.y + 1) / depth
@@ -88,7 +91,7 @@ def _fall(canvas: np.ndarray, scene: Scene) -> None:
 
 @lru_cache(maxsize=16)
 def _veil(light: str, number: int) -> np.ndarray:
-    """Opacity of the rain or snow, (192, 256, 1) float32 in [0, 1]."""
+    """Return the opacity of the rain or snow at each pixel, (192, 256, 1) float32 in [0, 1]."""
     rng = np.random.default_rng(100 + number)
     veil = Image.new("L", (WIDTH * SCALE, HEIGHT * SCALE))
     pen = ImageDraw.Draw(veil)
@@ -110,9 +113,10 @@ def _sprite(
     kind: str, pose: str, colour: str, pattern: str, mirrored: bool,
     width: int, height: int, place: str, light: str,
 ) -> np.ndarray:  # fmt: skip
-    """A thing with MARGIN about it, (height, width, 4) uint8 with opacity last; read-only.
+    """Draw a thing with MARGIN pixels around it; return (height, width, 4) uint8, whose last channel is the opacity.
 
-    It is kept because the members of a family share most of their things.
+    The cache keeps sprites, since the scenes of a family share most of their things. So the caller must not change
+    the array.
     """
     size = (width + 2 * MARGIN) * SCALE, (height + 2 * MARGIN) * SCALE
     image, body = Image.new("RGBA", size), Image.new("L", size)
@@ -141,7 +145,7 @@ def _sprite(
 
 
 def _scaled(form: str, path: list[float], width: int, height: int) -> list[float]:
-    """A stroke's numbers in pixels of the enlarged canvas."""
+    """Return the numbers of a stroke in pixels of the enlarged canvas."""
     head = path[:1] if form in ("line", "ring") else []
     sides = np.array([width, height] * (len(path) // 2)) * SCALE / 100
     corners = np.array(path[len(head) :]) * sides + MARGIN * SCALE
@@ -155,11 +159,14 @@ def _stroke(
     fill: int | tuple[int, ...],
     grow: float = 0,
 ) -> None:
-    """Draw one stroke, ``grow`` pixels larger on all sides."""
+    """Draw one stroke, and make it ``grow`` pixels larger on all sides."""
     if form in ("oval", "box"):
         x0, y0, x1, y1 = numbers
         edges = (x0 - grow, y0 - grow, x1 + grow, y1 + grow)
-        (pen.ellipse if form == "oval" else pen.rectangle)(edges, fill=fill)
+        if form == "oval":
+            pen.ellipse(edges, fill=fill)
+        else:
+            pen.rectangle(edges, fill=fill)
     elif form == "ring":
         thick, x0, y0, x1, y1 = numbers
         edges = (x0 - grow, y0 - grow, x1 + grow, y1 + grow)
@@ -168,7 +175,7 @@ def _stroke(
         thick, *path = numbers
         width = max(2, round(thick + 2 * grow))
         pen.line(path, fill=fill, width=width, joint="curve")
-        for x, y in (path[:2], path[-2:]):  # round ends
+        for x, y in (path[:2], path[-2:]):  # a disc makes each end round
             r = width / 2 - 0.5
             pen.ellipse((x - r, y - r, x + r, y + r), fill=fill)
     else:
@@ -179,7 +186,7 @@ def _stroke(
 
 @lru_cache(maxsize=512)
 def _print(pattern: str, size: tuple[int, int]) -> Image.Image:
-    """A striped or spotted mask."""
+    """Draw a mask of stripes or spots: 255 on them, 0 between them."""
     cloth = Image.new("L", size)
     pen = ImageDraw.Draw(cloth)
     width, height = size

@@ -1,6 +1,9 @@
-"""One example: a pure function of (seed, split, index), so that no order of calls matters."""
+"""One example of the embedded data set.
 
-from typing import NamedTuple
+An example depends on its seed, split and index alone, so the order of the calls does not matter.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -12,19 +15,23 @@ from vsrpp_lite.data.scenes.regions import describe
 from vsrpp_lite.data.scenes.world import Scene
 
 
-class Drawn(NamedTuple):
-    """A picture with its captions, and its regions as a detector would find them."""
+@dataclass(frozen=True)
+class Drawn:
+    """A scene, its picture, its captions, and its regions as a detector would find them.
+
+    R and F are the constants of `regions`: regions per picture, and numbers per region.
+    """
 
     scene: Scene
     picture: Image.Image  # 256 x 192 RGB
-    features: np.ndarray  # (R, F) float32, zero in unused rows
-    boxes: np.ndarray  # (R, 4) float32 relative corners x0, y0, x1, y1, zero in unused rows
-    count: int  # how many rows are in use
-    captions: list[str]  # five
+    features: np.ndarray  # (R, F) float32; unused rows are zero
+    boxes: np.ndarray  # (R, 4) float32, relative corners x0, y0, x1, y1; unused rows are zero
+    count: int  # number of rows in use
+    captions: list[str]  # five captions
 
 
 def make_example(seed: int, split: str, index: int) -> Drawn:
-    """The example `index` of the data set `seed`; `split` is "train", "dev" or "test"."""
+    """Make the example `index` of a split ("train", "dev" or "test") of the data set with this seed."""
     rng = np.random.default_rng([seed, SPLITS[split], index, 1])
     scene = sample_scene(seed, split, index)
     picture, extents = draw(scene)

@@ -1,4 +1,4 @@
-"""Phrases about a scene: subjects, what they look like, what they do, where and when."""
+"""Phrases about a scene: which things there are, how they look, what they do, where they are and in which light."""
 
 from collections.abc import Sequence
 from itertools import permutations
@@ -27,14 +27,17 @@ T = TypeVar("T")
 
 
 class Speaker:
-    """Phrases about one scene, with the choice of words left to ``rng``."""
+    """A speaker makes phrases about one scene and lets ``rng`` choose the words.
+
+    A subject is a list of the numbers of things that look alike, and that a phrase names together.
+    """
 
     def __init__(self, scene: Scene, rng: np.random.Generator) -> None:
         self.scene, self.rng = scene, rng
         alike: dict[tuple[str, ...], list[int]] = {}
         for number, t in enumerate(scene.things):
             alike.setdefault((t.kind, t.colour, t.size, t.pattern, t.pose), []).append(number)
-        self.subjects = list(alike.values())  # the numbers of the things each subject stands for
+        self.subjects = list(alike.values())
         true = {(r.subject, r.name, r.object) for r in scene.relations}
         self.links = [
             (one, name, other)
@@ -44,38 +47,49 @@ class Speaker:
         ]
 
     def choose(self, options: Sequence[T]) -> T:
+        """Return one of the options; each is as likely as the others."""
         return options[int(self.rng.integers(len(options)))]
 
     def maybe(self, chance: float) -> bool:
+        """Return True with this chance, else False."""
         return bool(self.rng.random() < chance)
 
     def some(self, count: int) -> list[list[int]]:
-        """Up to ``count`` different subjects, in any order."""
+        """Return up to ``count`` different subjects, in random order."""
         order = self.rng.permutation(len(self.subjects))[:count]
         return [self.subjects[k] for k in order]
 
     def relation(self, *wanted: str) -> tuple[list[int], str, list[int]] | None:
-        """Two subjects and a relation true of all their things; close links are preferred."""
+        """Return two subjects and the name of a relation that holds between all their things, or None if there is none.
+
+        ``wanted`` names the relations to choose from; without it, every relation may be chosen. Relations of things
+        that are close together are preferred.
+        """
         found = [link for link in self.links if link[1] in (wanted or RELATIONS)]
         close = [link for link in found if link[1] not in ("left of", "right of", "bigger than")]
-        return self.choose(close if close and self.maybe(0.5) else found) if found else None
+        if not found:
+            return None
+        if close and self.maybe(0.5):
+            return self.choose(close)
+        return self.choose(found)
 
     # --- noun phrases ---------------------------------------------------------------------------
 
     def noun(self, subject: list[int]) -> str:
-        """The subject's name alone, singular or plural."""
+        """Return the name of the subject alone, in the singular or the plural."""
         name = self.choose(NAMES[self.thing(subject).kind])
         return name if len(subject) == 1 else PLURALS.get(name, name + "s")
 
     def thing(self, subject: list[int]) -> Thing:
+        """Return the first thing of a subject; the others look like it."""
         return self.scene.things[subject[0]]
 
     def plain(self, subject: list[int]) -> str:
-        """The subject without any of its qualities: "a dog", "two boats"."""
+        """Name the subject without its qualities: "a dog", "two boats"."""
         return self.counted(subject, self.noun(subject))
 
     def before(self, subject: list[int], detail: float = 0.9) -> str:
-        """The subject with qualities in front of its name: "a small red ball"."""
+        """Name the subject with qualities before its name: "a small red ball". ``detail`` is the chance of each."""
         thing, noun = self.thing(subject), self.noun(subject)
         words = self.sized(thing, 0.5 * detail)
         if thing.kind in PEOPLE:
@@ -87,74 +101,84 @@ class Speaker:
         return self.counted(subject, " ".join([*words, noun]))
 
     def after(self, subject: list[int]) -> str:
-        """The subject with its qualities behind its name: "a ball that is red and small"."""
+        """Name the subject with its qualities after its name: "a ball that is red and small"."""
         thing, noun = self.thing(subject), self.noun(subject)
         if thing.kind in PEOPLE:
             return self.counted(subject, f"{noun} {self.dressed(subject, 1.0)}")
         qualities = [self.choose(COLOURS[thing.colour]), *self.sized(thing, 0.4)]
-        clause = f"{self.choose(('that', 'which'))} {self.be(subject)} {' and '.join(qualities)}"
+        pronoun, described = self.choose(("that", "which")), " and ".join(qualities)
+        clause = f"{pronoun} {self.be(subject)} {described}"
         if thing.pattern != "plain" and self.maybe(0.5):
-            clause = f"with {self.choose(PATTERNS[thing.pattern][2:])}"
-            noun = f"{self.choose(COLOURS[thing.colour])} {noun}"
+            pattern, colour = self.choose(PATTERNS[thing.pattern][2:]), self.choose(COLOURS[thing.colour])
+            clause = f"with {pattern}"
+            noun = f"{colour} {noun}"
         elif self.maybe(0.2):
             clause = f"of {thing.colour} colour"
         return self.counted(subject, f"{noun} {clause}")
 
     def dressed(self, subject: list[int], detail: float) -> str:
-        """What a person wears, or nothing."""
+        """Tell what a person wears, with the chance ``detail``; else return an empty phrase."""
         thing = self.thing(subject)
         if not self.maybe(detail):
             return ""
         colour = self.choose(COLOURS[thing.colour])
         if self.maybe(0.3):
-            return f"{self.choose(('in', 'dressed in', 'clothed in'))} {thing.colour}"
+            wears = self.choose(("in", "dressed in", "clothed in"))
+            return f"{wears} {thing.colour}"
         garment = self.choose(("dress", "frock") if thing.kind == "girl" else ("shirt", "jersey"))
         if thing.pattern != "plain" and self.maybe(0.6):
-            colour = f"{self.choose(PATTERNS[thing.pattern][:2])} {colour}"
+            pattern = self.choose(PATTERNS[thing.pattern][:2])
+            colour = f"{pattern} {colour}"
         wears = self.choose(("in", "wearing", "with", "who wears"))
         return f"{wears} {article(colour)} {garment}"
 
     def counted(self, subject: list[int], phrase: str) -> str:
+        """Put an article or a number before the phrase: "a dog", "two dogs"."""
         if len(subject) == 1:
             return article(phrase)
-        return f"{self.choose(COUNTS[len(subject)])} {phrase}"
+        number = self.choose(COUNTS[len(subject)])
+        return f"{number} {phrase}"
 
     def sized(self, thing: Thing, chance: float) -> list[str]:
-        """A word for the size, or none."""
+        """Return a list with one word for the size, with this chance; else an empty list."""
         sizes = SIZES[thing.size]
         return [self.choose(sizes)] if sizes and self.maybe(chance) else []
 
     # --- verbs, places, lights ------------------------------------------------------------------
 
     def be(self, subject: list[int]) -> str:
+        """Return the form of "to be" that agrees with the subject."""
         return "is" if len(subject) == 1 else "are"
 
     def acts(self, subject: list[int]) -> str:
-        """What the subject does: "is running", "sits", "are parked"."""
+        """Tell what the subject does: "is running", "sits", "are parked"."""
         thing = self.thing(subject)
         group = next(key for key in (thing.pose, thing.kind, "any") if key in VERBS)
         verb = self.choose(VERBS[group])
-        if verb.endswith("s"):  # a present form: drop the ending for several subjects
+        if verb.endswith("s"):  # a verb in the present; the plural has no ending
             return verb if len(subject) == 1 else PLURALS.get(verb, verb[:-1])
         return f"{self.be(subject)} {verb}"
 
     def near(self, name: str) -> str:
+        """Return an expression for the relation with this name."""
         return self.choose(RELATIONS[name])
 
     def light(self) -> str:
-        indoors = self.scene.place in INDOORS
-        return self.choose((LIGHTS_INDOORS if indoors else LIGHTS)[self.scene.light])
+        """Tell in which light or weather the scene is: "at night", "in the rain"."""
+        lights = LIGHTS_INDOORS if self.scene.place in INDOORS else LIGHTS
+        return self.choose(lights[self.scene.light])
 
     def place(self) -> str:
-        """Where: "in a park", or with the light as an adjective "on a rainy street"."""
+        """Tell where the scene is: "in a park", or, with the light as an adjective, "on a rainy street"."""
         if self.maybe(0.3):
             preposition, scenery = self.choose(SCENERY[self.scene.place])
             adjective = self.choose(LIGHT_ADJECTIVES[self.scene.light])
-            return f"{preposition} {article(f'{adjective} {scenery}')}"
+            where = article(f"{adjective} {scenery}")
+            return f"{preposition} {where}"
         return self.choose(PLACES[self.scene.place])
 
     def setting(self, chance: float = 0.5) -> str:
-        """The place, the light, both or neither, each with some chance."""
+        """Tell the place with this chance, and the light with seven tenths of it, unless the place tells the light."""
         parts = [self.place()] if self.maybe(chance) else []
         if self.maybe(chance * 0.7) and not _tells_light(parts, self.scene.light):
             parts.append(self.light())
@@ -162,7 +186,7 @@ class Speaker:
 
 
 def article(phrase: str) -> str:
-    """The phrase with "a" or "an" before it."""
+    """Put "a" or "an" before the phrase."""
     return ("an " if phrase[0] in "aeio" or phrase.startswith("umb") else "a ") + phrase
 
 

@@ -1,7 +1,6 @@
-"""Backdrops: the ground and fixed furniture of each place, in each light.
+"""Backdrops: the ground and the fixed furniture of each place, in each light.
 
-Coordinates are picture pixels.  A backdrop is a fixed picture of (place, light, number), so it is
-kept.
+Coordinates are pixels of the final picture.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,10 @@ from vsrpp_lite.data.scenes.world import HEIGHT, INDOORS, WIDTH
 
 @lru_cache(maxsize=256)
 def backdrop(place: str, light: str, number: int) -> np.ndarray:
-    """The empty place, (192, 256, 3) float32 in [0, 255]; treat it as read-only."""
+    """Draw the place without things; return (192, 256, 3) float32 in [0, 255].
+
+    The same arguments give the same picture, so the cache keeps it. The caller must not change the array.
+    """
     rng = np.random.default_rng([list(_PLACES).index(place), number])
     canvas = Canvas(place, light, rng)
     if place not in INDOORS:
@@ -27,7 +29,7 @@ def backdrop(place: str, light: str, number: int) -> np.ndarray:
 
 
 def _ground(canvas: Canvas, top: float, far: Colour, near: Colour, grain: tuple[Colour, ...]) -> None:
-    """Outdoor ground; snow covers it."""
+    """Draw the ground outdoors from the row ``top`` to the bottom. In snow it is white, whatever its colours are."""
     if canvas.light == "snow":
         far, near, grain = (226, 233, 243), (246, 249, 253), ((205, 215, 230), (255, 255, 255))
     canvas.ramp((far, near), top, HEIGHT)
@@ -39,7 +41,7 @@ _GRASS = ((86, 150, 66), (134, 190, 92), (70, 128, 60))
 
 def _park(canvas: Canvas) -> None:
     canvas.ridge((112, 170, 120), 92, 5, 1.0)
-    for x in np.arange(-6, WIDTH, 15):
+    for x in range(-6, WIDTH, 15):
         r = canvas.rng.uniform(9, 15)
         shade = (72 + int(2 * r), 132 + int(2 * r), 78)
         canvas.shape("oval", shade, x - r, 100 - 1.6 * r, x + r, 112)
@@ -97,7 +99,7 @@ def _street(canvas: Canvas) -> None:
     canvas.ramp(((190, 188, 184), (206, 203, 198)), 116, 134)
     canvas.shape("line", (150, 148, 146), 0, 134, WIDTH, 134, width=1.6)
     _ground(canvas, 135, (118, 122, 130), (96, 99, 108), ((86, 90, 98), (136, 140, 146)))
-    for x in np.arange(-20, WIDTH, 46):
+    for x in range(-20, WIDTH, 46):
         canvas.shape("poly", (240, 236, 220), x, 164, x + 24, 164, x + 22, 168, x - 3, 168)
 
 
@@ -122,13 +124,13 @@ def _farm(canvas: Canvas) -> None:
     canvas.shape("box", (238, 226, 210), x + 16, 84, x + 32, 108)
     canvas.shape("line", (170, 60, 50), x + 16, 84, x + 32, 108, width=1.5)
     _ground(canvas, 106, (178, 192, 92), (146, 164, 74), ((122, 144, 62), (204, 204, 112)))
-    for x in np.arange(-120, WIDTH + 120, 26):
+    for x in range(-120, WIDTH + 120, 26):
         middle = WIDTH / 2
         path = (middle + (x - middle) * 0.55, 132, middle + (x - middle) * 1.6, HEIGHT)
         canvas.shape("line", (150, 124, 76), *path, width=2, alpha=70)
     for y in (116, 123):
         canvas.shape("line", (236, 226, 208), 0, y, WIDTH, y, width=1.8)
-    for x in np.arange(8, WIDTH, 24):
+    for x in range(8, WIDTH, 24):
         canvas.shape("box", (236, 226, 208), x - 1.5, 110, x + 1.5, 131)
 
 
@@ -142,7 +144,7 @@ def _window(canvas: Canvas, x: float, y: float, wide: float, tall: float) -> Non
 
 def _kitchen(canvas: Canvas) -> None:
     canvas.ramp(((244, 236, 214), (236, 224, 196)), 0, 116)
-    for x in np.arange(0, WIDTH, 12):
+    for x in range(0, WIDTH, 12):
         canvas.shape("line", (222, 208, 178), x, 62, x, 100, width=0.6)
     for y in (62, 74, 87):
         canvas.shape("line", (222, 208, 178), 0, y, WIDTH, y, width=0.6)
@@ -159,7 +161,7 @@ def _kitchen(canvas: Canvas) -> None:
         canvas.shape("box", (132, 178, 178), x + 4, 97, x + 37, 126)
     canvas.shape("box", (206, 190, 170), 0, 88, WIDTH, 94)
     canvas.ramp(((206, 196, 188), (228, 220, 212)), 130, HEIGHT)
-    for x in np.arange(-300, 560, 32):
+    for x in range(-300, 560, 32):
         canvas.shape("line", (180, 168, 160), 128 + (x - 128) * 0.6, 130, x, HEIGHT, width=0.8)
     for y in (138, 149, 164, 182):
         canvas.shape("line", (180, 168, 160), 0, y, WIDTH, y, width=0.8)
@@ -167,7 +169,7 @@ def _kitchen(canvas: Canvas) -> None:
 
 def _bedroom(canvas: Canvas) -> None:
     canvas.ramp(((196, 206, 232), (212, 218, 238)), 0, 128)
-    for x in np.arange(6, WIDTH, 16):
+    for x in range(6, WIDTH, 16):
         canvas.shape("line", (182, 194, 224), x, 0, x, 126, width=3, alpha=120)
     canvas.ramp(((186, 138, 94), (204, 158, 112)), 128, HEIGHT)
     canvas.shape("box", (240, 238, 232), 0, 125, WIDTH, 129)

@@ -1,13 +1,13 @@
 """Plans of scenes, and families of scenes that differ in one detail.
 
-Every third pair of consecutive indices is a *family*: the first member is sampled freely and the other repeats it
-with one edit (two colours exchanged, left and right exchanged, *on* turned into *under*, another light, one ball
-more ...), so that only a matcher that reads the details can tell the two apart.
+Every third pair of consecutive indices is a *family*: its first member is sampled freely, and its second member is
+the first with one edit. An edit exchanges two colours, or left and right, turns *on* into *under*, changes the light,
+adds a ball, and so on. Only a matcher that reads the details can tell the two apart.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -31,16 +31,17 @@ from vsrpp_lite.data.scenes.world import (
 )
 
 T = TypeVar("T")
-FAMILY = 2  # scenes
+FAMILY = 2  # number of scenes in a family
 SPLITS = {"train": 0, "dev": 1, "test": 2}
 
 
 def sample_scene(seed: int, split: str, index: int) -> Scene:
-    """The scene ``index`` of a split: a pure function of its three arguments."""
+    """Return the scene ``index`` of a split. It depends on the three arguments alone."""
     pair, member = divmod(index, FAMILY)
     related = pair % 3 == 0
     rng = np.random.default_rng([seed, SPLITS[split], pair, 0 if related else member])
-    jitter = np.random.default_rng([seed, SPLITS[split], pair, 2 if related else 3 + member])  # one for a family
+    # the members of a family share both generators, so that all but the edit is equal
+    jitter = np.random.default_rng([seed, SPLITS[split], pair, 2 if related else 3 + member])
     plan = base = _sample_plan(rng)
     while related and member and (plan == base or not _is_possible(plan)):
         plan = _choose(rng, EDITS)(base, rng)
@@ -48,6 +49,7 @@ def sample_scene(seed: int, split: str, index: int) -> Scene:
 
 
 def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
+    """Return one of the options; each is as likely as the others."""
     return options[int(rng.integers(len(options)))]
 
 
@@ -86,7 +88,10 @@ def _sample_thing(kind: str, rng: np.random.Generator) -> Thing:
 
 
 def _is_possible(plan: Plan) -> bool:
-    """Whether a plan fits its place and its picture, and its counts are unambiguous."""
+    """Tell whether a plan fits its place and its picture, and whether a reader can count its things without doubt.
+
+    So a kind is in one row at most, and things of one kind that are in no row all look different.
+    """
     things = [thing for group in plan.groups for thing in group.members]
     rows = [group.members[0].kind for group in plan.groups if group.link == "row"]
     elsewhere = [t.kind for group in plan.groups if group.link != "row" for t in group.members]
@@ -106,7 +111,7 @@ def _look(thing: Thing) -> tuple[str, ...]:
 
 
 def _is_sound(group: Group) -> bool:
-    """Whether a group's members can be linked as it says, all of them clearly visible."""
+    """Tell whether the members of a group can have its link, and whether all of them are then clearly visible."""
     if group.link == "alone":
         return len(group.members) == 1
     if group.link == "row":
@@ -128,11 +133,20 @@ def _is_sound(group: Group) -> bool:
     }[group.link]
 
 
-# --- edits: each returns a changed plan, which may be impossible or no change at all -----------
+# --- edits: each returns a plan, which may be impossible, or equal to the plan that it was given ---
 
 
-def _change(plan: Plan, index: tuple[int, int], **details: str) -> Plan:
-    """Change one thing; of a row, change all its members."""
+class _Details(TypedDict, total=False):
+    """The fields of a `Thing` that an edit may change."""
+
+    kind: str
+    colour: str
+    pattern: str
+    pose: str
+
+
+def _change(plan: Plan, index: tuple[int, int], **details: Unpack[_Details]) -> Plan:
+    """Change the thing at the index (group, member), or all things of its group if that is a row."""
     group = plan.groups[index[0]]
     members = tuple(
         replace(thing, **details) if group.link == "row" or i == index[1] else thing
@@ -147,7 +161,7 @@ def _regroup(plan: Plan, index: int, group: Group) -> Plan:
 
 
 def _pick(plan: Plan, rng: np.random.Generator) -> tuple[tuple[int, int], Thing]:
-    """The (group, member) index of some thing, and the thing."""
+    """Choose a thing at random; return its index (group, member) and the thing."""
     g = int(rng.integers(len(plan.groups)))
     m = int(rng.integers(len(plan.groups[g].members)))
     return (g, m), plan.groups[g].members[m]

@@ -1,7 +1,7 @@
-"""A stand-in for a detector: regions of a picture, each described by a fixed vector.
+"""A substitute for a detector: it finds regions in a picture and describes each by a vector.
 
-What a region's vector knows is what its pixels show.  A box list only says where to look; names,
-colours and everything else symbolic stay outside this module.
+A vector holds only what the pixels of its region show. This module gets a picture and a list of boxes; it never sees
+the names, the colours or the relations of the things.
 """
 
 from functools import lru_cache
@@ -13,19 +13,20 @@ from vsrpp_lite.data.scenes.descriptors import descriptors
 from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.data.scenes.plans import FAMILY, sample_scene
 
-R = 8  # regions in a picture, at most
-F = 128  # numbers that describe a region
+R = 8  # largest number of regions per picture
+F = 128  # size of a region's feature vector
 
-_CALIBRATION_SEED = 20240229  # of the pictures that fix the projection: the same for every data set
-_CALIBRATION = 200  # of them
-_NOISE = 0.1
+# The projection is computed from these pictures, which are the same for every data set.
+_CALIBRATION_SEED = 20240229  # seed of the pictures
+_CALIBRATION = 200  # number of the pictures
+_NOISE = 0.1  # standard deviation of the noise that is added to every feature
 
 
 def describe(picture: Image.Image, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
     """Find and describe regions as an imperfect detector would.
 
-    ``boxes`` is (K, 4) in pixel corners.  Returns features (R, F) float32, relative corners
-    (R, 4) float32 in [0, 1], and how many of the R rows are in use; the other rows are zero.
+    ``boxes`` is (K, 4), pixel corners x0, y0, x1, y1. Returns the features (R, F) float32, the relative corners (R, 4)
+    float32 in [0, 1], and the number of rows in use. The other rows are zero.
     """
     corners = _detect(boxes, picture.size, rng)
     count = len(corners)
@@ -39,10 +40,10 @@ def describe(picture: Image.Image, boxes: np.ndarray, rng: np.random.Generator) 
 
 
 def _detect(boxes: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Jittered pixel corners (N <= R, 4), the most confident first.
+    """Return the pixel corners (N, 4) of the N <= R boxes that a detector finds, the most confident first.
 
-    Objects are sometimes missed (small ones more often) and sometimes found twice; a few boxes
-    lie anywhere.
+    The corners are not exact. The detector sometimes misses a thing, more often if it is small, and sometimes finds a
+    thing twice. It also returns a few boxes at random places.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
     area = sides.prod(axis=1)
@@ -59,30 +60,31 @@ def _detect(boxes: np.ndarray, size: tuple[int, int], rng: np.random.Generator) 
 
 
 def _shake(boxes: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    """Move each corner by a normal share ``amount`` of the box's sides, and at least by a pixel."""
+    """Add normal noise to each corner; its standard deviation is ``amount`` of the box's side, but at least a pixel."""
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     return boxes + rng.normal(0, 1, boxes.shape) * np.maximum(amount * sides, 1.0)
 
 
 def _stray(count: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Boxes of a sixth to a half of the picture's sides, anywhere in it."""
+    """Return boxes (count, 4) at random places, with sides of a sixth to a half of the picture's."""
     sides = rng.uniform(1 / 6, 1 / 2, (count, 2)) * size
     start = rng.uniform(0, 1, (count, 2)) * (size - sides)
     return np.concatenate([start, start + sides], axis=1)
 
 
 def project(described: np.ndarray) -> np.ndarray:
-    """Descriptors (N, D) to features (N, F), each number of about unit variance."""
+    """Project descriptors (N, D) to features (N, F). Every feature has a variance of about one."""
     mean, projection = _projection()
     return (described - mean) @ projection
 
 
 @lru_cache(maxsize=1)
 def _projection() -> tuple[np.ndarray, np.ndarray]:
-    """The fixed map: mean (D,) and matrix (D, F), from pictures that belong to no data set.
+    """Compute the fixed projection, a mean (D,) and a matrix (D, F), from pictures that belong to no data set.
 
-    The F directions in which descriptors vary most, evened out, so that faint ones count too but noise is not
-    blown up, then turned at random: like a detector's features, no single number means anything.
+    It keeps the F directions in which the descriptors vary most, and gives them similar variances: weak directions
+    then count too, but noise is not amplified. A random rotation follows, so that no single feature has a meaning of
+    its own, as in the features of a real detector.
     """
     rng = np.random.default_rng(_CALIBRATION_SEED)
     seen = []

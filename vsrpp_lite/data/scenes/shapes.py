@@ -1,17 +1,18 @@
-"""How each kind of thing looks: silhouettes as lists of strokes.
+"""How each kind of thing looks: a silhouette is a list of strokes.
 
-A stroke is ``(form, paint, *numbers)``.  Coordinates are per cent of the thing's width and height,
-x to the right and y downwards; every thing faces right.  Forms:
+A stroke is ``(form, paint, *numbers)``. Coordinates are per cent of the thing's width and height. The x axis points to
+the right and the y axis points down, and every thing faces right. These are the forms and their numbers:
 
 * ``oval`` and ``box``: x0, y0, x1, y1;
 * ``poly``: x0, y0, x1, y1, ...;
-* ``line`` and ``ring``: a thickness in per cent of the height, then a path, or an oval's corners.
+* ``line``: its thickness in per cent of the height, then x0, y0, x1, y1, ...;
+* ``ring``: its thickness in per cent of the height, then x0, y0, x1, y1 of its oval.
 
-Paints are names of ``draw.PAINTS``, or ``body`` (the thing's colour, which also takes its pattern),
-``dark`` and ``pale`` (shades of it).
+A paint is a name of ``draw.PAINTS``, or one of three others: ``body`` is the colour of the thing, ``dark`` and ``pale``
+are shades of it. Only ``body`` takes the pattern of the thing.
 """
 
-Stroke = tuple[str | float, ...]
+Stroke = tuple[str, str, *tuple[float, ...]]
 
 _DOG_HEAD = (
     ("oval", "body", 62, 6, 92, 48), ("oval", "body", 78, 22, 100, 46),
@@ -40,18 +41,20 @@ _CAT_HEAD = (
 )  # fmt: skip
 
 
-def _moved(strokes: tuple[Stroke, ...], dx: float, dy: float, sx: float, sy: float) -> tuple:
-    """The strokes scaled by (sx, sy) and then shifted by (dx, dy)."""
-    moved = []
+def _moved(strokes: tuple[Stroke, ...], dx: float, dy: float, sx: float, sy: float) -> tuple[Stroke, ...]:
+    """Scale the strokes by (sx, sy), then shift them by (dx, dy)."""
+    moved: list[Stroke] = []
     for form, paint, *numbers in strokes:
         head = numbers[:1] if form in ("line", "ring") else []
         path = numbers[len(head) :]
         ends = [v * s + d for v, s, d in zip(path, [sx, sy] * 50, [dx, dy] * 50, strict=False)]
-        moved.append((form, paint, *(h * sy for h in head), *ends))
+        scaled = [h * sy for h in head] + ends
+        moved.append((form, paint, *scaled))
     return tuple(moved)
 
 
 def _wheels(radius_x: float, radius_y: float, *centres: float) -> tuple[Stroke, ...]:
+    """Return the strokes of one wheel, a tyre and a hub, at each of the centres. The wheels stand on the ground."""
     bottom = 100 - radius_y
     return tuple(
         (

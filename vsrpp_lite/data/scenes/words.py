@@ -1,4 +1,7 @@
-"""The words annotators may use.  Several expressions for one meaning are synonyms."""
+"""The words that annotators may use. Expressions in one tuple are synonyms.
+
+A word that stands in its tuple twice is chosen twice as often.
+"""
 
 NAMES: dict[str, tuple[str, ...]] = {
     "dog": ("dog", "dog", "puppy", "hound"), "cat": ("cat", "cat", "kitten", "kitty"),
@@ -20,7 +23,7 @@ PLURALS = {
 }  # fmt: skip
 COUNTS = {2: ("two", "two", "a pair of"), 3: ("three", "three", "a trio of"), 4: ("four",)}
 
-# The plain word most of the time, as people do.
+# People mostly use the plain word, so it stands in its tuple four times.
 COLOURS: dict[str, tuple[str, ...]] = {
     "red": (*4 * ("red",), "scarlet"), "orange": (*4 * ("orange",), "ginger"),
     "yellow": (*4 * ("yellow",), "golden"), "green": (*4 * ("green",), "emerald"),
@@ -30,16 +33,17 @@ COLOURS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SIZES = {
     "small": ("small", "small", "little", "tiny"),
-    "medium": (),  # nobody remarks on it
+    "medium": (),  # nobody mentions a medium size
     "large": ("big", "large", "huge"),
 }
-# Two adjectives, then what stands behind "with".
+# Each pattern has two adjectives, then two nouns that follow "with".
 PATTERNS = {
     "striped": ("striped", "stripy", "stripes", "bands"),
     "spotted": ("spotted", "dotted", "spots", "dots"),
 }
 
-# Present forms, or what follows "is" / "are"; for a pose, else a kind, else "any".
+# A verb is a present form, or a word that follows "is" or "are". The key is the pose of a thing; a thing without an
+# entry for its pose takes the entry of its kind, or else "any".
 VERBS: dict[str, tuple[str, ...]] = {
     "standing": ("stands", "standing", "waits", "waiting"),
     "sitting": ("sits", "sitting", "seated", "rests", "resting"),
@@ -74,7 +78,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "kitchen": ("in a kitchen", "in the kitchen", "near the cupboards", "near the window"),
     "bedroom": ("in a bedroom", "in the bedroom", "in a room with a bed", "near the window"),
 }  # fmt: skip
-# A preposition and a noun that can take an adjective for the light.
+# Each entry is a preposition and a noun; an adjective for the light can stand before the noun.
 SCENERY: dict[str, tuple[tuple[str, str], ...]] = {
     "park": (("in", "park"), ("in", "garden"), ("on", "meadow")),
     "beach": (("on", "beach"), ("on", "coast")),

@@ -1,9 +1,9 @@
-"""Symbolic scenes: which things are where, and which relations hold between them.
+"""Symbolic scenes: where the things are, and which relations hold between them.
 
-A scene is planned as a few groups of linked things (``plans.py``); ``lay_out`` gives each thing
-its position and reads off the relations that are true of the result.
+``plans.py`` plans a scene as a few groups of linked things. ``lay_out`` gives each thing its position, and finds the
+relations that are then true.
 
-All lengths are pixels of the 256 x 192 picture, x to the right and y downwards.
+All lengths are pixels of the 256 x 192 picture. The x axis points to the right, the y axis points down.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 256, 192
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black", "brown")
 SIZES = {"small": 0.76, "medium": 1.0, "large": 1.3}
 
-# (width, height) of a medium-sized thing, one entry for each pose the kind can take.
+# The (width, height) of a medium-sized thing, with one entry for each pose that the kind can take.
 EXTENTS: dict[str, dict[str, tuple[int, int]]] = {
     "dog": {"standing": (48, 38), "sitting": (36, 42), "running": (56, 36)},
     "cat": {"standing": (46, 36), "sitting": (30, 40)},
@@ -47,9 +47,9 @@ _PALETTES = {
 }  # fmt: skip
 
 _WEATHERS = ("sunny", "night", "rain", "snow", "sunset")
-TYPICAL = 4
+TYPICAL = 4  # number of kinds that are typical of a place
 _INDOOR = "cat girl boy bird dog ball chair table box umbrella"
-# The kinds found in each place, the typical ones (TYPICAL) first.
+# The kinds of things in each place. The first TYPICAL kinds are the typical ones.
 _PLACES = {
     "park": "tree kite bicycle bird dog cat horse girl boy ball umbrella chair table box",
     "beach": "boat umbrella ball kite dog cat horse bird girl boy chair table box car bicycle",
@@ -68,7 +68,7 @@ _GROUNDED = tuple(kind for kind in EXTENTS if kind not in ("kite", "boat"))
 _SMALL = ("cat", "dog", "ball", "box")
 _BACKS = ("house", "tree", "bus", "car")
 _FRONTS = ("dog", "cat", "horse", "girl", "boy", "bicycle", "chair", "ball", "box")
-# How a pair can be linked: the kinds of its first and of its second member.
+# The links that a pair can have, with the kinds that its first and its second member can have.
 PAIRS = {
     "on": (("table", "chair", "box", "car"), (*_SMALL, "bird")),
     "under": (("table", "umbrella"), _SMALL),
@@ -78,36 +78,39 @@ PAIRS = {
     "near": (_GROUNDED, _GROUNDED),
 }
 ROWS = ("ball", "bird", "box", "dog", "cat", "chair", "boat", "kite", "tree", "umbrella")
-SEATS = {"table": 0.97, "chair": 0.47, "box": 0.93, "car": 0.95}  # as shares of the height
+# How high the seat of a thing is, as a share of its height.
+SEATS = {"table": 0.97, "chair": 0.47, "box": 0.93, "car": 0.95}
 _CONVERSE = {"in front of": "behind", "behind": "in front of", "near": "near"}
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object.  ``x`` is its centre, ``y`` its lower edge; a larger ``depth`` is nearer."""
+    """One thing. ``x`` is its centre and ``y`` its lower edge; a larger ``depth`` is nearer to the viewer."""
 
     kind: str
     colour: str
     size: str
     pattern: str  # "plain", "striped" or "spotted"
     pose: str  # "" for kinds without poses
-    mirrored: bool  # faces left instead of right
+    mirrored: bool  # True if the thing faces left
     x: float = 0.0
     y: float = 0.0
     depth: int = 0
 
     @property
     def width(self) -> float:
+        """The width in pixels."""
         return EXTENTS[self.kind][self.pose][0] * SIZES[self.size]
 
     @property
     def height(self) -> float:
+        """The height in pixels."""
         return EXTENTS[self.kind][self.pose][1] * SIZES[self.size]
 
 
 @dataclass(frozen=True)
 class Relation:
-    """``scene.things[subject]`` is <name> ``scene.things[object]``."""
+    """A relation that holds in a scene: ``things[subject]`` is, for example, left of ``things[object]``."""
 
     subject: int
     name: str
@@ -116,16 +119,18 @@ class Relation:
 
 @dataclass(frozen=True)
 class Scene:
+    """A complete scene: its place, its light, its things with their positions, and all relations that hold."""
+
     place: str
     light: str
-    backdrop: int  # which of the place's backdrops, 0 to 3
+    backdrop: int  # number of the backdrop, 0 to 3
     things: tuple[Thing, ...]
     relations: tuple[Relation, ...]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Things that share a column of the picture; ``link`` is a key of PAIRS, "alone" or "row"."""
+    """Things that share a column of the picture. ``link`` is a key of PAIRS, or "alone" or "row"."""
 
     link: str
     members: tuple[Thing, ...]
@@ -133,7 +138,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scene before its things have positions; groups run from left to right."""
+    """A scene before its things have positions. The groups stand in their order from left to right."""
 
     place: str
     light: str
@@ -142,19 +147,19 @@ class Plan:
 
 
 def palette(kind: str) -> tuple[str, ...]:
-    """The colours a kind may have."""
+    """Return the colours that a kind of thing may have."""
     return _PALETTES.get(kind, COLOURS)
 
 
 def span(group: Group) -> tuple[float, float]:
-    """Left and right end of a group about its origin."""
+    """Return the left and the right end of a group, relative to its origin."""
     places = [(dx, thing) for (dx, _, _), thing in zip(_offsets(group), group.members, strict=True)]
     left = min(dx - thing.width / 2 for dx, thing in places)
     return left, max(dx + thing.width / 2 for dx, thing in places)
 
 
 def lay_out(plan: Plan, rng: np.random.Generator) -> Scene:
-    """Give every thing its position, the groups side by side in columns of their own."""
+    """Give every thing its position. The groups stand side by side, each in a column of its own."""
     spans = [span(group) for group in plan.groups]
     slack = WIDTH - 8 - sum(right - left for left, right in spans)
     gaps = 6 + (slack - 6 * len(spans)) * rng.dirichlet(np.full(5, 2.0))
@@ -173,14 +178,14 @@ def lay_out(plan: Plan, rng: np.random.Generator) -> Scene:
 
 
 def _ground(thing: Thing, lane: int) -> float:
-    """The lower edge of a group: in the sky, on the water or on the ground."""
+    """Return the lower edge of a group: in the sky, on the water or on the ground."""
     if thing.kind == "kite" or thing.pose == "flying":
         return 62.0 + 6 * lane
     return 116.0 + 2 * lane if thing.kind == "boat" else 150.0 + 7 * lane
 
 
 def _offsets(group: Group) -> list[tuple[float, float, float]]:
-    """Each member's (dx, dy, nearness) about the group's origin."""
+    """Return (dx, dy, nearness) of each member, relative to the origin of the group."""
     first, second = group.members[0], group.members[-1]
     side = -1 if first.mirrored else 1
     w, h = first.width, first.height
@@ -196,17 +201,18 @@ def _offsets(group: Group) -> list[tuple[float, float, float]]:
         }.get(second.kind, (reach + side * 0.3 * second.width, second.height / 2 - 0.5 * h, 0.5))
         return [(0, 0, 0), held]
     seat = side * 0.06 * w if first.kind == "chair" else 0
-    return {
+    pairs: dict[str, list[tuple[float, float, float]]] = {
         "on": [(0, 0, 0), (seat, -SEATS.get(first.kind, 1) * h, 0.5)],
         "under": [(0, 0, 0.5), (side * 0.1 * w, -1, 0)],
         "in front of": [(0, -8, 0), (side * 0.4 * w, 2, 0.5)],
         "behind": [(0, 0, 0.5), (side * 0.52 * w, -8, 0)],
         "near": [(0, 0, 0), (side * ((w + second.width) / 2 + 3), 0, 0.1)],
-    }[group.link]
+    }
+    return pairs[group.link]
 
 
 def _linked(plan: Plan) -> tuple[Relation, ...]:
-    """The relations the plan's links stand for."""
+    """Return the relations that the links of a plan mean."""
     relations, start = [], 0
     for group in plan.groups:
         first, second = start, start + 1
@@ -221,7 +227,10 @@ def _linked(plan: Plan) -> tuple[Relation, ...]:
 
 
 def _compared(things: tuple[Thing, ...], columns: list[int]) -> tuple[Relation, ...]:
-    """Left, right and bigger, read off the positions and sizes."""
+    """Return the relations "left of", "right of" and "bigger than", which follow from the columns and the sizes.
+
+    A thing is bigger than another if its area is 1.7 to 8 times as large.
+    """
     relations = []
     for i, j in permutations(range(len(things)), 2):
         if columns[i] != columns[j]:
