@@ -4,9 +4,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from conftest import SMALL
 from torch.nn.functional import log_softmax
 
 from vsrpp_lite.caption_loss import CaptionDecoder
+from vsrpp_lite.data.text import Vocabulary
+from vsrpp_lite.systems.vsrn import VSRN
 
 REGIONS = torch.randn(3, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 REGION_MASK = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 4 + [False]])
@@ -81,3 +84,28 @@ def test_the_regions_learn_from_the_caption():
     model.loss(regions, REGION_MASK, TOKENS, TOKENS > 0).backward()
     assert (regions.grad[REGION_MASK].abs().sum(1) > 0).all()
     assert regions.grad[~REGION_MASK].abs().sum() == pytest.approx(0)
+
+
+def test_dropout_reaches_the_picture_the_words_and_what_is_attended_to():
+    """With a dropout of one, all three are zero: the decoder is a GRU that reads zeros, and its h alone says words."""
+    model = decoder()
+    model.dropout.p = 1.0
+    expected = torch.zeros((), dtype=torch.float64)
+    for b in range(3):
+        _, h = model.reader(torch.zeros(1, int(REGION_MASK[b].sum()), 5, dtype=torch.float64))
+        h = h[0]
+        for word in TOKENS[b, 1 : int((TOKENS[b] > 0).sum())]:
+            h = model.cell(torch.zeros(1, 4 + 5, dtype=torch.float64), h)
+            expected = expected - log_softmax(model.output(h), 1)[0, word] / 3
+    found = model.train().loss(REGIONS, REGION_MASK, TOKENS, TOKENS > 0)
+    torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+
+
+def test_one_number_in_five_is_dropped_in_training_and_none_when_a_caption_is_written():
+    """What is left is 1 / 0.8 of what it was, so that the mean stays."""
+    model = VSRN().build(Vocabulary.build(["a dog"]), 4, SMALL).losses["caption"]
+    torch.manual_seed(0)
+    left = model.train().dropout(torch.ones(20_000))
+    assert (left == 0).float().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert left[left > 0].unique().tolist() == [1.25]
+    assert (model.eval().dropout(torch.ones(20_000)) == 1).all()

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from conftest import random_encoded
+from conftest import SMALL, random_encoded
 
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.systems.vsepp import VSEpp
+from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.training import evaluate as ev
+from vsrpp_lite.training.runs import Run
 
 # four images, two captions each
 WHERE = np.array([0, 0, 1, 1, 2, 2, 3, 3])
@@ -168,14 +171,55 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
 
 
 def test_evaluation_leaves_the_mode_of_the_model(toy):
-    from conftest import SMALL
-
-    from vsrpp_lite.systems.vsrn import VSRN
-    from vsrpp_lite.training.runs import Run
-
     run = Run(system=VSRN(), data=str(toy), sizes=SMALL)
     matcher = run.build().train()
     before = matcher.images.read.norm.running_mean.clone()
     ev.evaluate(matcher, run.dataset("test"))
     assert matcher.training
     assert torch.equal(matcher.images.read.norm.running_mean, before)
+
+
+def test_the_variance_of_a_mean_over_seeds_by_hand():
+    """Seeds of mean -3, 0 and 3, all images alike: s^2 = 9, so that the mean of three has a variance of 3."""
+    samples = np.array([-3.0, 0.0, 3.0])[:, None, None] + np.zeros((3, 4, 1))
+    mean, variance, freedom = ev.spread(samples)
+    assert (mean[0], variance[0], freedom[0]) == pytest.approx((0, 3, 2))
+    _, low, high = ev.interval(samples)
+    assert high[0] == pytest.approx(4.303 * 3**0.5, rel=1e-3)  # Student's t at 97.5 % with 2 degrees of freedom
+    assert low[0] == pytest.approx(-high[0])
+
+
+def test_both_variances_add_and_their_degrees_of_freedom_are_welchs():
+    """Two images, 0 and 2 on average: s^2 / I = 2 / 2 = 1. Two seeds, 0 and 2 on average: s^2 / S = 1. They add to 2.
+
+    Welch and Satterthwaite: (1 + 1)^2 / (1^2 / 1 + 1^2 / 1) = 2.
+    """
+    samples = np.array([[-1.0, 1.0], [1.0, 3.0]])[:, :, None]
+    mean, variance, freedom = ev.spread(samples)
+    assert (mean[0], variance[0], freedom[0]) == pytest.approx((1, 2, 2))
+    # one seed alone: the images' variance, 2 / 2, and I - 1 = 1
+    assert [float(x[0]) for x in ev.spread(samples[:1])] == pytest.approx([0, 1, 1])
+
+
+class Dropping(torch.nn.Module):
+    """A similarity that drops half of the image's numbers while it trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, images, texts):
+        return self.dropout(images.pooled) @ texts.pooled.T
+
+
+def test_a_similarity_with_dropout_is_scored_in_evaluation_mode_and_trains_on_afterwards(toy):
+    run = Run(system=VSEpp(), data=str(toy), sizes=SMALL)
+    matcher, dev = run.build().train(), run.dataset("dev")
+    plain = ev.evaluate(matcher, dev)
+    matcher.similarity = Dropping().train()
+    torch.manual_seed(0)
+    assert [ev.evaluate(matcher, dev) for _ in range(2)] == [plain, plain]
+    assert matcher.training and matcher.similarity.training and matcher.similarity.dropout.training
+    matcher.eval()
+    ev.evaluate(matcher, dev)
+    assert not matcher.training and not matcher.similarity.training

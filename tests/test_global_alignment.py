@@ -4,8 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from vsrpp_lite.global_alignment import RegionGRU, SentenceGRU, cosine, hinge, l2norm, ranking_loss, read
-from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.data.dataset import Batch
+from vsrpp_lite.global_alignment import (
+    Hinge,
+    RegionGRU,
+    SentenceGRU,
+    cosine,
+    hinge,
+    l2norm,
+    ranking_loss,
+    read,
+)
+from vsrpp_lite.matcher import Comparison, Encoded, Progress
 
 
 def test_hinge_by_hand():
@@ -118,3 +128,36 @@ def test_cosine_by_hand():
 
 def test_l2norm_survives_zero():
     assert l2norm(torch.zeros(3)).isfinite().all()
+
+
+def whole(pooled):
+    return Encoded(pooled, pooled[:, None], torch.ones(len(pooled), 1, dtype=torch.bool))
+
+
+def compared(images, texts, image_ids, progress):
+    """A `Comparison` of a single process; of the batch itself a hinge asks nothing."""
+    nothing = torch.zeros(len(image_ids), 0)
+    batch = Batch(nothing[:, :, None], nothing.bool(), nothing.long(), nothing.bool(), image_ids, torch.arange(3))
+    images, texts = whole(images), whole(texts)
+    return Comparison(images, texts, images, texts, image_ids, image_ids, batch.positives, batch, progress)
+
+
+def test_hinges_are_summed_while_training_warms_up_and_then_the_hardest_counts_alone():
+    """S = [[.6 .5 .5], [.5 .6 .5], [.5 .5 .6]]: each query has two wrong candidates .1 within a margin of .2."""
+    images, texts = torch.tensor([[0.6, 0.5, 0.5], [0.5, 0.6, 0.5], [0.5, 0.5, 0.6]]), torch.eye(3)
+    for warming_up, expected in ((True, 2 * 2 * 0.1), (False, 2 * 0.1)):  # two directions
+        loss = Hinge(cosine, 0.2)(compared(images, texts, torch.arange(3), Progress(warming_up=warming_up)))
+        assert loss.item() == pytest.approx(expected)
+    # were the first two one image, each would have one wrong candidate, and the third still two
+    loss = Hinge(cosine, 0.2)(compared(images, texts, torch.tensor([7, 7, 9]), Progress(warming_up=True)))
+    assert loss.item() == pytest.approx(2 * (0.1 + 0.1 + 0.2) / 3)
+
+
+def test_words_begin_as_small_numbers_drawn_evenly_between_minus_and_plus_a_tenth():
+    """A uniform distribution that is 0.2 wide has a standard deviation of 0.2 / sqrt(12) = 0.0577."""
+    torch.manual_seed(0)
+    weight = SentenceGRU(500, 40, 5, bidirectional=True).embedding.weight
+    assert -0.1 <= weight.min() < -0.099
+    assert 0.099 < weight.max() <= 0.1
+    assert weight.mean().item() == pytest.approx(0, abs=0.002)
+    assert weight.std().item() == pytest.approx(0.2 / 12**0.5, abs=0.001)

@@ -9,13 +9,16 @@ from conftest import SMALL
 from lightning_fabric import Fabric
 
 from vsrpp_lite.data.dataset import batches
-from vsrpp_lite.data.text import Vocabulary
+from vsrpp_lite.data.text import Vocabulary, hide_rare
 from vsrpp_lite.global_alignment import Hinge
+from vsrpp_lite.matcher import START
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import train as machine
+from vsrpp_lite.training.evaluate import evaluate
 from vsrpp_lite.training.runs import Run
 from vsrpp_lite.training.train import fit
 
@@ -153,3 +156,89 @@ def test_a_loss_that_is_not_a_number_stops_training_before_the_weights(toy, tmp_
         matcher.images.project.weight[0, 0] = float("nan")
     with pytest.raises(FloatingPointError, match=r"epoch 0, step 0: gradient not finite, losses \{'ranking': nan\}"):
         fit(matcher, run.dataset("train"), run.dataset("dev"), SHORT, seed=0, folder=tmp_path, fabric=FABRIC)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """What Adam is given at each of its steps: the gradient of every parameter, copied."""
+    seen = []
+    step = torch.optim.Adam.step
+
+    def watched(self, *args, **kwargs):
+        seen.append([p.grad.clone() for group in self.param_groups for p in group["params"]])
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    return seen
+
+
+def test_the_best_weights_are_those_of_the_best_epoch_on_dev_the_later_of_two_equal_ones(toy, tmp_path, monkeypatch):
+    """Six epochs whose rsum on dev is told beforehand: 100, 300, 200, 300, 250, 50. The fourth is the best."""
+    told, states, asked = iter([100.0, 300.0, 200.0, 300.0, 250.0, 50.0]), [], []
+
+    def scripted(matcher, dataset):
+        states.append({name: x.clone() for name, x in matcher.state_dict().items()})
+        asked.append(dataset.split)
+        return {"rsum": next(told)}
+
+    monkeypatch.setattr(machine, "evaluate", scripted)
+    trained(toy, tmp_path / "a", replace(SHORT, epochs=6, batch_size=60), system=VSEpp())
+    assert asked == ["dev"] * 6
+    best, last = (torch.load(tmp_path / "a" / name, weights_only=True) for name in ("best.pt", "last.pt"))
+    assert [equal(best, state) for state in states] == [False, False, False, True, False, False]
+    assert equal(last["model"], states[5])
+
+
+def test_a_run_looks_at_dev_while_it_trains_and_never_at_test(toy, monkeypatch):
+    """Dev is twelve images, test is twenty: the recalls of the last epoch are those of its weights on the twelve."""
+    looked, original = [], machine.evaluate
+    monkeypatch.setattr(machine, "evaluate", lambda *args: looked.append(args[1].split) or original(*args))
+    run = Run(system=VSEpp(), data=str(toy), sizes=SMALL, training=replace(SHORT, epochs=2, batch_size=60))
+    history = run.fit(accelerator="cpu").history
+    assert looked == ["dev", "dev"]
+    matcher = run.build()
+    matcher.load_state_dict(torch.load(run.folder / "last.pt", weights_only=True)["model"])
+    on_dev = evaluate(matcher, run.dataset("dev"))
+    assert history["dev.rsum"].iloc[-1] == pytest.approx(on_dev["rsum"])
+    images_found = on_dev["i2t_r5"] * 12 / 100
+    assert images_found == pytest.approx(round(images_found))
+
+
+def test_the_whole_gradient_is_scaled_down_to_the_clip(toy, tmp_path, steps):
+    """Root of the sum of all squares, over all parameters together; a gradient that is shorter is left as it is."""
+    training = replace(SHORT, epochs=1, batch_size=60)
+
+    def lengths(clip, folder):
+        steps.clear()
+        trained(toy, tmp_path / folder, replace(training, clip=clip), system=VSEpp())
+        return [sum(float((g * g).sum()) for g in step) ** 0.5 for step in steps]
+
+    free = lengths(1e9, "free")
+    assert len(free) == 3
+    assert min(free) > 0.5
+    assert lengths(0.5, "clipped") == pytest.approx([0.5] * 3, rel=1e-4)
+    assert lengths(1.01 * max(free), "long enough")[0] == pytest.approx(free[0])
+
+
+def test_a_step_follows_the_gradient_of_the_weighted_sum_of_losses_and_of_one_batch_alone(toy, tmp_path, steps):
+    """128 times the hinge plus once the caption loss, taken here by hand; nothing is left of the batch before."""
+    run = Run(system=VSRN(), data=str(toy), sizes=SMALL, training=replace(SHORT, epochs=1, batch_size=90, clip=1e9))
+    matcher, train = run.build(), run.dataset("train")
+    fit(matcher, train, run.dataset("dev"), run.training, seed=0, folder=tmp_path, fabric=FABRIC)
+
+    by_hand, tokens = run.build().train(), matcher.tokenizer.encode_all(train.captions)
+    adam = torch.optim.Adam(by_hand.parameters(), lr=0.01, fused=True)
+    machine._seed(0, 0, 0)
+    shown = hide_rare(tokens, matcher.tokenizer, seed=0, epoch=0)
+    taken = []
+    for batch in batches(train, shown, 90, seed=0, epoch=0):
+        losses = by_hand(batch, START._replace(warming_up=True))
+        parameters = list(by_hand.parameters())
+        gradient = torch.autograd.grad(128 * losses["ranking"] + losses["caption"], parameters)
+        for parameter, g in zip(parameters, gradient, strict=True):
+            parameter.grad = g
+        adam.step()
+        taken.append(steps.pop())  # seen a second time
+    assert len(steps) == len(taken) == 2
+    for found, expected in zip(steps, taken, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
