@@ -1,5 +1,7 @@
 """A split in memory: slices keep their captions, and an epoch shows every caption once, the same each time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -67,3 +69,24 @@ def test_one_caption_is_one_caption(toy):
     matcher = Run(system=VSRpp(), data=str(toy), sizes=SMALL).build()
     assert len(matcher.encode_texts("a red dog").pooled) == 1
     assert matcher.encode_texts(["a red dog", "a car"]).pooled.shape == (2, 16)
+
+
+def test_the_ragged_last_batch_is_left_out(toy):
+    """180 captions are eleven batches of sixteen, and four captions that another epoch will show."""
+    train = open_split(toy, "train")
+    tokens = [np.array([1, k + 4, 2], dtype=np.int32) for k in range(len(train.captions))]
+    found = list(batches(train, tokens, 16, seed=0, epoch=0))
+    assert [len(batch.tokens) for batch in found] == [16] * 11
+    assert len({token for batch in found for token in batch.tokens[:, 1].tolist()}) == 176
+
+
+def test_all_processes_see_texts_of_one_width(toy):
+    """That of the longest caption of all: what each pads to by itself could not be joined."""
+    train = open_split(toy, "train")
+    tokens = [np.full(2 + k % 7, 5, dtype=np.int32) for k in range(len(train.captions))]
+    shares = [batches(train, tokens, 4, seed=0, epoch=0, rank=rank, world=4) for rank in range(4)]
+    for step in zip(*shares, strict=True):
+        assert all(one.tokens.shape == other.tokens.shape for one, other in pairwise(step))
+        longest = max(int(batch.token_mask.sum()) for batch in step)
+        assert step[0].tokens.shape == (1, longest)
+        assert [int(batch.positives) for batch in step] == [0, 1, 2, 3]

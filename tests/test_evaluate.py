@@ -223,3 +223,15 @@ def test_a_similarity_with_dropout_is_scored_in_evaluation_mode_and_trains_on_af
     matcher.eval()
     ev.evaluate(matcher, dev)
     assert not matcher.training and not matcher.similarity.training
+
+
+def test_a_split_is_encoded_alike_in_both_modes_and_the_mode_stays(toy):
+    """VSRN normalises over the batch while it trains; a picture must not depend on which others are encoded with it."""
+    run = Run(system=VSRN(), data=str(toy), sizes=SMALL)
+    matcher, dev = run.build(), run.dataset("dev")
+    evaluated = matcher.eval().encode(dev)
+    assert not matcher.training
+    training = matcher.train().encode(dev)
+    assert matcher.training
+    for one, other in zip(evaluated, training, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(one, other, strict=True))

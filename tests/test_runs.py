@@ -16,6 +16,7 @@ from vsrpp_lite.data.manifest import DataError, fingerprint
 from vsrpp_lite.settings import PRESETS, Sizes, Training
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import runs as module
@@ -328,3 +329,19 @@ def test_the_result_says_what_made_it(run):
     assert record["versions"].keys() >= {"vsrpp_lite", "torch", "numpy", "python"}
     assert record["seconds"] > 0
     assert "commit" in record
+
+
+def test_a_run_that_is_named_twice_comes_once(run):
+    short = replace(run, system=VSEpp(), training=replace(SHORT, epochs=1))
+    assert [result.run for result in train([short, replace(short)], jobs=1)] == [short]
+
+
+def test_a_run_that_fails_is_named_and_does_not_stop_the_others(run):
+    """A batch of 181 pairs cannot be had from 180 captions."""
+    short = replace(run, system=VSEpp(), training=replace(SHORT, epochs=1))
+    too_large = replace(short, training=replace(SHORT, batch_size=181))
+    results, found = train([too_large, short], jobs=1), []
+    with pytest.raises(GridError, match=r"1 runs failed, all others are done:\n.*ValueError.*180 captions, batch size 181") as error:
+        found.extend(results)
+    assert set(error.value.failures) == {too_large}
+    assert [result.run for result in found] == [short]

@@ -15,6 +15,7 @@ from vsrpp_lite.data.text import Vocabulary
 from vsrpp_lite.data.write import write_dataset
 from vsrpp_lite.matcher import Matcher, Progress, System
 from vsrpp_lite.settings import Sizes
+from vsrpp_lite.systems.encoders import project
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import VARIANTS
@@ -170,3 +171,23 @@ def test_a_matcher_without_a_loss_is_refused():
     parts = VSRN().build(Vocabulary.build(["a dog"]), 4, SMALL)
     with pytest.raises(ValueError, match="losses is empty; expected at least one loss"):
         Matcher(parts.tokenizer, parts.images, parts.texts, parts.similarity, {})
+
+
+def test_the_layer_into_the_joint_space_begins_as_in_vse_pp():
+    """Evenly between minus and plus sqrt(6 / (F + D)): from 10 numbers to 50, the tenth of a root of ten."""
+    torch.manual_seed(0)
+    layer = project(10, 50)
+    assert layer.weight.abs().max().item() == pytest.approx(0.1**0.5, rel=0.02)
+    assert layer.weight.abs().max() <= 0.1**0.5
+    assert layer.weight.std().item() == pytest.approx(0.1**0.5 / 3**0.5, rel=0.1)
+    assert layer.bias.tolist() == [0] * 50
+
+
+def test_matching_does_not_teach_the_concepts_of_sco(toy):
+    """Labels do: they are a network of their own in the paper."""
+    matcher, batch = setup(SCO(), toy)
+    losses = matcher(batch, Progress())
+    predictor = list(matcher.losses["concepts"].predictor.parameters())
+    unused = torch.autograd.grad(losses["ranking"] + losses["caption"], predictor, allow_unused=True, retain_graph=True)
+    assert unused == (None,) * len(predictor)
+    assert all(g.abs().sum() > 0 for g in torch.autograd.grad(losses["concepts"], predictor))

@@ -64,3 +64,13 @@ def test_training_shows_the_unknown_word_where_words_are_rare():
     assert np.array_equal(again, shown)
     assert not np.array_equal(other, shown)
     assert not any((ids == UNK).any() for ids in tokens)  # the captions themselves stay as they are
+
+
+def test_no_end_of_a_caption_is_hidden_however_rare_ends_are():
+    """One caption: each of its tokens occurs once, and would be hidden in one epoch of five."""
+    vocabulary = Vocabulary.build(["dog"])
+    tokens = vocabulary.encode_all(["dog"])
+    shown = np.concatenate([hide_rare(tokens, vocabulary, seed=0, epoch=epoch) for epoch in range(500)])
+    assert shown[:, 0].tolist() == [START] * 500
+    assert shown[:, 2].tolist() == [END] * 500
+    assert (shown[:, 1] == UNK).mean() == pytest.approx(0.2, abs=0.05)

@@ -1,0 +1,1003 @@
+"""`make mutants`: would the tests notice? Each mutant undoes one decision of the package, and some test must fail.
+
+A mutant is one snippet of one file, replaced in a copy of the package; the tests that are named beside it are run on
+the copy. One that survives is a decision that nothing guards: write the test, or give up the decision. The first job
+changes nothing, and must survive: a test that fails anyway would kill everything.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+from tabulate import tabulate
+from tqdm.auto import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 600  # seconds: a mutant that runs on for ever has been noticed, too
+NOTHING = "nothing is changed"
+
+
+class Mutant(NamedTuple):
+    name: str
+    """What becomes of the package, in plain English."""
+    file: str
+    """Within vsrpp_lite/."""
+    original: str
+    """Must occur exactly once in the file."""
+    replacement: str
+    tests: str
+    """Files or ids of tests, within tests/, that should fail; separated by spaces."""
+
+
+LESSONS = [
+    Mutant(
+        "a new graph layer is not the identity",
+        "gcn_reasoning.py",
+        "nn.init.zeros_(self.norm.weight)",
+        "nn.init.ones_(self.norm.weight)",
+        "test_gcn_reasoning.py::test_a_new_stack_is_the_identity",
+    ),
+    Mutant(
+        "affinities are divided by all rows, missing regions included",
+        "gcn_reasoning.py",
+        "affinity / mask.sum(dim=1)[:, None, None]",
+        "affinity / mask.shape[1]",
+        "test_gcn_reasoning.py::test_missing_regions_send_nothing_and_move_no_statistics",
+    ),
+    Mutant(
+        "missing regions send messages",
+        "gcn_reasoning.py",
+        "affinity = affinity.masked_fill(~mask[:, None, :], 0.0)",
+        "affinity = affinity + 0.0",
+        "test_gcn_reasoning.py::test_missing_regions_send_nothing_and_move_no_statistics",
+    ),
+    Mutant(
+        "padding moves the statistics of the graph's normalisation",
+        "gcn_reasoning.py",
+        "normed[mask] = self.norm(messages[mask])",
+        "normed = self.norm(messages.flatten(0, 1)).view_as(messages)",
+        "test_gcn_reasoning.py::test_missing_regions_send_nothing_and_move_no_statistics",
+    ),
+    Mutant(
+        "graph reasoning has no residual",
+        "gcn_reasoning.py",
+        "return regions + normed",
+        "return normed",
+        "test_gcn_reasoning.py::test_messages_equal_a_loop_over_regions",
+    ),
+    Mutant(
+        "the sentence is read at the end of the padding",
+        "global_alignment.py",
+        "last = mask.sum(1) - 1",
+        "last = torch.full_like(mask.sum(1), mask.shape[1] - 1)",
+        "test_global_alignment.py::test_the_region_gru_stops_at_the_last_region",
+    ),
+    Mutant(
+        "the backward GRU begins in the padding",
+        "global_alignment.py",
+        "reverse = reversal(mask)",
+        "reverse = reversal(torch.ones_like(mask))",
+        "test_global_alignment.py::test_the_bi_gru_is_pytorchs",
+    ),
+    Mutant(
+        "word embeddings begin as torch draws them, not between -0.1 and 0.1",
+        "global_alignment.py",
+        "nn.init.uniform_(self.embedding.weight, -0.1, 0.1)",
+        "pass",
+        "test_global_alignment.py::test_words_begin_as_small_numbers_drawn_evenly_between_minus_and_plus_a_tenth",
+    ),
+    Mutant(
+        "hinges are summed for ever",
+        "global_alignment.py",
+        "violations.amax(1) if hardest else violations.sum(1)",
+        "violations.sum(1)",
+        "test_global_alignment.py::test_hinge_by_hand",
+    ),
+    Mutant(
+        "the hardest negative counts alone in the warm-up too",
+        "global_alignment.py",
+        "hardest = not comparison.progress.warming_up",
+        "hardest = True",
+        "test_global_alignment.py::test_hinges_are_summed_while_training_warms_up_and_then_the_hardest_counts_alone",
+    ),
+    Mutant(
+        "another caption of the same image is a negative for the hinge",
+        "global_alignment.py",
+        "negatives = image_ids[:, None] != all_image_ids",
+        "negatives = torch.arange(len(all_image_ids)) != positives[:, None]",
+        "test_global_alignment.py::test_two_captions_of_one_image_are_never_negatives",
+    ),
+    Mutant(
+        "sentences never look for their picture while training",
+        "global_alignment.py",
+        "(texts_for_images + images_for_texts).mean()",
+        "(2 * texts_for_images).mean()",
+        "test_global_alignment.py::test_ranking_loss_equals_a_triple_loop",
+    ),
+    Mutant(
+        "both directions of the hinge compare pictures with sentences",
+        "global_alignment.py",
+        "hinge(columns.T, positives",
+        "hinge(rows, positives",
+        "test_global_alignment.py::test_ranking_loss_equals_a_triple_loop",
+    ),
+    Mutant(
+        "the balance of ranking and caption loss is not the released one",
+        "global_alignment.py",
+        "RELEASED_BATCH = 128",
+        "RELEASED_BATCH = 1",
+        "test_train.py::test_the_balance_of_losses_is_the_released_one_at_any_batch_size",
+    ),
+    Mutant(
+        "cosines are clipped by the paper's ReLU, not by the released slope",
+        "local_attention.py",
+        "clipped = leaky_relu(affinity, 0.1)",
+        "clipped = leaky_relu(affinity, 0.0)",
+        "test_local_attention.py::test_scores_and_gradients_equal_the_loop",
+    ),
+    Mutant(
+        "attention is normalised over the context, not over the queries",
+        "local_attention.py",
+        "(clipped * clipped).sum(query, keepdim=True)",
+        "(clipped * clipped).sum(context, keepdim=True)",
+        "test_local_attention.py::test_scores_and_gradients_equal_the_loop",
+    ),
+    Mutant(
+        "the softmax is taken over the queries",
+        "local_attention.py",
+        ".softmax(context)",
+        ".softmax(query)",
+        "test_local_attention.py::test_attention_of_a_pair_sums_to_one_over_its_context",
+    ),
+    Mutant(
+        "missing regions count in the mean of the queries",
+        "local_attention.py",
+        "(cosines * present).sum(1) / present.sum(1)",
+        "(cosines * present).sum(1) / present.shape[1]",
+        "test_local_attention.py::test_padding_and_order_change_nothing",
+    ),
+    Mutant(
+        "scores come in the order of the captions' lengths",
+        "local_attention.py",
+        "torch.cat(scores, 1)[:, torch.cat([same for _, same in groups]).argsort()]",
+        "torch.cat(scores, 1)",
+        "test_local_attention.py::test_scores_and_gradients_equal_the_loop",
+    ),
+    Mutant(
+        "the attended vector's length is not divided out",
+        "local_attention.py",
+        "* squared_length.clamp(min=TINY).rsqrt()",
+        "* squared_length.clamp(min=1.0, max=1.0)",
+        "test_local_attention.py::test_scores_and_gradients_equal_the_loop",
+    ),
+    Mutant(
+        "mu weighs the global similarity",
+        "fusion.py",
+        "cosine(images, texts) + mu * local(images, texts)",
+        "mu * cosine(images, texts) + local(images, texts)",
+        "test_fusion.py::test_fusion_is_global_plus_mu_times_local",
+    ),
+    Mutant(
+        "the caption loss counts nothing",
+        "caption_loss.py",
+        "    half_precision = True",
+        "    half_precision = True\n    weight = 0.0",
+        "test_train.py::test_a_step_follows_the_gradient_of_the_weighted_sum_of_losses_and_of_one_batch_alone",
+    ),
+    Mutant(
+        "the decoder has no dropout",
+        "caption_loss.py",
+        "dropout: float = 0.2",
+        "dropout: float = 0.0",
+        "test_caption_loss.py::test_one_number_in_five_is_dropped_in_training_and_none_when_a_caption_is_written",
+    ),
+    Mutant(
+        "what the decoder attends to is not dropped out",
+        "caption_loss.py",
+        "self.cell(torch.cat([word, self.dropout(context)], 1), hidden)",
+        "self.cell(torch.cat([word, context], 1), hidden)",
+        "test_caption_loss.py::test_dropout_reaches_the_picture_the_words_and_what_is_attended_to",
+    ),
+    Mutant(
+        "the decoder's words are not dropped out",
+        "caption_loss.py",
+        "zip(self.dropout(self.embedding(tokens)).unbind(1), alive",
+        "zip(self.embedding(tokens).unbind(1), alive",
+        "test_caption_loss.py::test_dropout_reaches_the_picture_the_words_and_what_is_attended_to",
+    ),
+    Mutant(
+        "the decoder attends to missing regions",
+        "caption_loss.py",
+        "energy.masked_fill(~mask, -torch.inf).softmax(1)",
+        "energy.softmax(1)",
+        "test_caption_loss.py::test_loss_and_gradients_equal_the_plain_decoder",
+    ),
+    Mutant(
+        "the caption loss is a mean over words",
+        "caption_loss.py",
+        'reduction="sum") / len(tokens)',
+        'reduction="mean")',
+        "test_caption_loss.py::test_an_untrained_decoder_guesses_at_chance",
+    ),
+    Mutant(
+        "the decoder is asked for the word that it was just told",
+        "caption_loss.py",
+        "tokens[:count, step + 1]",
+        "tokens[:count, step]",
+        "test_caption_loss.py::test_loss_and_gradients_equal_the_plain_decoder",
+    ),
+    Mutant(
+        "InfoNCE counts other captions of the image as wrong, as CLIP does",
+        "matcher.py",
+        "return self.image_ids[:, None] != self.all_image_ids",
+        "return torch.arange(len(self.all_image_ids)) != self.positives[:, None]",
+        "test_info_nce.py::"
+        "test_the_loss_of_a_batch_is_the_mean_of_both_directions_and_knows_which_image_a_caption_is_of",
+    ),
+    Mutant(
+        "InfoNCE's temperature has no limit",
+        "info_nce.py",
+        ".exp().clamp(max=HOTTEST)",
+        ".exp()",
+        "test_info_nce.py::test_the_temperature_begins_where_it_is_told_learns_and_is_never_hotter_than_a_hundred",
+    ),
+]
+
+MATCHER_AND_SETTINGS = [
+    Mutant(
+        "hinges are taken in half precision where the rest is",
+        "matcher.py",
+        "enabled=mixed and loss.half_precision",
+        "enabled=mixed",
+        "test_train.py::test_hinges_are_taken_in_float32_whatever_the_encoders_compute_in",
+    ),
+    Mutant(
+        "encodings are compared in the precision that made them",
+        "matcher.py",
+        "return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x",
+        "return x",
+        "test_train.py::test_hinges_are_taken_in_float32_whatever_the_encoders_compute_in",
+    ),
+    Mutant(
+        "a split is encoded in training mode",
+        "matcher.py",
+        "with evaluating(self):",
+        "with evaluating(nn.Identity()):",
+        "test_evaluate.py::test_a_split_is_encoded_alike_in_both_modes_and_the_mode_stays",
+    ),
+    Mutant(
+        "evaluation leaves the model in evaluation mode",
+        "matcher.py",
+        "matcher.train(was_training)",
+        "matcher.train(False)",
+        "test_evaluate.py::test_a_similarity_with_dropout_is_scored_in_evaluation_mode_and_trains_on_afterwards",
+    ),
+    Mutant(
+        "losses are added without their weights",
+        "matcher.py",
+        "self.losses[name].weight * loss",
+        "loss",
+        "test_train.py::test_the_balance_of_losses_is_the_released_one_at_any_batch_size",
+    ),
+    Mutant(
+        "a system that was published with half the rate is trained with the whole of the preset's",
+        "settings.py",
+        "learning_rate=proportion * training.learning_rate",
+        "learning_rate=training.learning_rate",
+        "test_runs.py::test_other_presets_keep_the_published_proportions_of_learning_rates",
+    ),
+    Mutant(
+        "2.9 epochs are taken for 2",
+        "settings.py",
+        "if isinstance(value, Integral) or (isinstance(value, float) and value.is_integer()):",
+        "if isinstance(value, (Integral, float)):",
+        "test_runs.py::test_a_training_that_cannot_be_is_refused",
+    ),
+]
+
+TRAINING = [
+    Mutant(
+        "best.pt is the last epoch",
+        "training/train.py",
+        'if history[-1]["dev"]["rsum"] >= max(record["dev"]["rsum"] for record in history):',
+        "if history:",
+        "test_train.py::test_the_best_weights_are_those_of_the_best_epoch_on_dev_the_later_of_two_equal_ones",
+    ),
+    Mutant(
+        "the best epoch is chosen on test",
+        "training/runs.py",
+        "train, dev, _ = self.splits()",
+        "train, _, dev = self.splits()",
+        "test_train.py::test_a_run_looks_at_dev_while_it_trains_and_never_at_test",
+    ),
+    Mutant(
+        "gradients are not clipped",
+        "training/train.py",
+        "max_norm=training.clip",
+        "max_norm=float('inf')",
+        "test_train.py::test_the_whole_gradient_is_scaled_down_to_the_clip",
+    ),
+    Mutant(
+        "the learning rate never falls",
+        "training/train.py",
+        "training.learning_rate * 0.1 ** (epoch // training.decay_every)",
+        "training.learning_rate",
+        "test_train.py::test_the_learning_rate_falls_and_the_warm_up_ends_when_told",
+    ),
+    Mutant(
+        "the warm-up lasts one epoch whatever was asked",
+        "training/train.py",
+        "epoch < training.warmup_epochs",
+        "epoch < 1",
+        "test_train.py::test_the_learning_rate_falls_and_the_warm_up_ends_when_told",
+    ),
+    Mutant(
+        "gradients of one batch are added to those of the next",
+        "training/train.py",
+        "optimizer.zero_grad()",
+        "pass",
+        "test_train.py::test_a_step_follows_the_gradient_of_the_weighted_sum_of_losses_and_of_one_batch_alone",
+    ),
+    Mutant(
+        "no word is hidden while training",
+        "training/train.py",
+        "shown = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)",
+        "shown = tokens",
+        "test_train.py::test_a_step_follows_the_gradient_of_the_weighted_sum_of_losses_and_of_one_batch_alone",
+    ),
+    Mutant(
+        "a training that resumes has forgotten Adam's moments",
+        "training/train.py",
+        'adam.load_state_dict(state["optimizer"])',
+        "pass",
+        "test_train.py::test_interrupted_equals_uninterrupted",
+    ),
+    Mutant(
+        "dropout depends on what was drawn before",
+        "training/train.py",
+        "_seed(seed, epoch, fabric.global_rank)",
+        "pass",
+        "test_train.py::test_interrupted_equals_uninterrupted",
+    ),
+    Mutant(
+        "a gradient that is not finite reaches the weights",
+        "training/train.py",
+        "if not norm.isfinite():",
+        "if False:",
+        "test_train.py::test_a_loss_that_is_not_a_number_stops_training_before_the_weights",
+    ),
+    Mutant(
+        "one epoch at the plateau is taken for a rest",
+        "training/train.py",
+        "history[training.warmup_epochs :][-2:]",
+        "history[training.warmup_epochs :][-1:] * 2",
+        "test_train.py::test_the_plateau_is_named_when_training_rests_there",
+    ),
+]
+
+EVALUATION = [
+    Mutant(
+        "a text's ties count for us",
+        "training/evaluate.py",
+        "text_ranks = (scores >= own).sum(0) - 1",
+        "text_ranks = (scores > own).sum(0)",
+        "test_evaluate.py::test_ranks_by_eye",
+    ),
+    Mutant(
+        "an image's ties count for us",
+        "training/evaluate.py",
+        "image_ranks = (scores >= best[:, None]).sum(1) - own_as_high",
+        "image_ranks = (scores > best[:, None]).sum(1)",
+        "test_evaluate.py::test_ranks_by_eye",
+    ),
+    Mutant(
+        "scores that are no numbers are ranked",
+        "training/evaluate.py",
+        "if not np.isfinite(scores).all():",
+        "if False:",
+        "test_evaluate.py::test_scores_that_are_not_numbers_are_refused",
+    ),
+    Mutant(
+        "recall at K lets K stand before the right one",
+        "training/evaluate.py",
+        "100.0 * (image_ranks[:, None] < CUTS)",
+        "100.0 * (image_ranks[:, None] <= np.array(CUTS))",
+        "test_evaluate.py::test_recalls_by_eye",
+    ),
+    Mutant(
+        "images with many captions weigh more",
+        "training/evaluate.py",
+        "text_hits *= len(image_ranks) / len(text_ranks)",
+        "text_hits /= np.bincount(caption_to_image)[:, None]",
+        "test_evaluate.py::test_contributions_average_to_the_recalls",
+    ),
+    Mutant(
+        "a similarity is scored on dev in training mode",
+        "training/evaluate.py",
+        "with evaluating(matcher):",
+        "if True:",
+        "test_evaluate.py::test_a_similarity_with_dropout_is_scored_in_evaluation_mode_and_trains_on_afterwards",
+    ),
+    Mutant(
+        "folds that do not divide are ranked all the same",
+        "training/evaluate.py",
+        "if images % folds or len(set(np.bincount(fold, minlength=folds))) > 1:",
+        "if False:",
+        "test_evaluate.py::test_folds_are_means_over_consecutive_images",
+    ),
+    Mutant(
+        "every fold is ranked with the images of the first",
+        "training/evaluate.py",
+        "rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(whose == fold)",
+        "rows, chosen = slice(0, size), np.flatnonzero(whose == fold)",
+        "test_evaluate.py::test_folds_are_means_over_consecutive_images",
+    ),
+    Mutant(
+        "an ensemble takes the larger score",
+        "training/evaluate.py",
+        "np.mean(matrices, axis=0)",
+        "np.max(matrices, axis=0)",
+        "test_evaluate.py::test_an_ensemble_averages_scores_not_ranks",
+    ),
+    Mutant(
+        "the variance over seeds is not divided by how many there are",
+        "training/evaluate.py",
+        "samples.mean(1).var(0, ddof=1) / seeds if seeds > 1",
+        "samples.mean(1).var(0, ddof=1) if seeds > 1",
+        "test_evaluate.py::test_the_variance_of_a_mean_over_seeds_by_hand",
+    ),
+    Mutant(
+        "seeds do not widen the interval",
+        "training/evaluate.py",
+        "variance = by_image + by_seed",
+        "variance = by_image",
+        "test_evaluate.py::test_both_variances_add_and_their_degrees_of_freedom_are_welchs",
+    ),
+    Mutant(
+        "p-values are one-sided",
+        "training/evaluate.py",
+        "return 2 * stdtr(freedom, -far)",
+        "return stdtr(freedom, -far)",
+        "test_evaluate.py::test_a_p_value_is_below_a_twentieth_where_the_interval_does_not_hold_zero",
+    ),
+    Mutant(
+        "an interval at 95 % holds 90 %",
+        "training/evaluate.py",
+        "stdtrit(freedom, (1 + level) / 2)",
+        "stdtrit(freedom, level)",
+        "test_evaluate.py::test_the_variance_of_a_mean_over_seeds_by_hand",
+    ),
+    Mutant(
+        "Holm's p-values may fall",
+        "training/evaluate.py",
+        "np.maximum.accumulate(factors * np.asarray(p_values, dtype=float)[order])",
+        "factors * np.asarray(p_values, dtype=float)[order]",
+        "test_evaluate.py::test_holm_by_hand test_properties.py::test_holm_keeps_the_order_and_never_makes_a_p_smaller",
+    ),
+    Mutant(
+        "Holm's method is Bonferroni's",
+        "training/evaluate.py",
+        "factors = np.arange(len(order), 0, -1)",
+        "factors = np.full(len(order), len(order))",
+        "test_evaluate.py::test_holm_by_hand",
+    ),
+]
+
+RUNS = [
+    Mutant(
+        "the seed does not change the folder of a run",
+        "training/runs.py",
+        '            "seed": self.seed,\n',
+        "",
+        "test_runs.py::test_everything_that_matters_changes_the_digest",
+    ),
+    Mutant(
+        "results of other code are taken for today's",
+        "training/runs.py",
+        '            "version": RESULTS_VERSION,\n',
+        "",
+        "test_runs.py::test_the_version_of_results_is_part_of_the_digest",
+    ),
+    Mutant(
+        "a half-trained model has results",
+        "training/runs.py",
+        "if not self.run.done:",
+        "if False:",
+        "test_runs.py::test_a_model_that_still_learns_has_no_results",
+    ),
+    Mutant(
+        "COCO is tested on its first thousand images",
+        "training/runs.py",
+        '"testall" if whole else split',
+        "split",
+        "test_runs.py::test_where_there_is_a_testall_that_is_the_test",
+    ),
+    Mutant(
+        "training moves the caller's random generator",
+        "training/runs.py",
+        "with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it was",
+        "if True:",
+        "test_runs.py::test_training_leaves_the_callers_generator_alone",
+    ),
+    Mutant(
+        "ranks of two averaged models are kept as those of one",
+        "training/runs.py",
+        '["ranks", str(folds), *(partner.run.digest for partner in partners)]',
+        '["ranks", str(folds)]',
+        "test_tables.py::test_averages_and_wider_searches_are_those_of_the_scores",
+    ),
+    Mutant(
+        "an axis is followed in the order in which it was typed",
+        "training/grid.py",
+        'sorted(zip(axes, values, strict=True), key=lambda axis: "." in axis[0])',
+        "zip(axes, values, strict=True)",
+        "test_runs.py::test_another_system_or_preset_brings_its_own_sizes_and_rate",
+    ),
+    Mutant(
+        "a grid trains a run once for each time that it is named",
+        "training/grid.py",
+        "for run in dict.fromkeys(runs):",
+        "for run in runs:",
+        "test_runs.py::test_a_run_that_is_named_twice_comes_once",
+    ),
+    Mutant(
+        "one failed run of a grid is not mentioned",
+        "training/grid.py",
+        "failures[outcome.run] = outcome.failure\n",
+        "pass\n",
+        "test_runs.py::test_a_run_that_fails_is_named_and_does_not_stop_the_others",
+    ),
+    Mutant(
+        "an edited build of a notebook's class is the same system",
+        "training/models.py",
+        'if kind.__module__ == "__main__":',
+        "if False:",
+        "test_runs.py::test_an_edited_build_of_a_notebooks_class_is_another_system",
+    ),
+    Mutant(
+        "a system of another version reads old weights",
+        "training/models.py",
+        'if system.version != described["version"]:',
+        "if False:",
+        "test_models.py::test_a_model_of_another_version_or_class_is_refused_by_name",
+    ),
+    Mutant(
+        "an export writes over what is there",
+        "training/models.py",
+        "if folder.exists() and any(folder.iterdir()):",
+        "if False:",
+        "test_models.py::test_an_export_writes_over_nothing",
+    ),
+    Mutant(
+        "a loaded model drops out",
+        "training/models.py",
+        "return matcher.eval()",
+        "return matcher",
+        "test_models.py::test_an_exported_model_is_the_trained_one_where_its_data_are_not",
+    ),
+    Mutant(
+        "a run gives its last weights for its best",
+        "training/models.py",
+        "matcher.load_state_dict(load_checkpoint(folder / RUN_WEIGHTS))",
+        'matcher.load_state_dict(load_checkpoint(folder / "last.pt")["model"])',
+        "test_models.py::test_the_folder_of_a_finished_run_is_a_model_too",
+    ),
+]
+
+DATA = [
+    Mutant(
+        "images stand in the order of their ids, not of the file",
+        "data/precomp.py",
+        "by_appearance = np.argsort(np.argsort(first))",
+        "by_appearance = np.arange(len(first))",
+        "test_precomp.py::test_any_number_of_captions_an_image",
+    ),
+    Mutant(
+        "NaN in features is let in",
+        "data/precomp.py",
+        "if row is not None:",
+        "if False:",
+        "test_precomp.py::test_a_damaged_folder_is_refused_by_file_and_place",
+    ),
+    Mutant(
+        "masks may have holes",
+        "data/precomp.py",
+        "~mask[:, 0] | (mask[:, 1:] & ~mask[:, :-1]).any(1)",
+        "~mask[:, 0]",
+        "test_precomp.py::test_a_damaged_folder_is_refused_by_file_and_place",
+    ),
+    Mutant(
+        "boxes may be pixels",
+        "data/precomp.py",
+        "(boxes < 0).any((1, 2)) | (boxes > 1).any((1, 2))",
+        "(boxes < 0).any((1, 2))",
+        "test_precomp.py::test_a_damaged_folder_is_refused_by_file_and_place",
+    ),
+    Mutant(
+        "captions that are bytes written as text are let in",
+        "data/precomp.py",
+        "if line[:2] in (\"b'\", 'b\"'):",
+        "if False:",
+        "test_precomp.py::test_a_damaged_folder_is_refused_by_file_and_place",
+    ),
+    Mutant(
+        "two images of one id are believed to be one",
+        "data/precomp.py",
+        "if same != row and not np.array_equal(features[row, 0], features[same, 0]):",
+        "if False:",
+        "test_precomp.py::test_rows_of_one_id_must_hold_one_image",
+    ),
+    Mutant(
+        "one region too many exists",
+        "data/write.py",
+        "np.arange(raw.features.shape[1]) < raw.counts[:, None]",
+        "np.arange(raw.features.shape[1]) <= raw.counts[:, None]",
+        "test_precomp.py::test_what_is_written_is_read_back test_properties.py",
+    ),
+    Mutant(
+        "what would not open is put in its place",
+        "data/write.py",
+        "            open_split(draft, split)\n",
+        "            pass\n",
+        "test_precomp.py::test_a_dataset_is_written_whole_or_not_at_all",
+    ),
+    Mutant(
+        "a changed file passes for the one in the manifest",
+        "data/manifest.py",
+        "if (found := sha256(path)) != expected:",
+        "if (found := sha256(path)) is None:",
+        "test_main.py::test_check_says_what_is_there_or_what_is_wrong",
+    ),
+    Mutant(
+        "the fingerprint of data is made of names",
+        "data/manifest.py",
+        "contents.append([path.name, _remembered_sha256(path)])",
+        "contents.append(path.name)",
+        "test_runs.py::test_the_digest_follows_the_content_of_the_data",
+    ),
+    Mutant(
+        "a file of the same size is not read again, whatever its time",
+        "data/manifest.py",
+        " {stat.st_mtime_ns} {stat.st_ctime_ns}",
+        "",
+        "test_runs.py::test_the_digest_follows_the_content_of_the_data",
+    ),
+    Mutant(
+        "a slice of a split has its captions in the wrong place",
+        "data/dataset.py",
+        "caption_to_image=position[self.caption_to_image[kept]]",
+        "caption_to_image=np.sort(position[self.caption_to_image[kept]])",
+        "test_data.py::test_a_slice_keeps_each_image_with_its_captions",
+    ),
+    Mutant(
+        "every epoch has the same order",
+        "data/dataset.py",
+        "np.random.default_rng([seed, epoch]).permutation",
+        "np.random.default_rng([seed]).permutation",
+        "test_data.py::test_an_epoch_is_a_function_of_its_seed_and_number_and_shows_every_caption_once",
+    ),
+    Mutant(
+        "the last batch may be ragged",
+        "data/dataset.py",
+        "range(0, len(order) - size + 1, size)",
+        "range(0, len(order), size)",
+        "test_data.py::test_the_ragged_last_batch_is_left_out",
+    ),
+    Mutant(
+        "each process pads to the longest caption of its own share",
+        "data/dataset.py",
+        "width = max(len(tokens[k]) for k in whole)\n        mine = whole[rank * share : (rank + 1) * share]",
+        "mine = whole[rank * share : (rank + 1) * share]\n        width = max(len(tokens[k]) for k in mine)",
+        "test_data.py::test_all_processes_see_texts_of_one_width",
+    ),
+    Mutant(
+        "words keep their capitals",
+        "data/text.py",
+        "_WORD.findall(caption.lower())",
+        "_WORD.findall(caption)",
+        "test_text.py::test_words_by_hand",
+    ),
+    Mutant(
+        "a vocabulary is in the order of the alphabet",
+        "data/text.py",
+        "key=lambda word: (-counts[word], word)",
+        "key=lambda word: word",
+        "test_text.py::test_order_is_by_count_then_alphabet_whatever_the_order_of_captions",
+    ),
+    Mutant(
+        "a word must be seen once more than asked",
+        "data/text.py",
+        "if n >= min_count",
+        "if n > min_count",
+        "test_text.py::test_rare_words_are_unknown",
+    ),
+    Mutant(
+        "the end of a caption may be hidden",
+        "data/text.py",
+        "np.isin(ids, [tokenizer.start, tokenizer.end])",
+        "np.isin(ids, [tokenizer.start])",
+        "test_text.py::test_no_end_of_a_caption_is_hidden_however_rare_ends_are",
+    ),
+    Mutant(
+        "the same words are hidden in every epoch",
+        "data/text.py",
+        "np.random.default_rng([seed, epoch, 1]).random",
+        "np.random.default_rng([seed, 1]).random",
+        "test_text.py::test_training_shows_the_unknown_word_where_words_are_rare",
+    ),
+]
+
+SCENES = [
+    Mutant(
+        "no picture has a near-neighbour",
+        "data/scenes/plans.py",
+        "related = pair % 3 == 0",
+        "related = False",
+        "test_scenes.py::test_the_two_of_a_family_differ_in_one_detail_and_strangers_in_many",
+    ),
+    Mutant(
+        "the detector finds everything",
+        "data/scenes/regions.py",
+        "missed = rng.random(len(boxes)) < 0.04 + 0.2 * np.exp(-area / 250.0)",
+        "missed = rng.random(len(boxes)) < 0",
+        "test_scenes.py::test_the_detector_misses_small_things_more_often_than_large_ones",
+    ),
+    Mutant(
+        "what another generator drew is taken for ours",
+        "data/scenes/__init__.py",
+        "if found != expected:",
+        "if False:",
+        "test_scenes.py::test_what_another_generator_drew_is_not_taken_for_ours",
+    ),
+    Mutant(
+        "left is right",
+        "data/scenes/world.py",
+        '"left of" if columns[i] < columns[j] else "right of"',
+        '"right of" if columns[i] < columns[j] else "left of"',
+        "test_scenes.py::test_relations_are_true_of_the_geometry",
+    ),
+]
+
+SYSTEMS = [
+    Mutant(
+        "the layer into the joint space begins as torch draws it",
+        "systems/encoders.py",
+        "nn.init.xavier_uniform_(linear.weight)",
+        "pass",
+        "test_systems.py::test_the_layer_into_the_joint_space_begins_as_in_vse_pp",
+    ),
+    Mutant(
+        "missing regions count in an image's mean",
+        "systems/encoders.py",
+        "(x * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]",
+        "x.mean(1)",
+        "test_systems.py::test_padding_and_order_change_nothing -k VSEpp",
+    ),
+    Mutant(
+        "faithful VSRN normalises over features",
+        "systems/encoders.py",
+        "reasoned / reasoned.norm(dim=1, keepdim=True)",
+        "reasoned / reasoned.norm(dim=2, keepdim=True)",
+        "test_systems.py::test_faithful_vsrn_normalises_over_regions",
+    ),
+    Mutant(
+        "matching teaches SCO's concepts",
+        "systems/sco.py",
+        ".sigmoid().detach()",
+        ".sigmoid()",
+        "test_systems.py::test_matching_does_not_teach_the_concepts_of_sco",
+    ),
+    Mutant(
+        "SCO's concepts are function words too",
+        "systems/sco.py",
+        "if word not in FUNCTION_WORDS",
+        "if word",
+        "test_restated.py::test_concepts_of_sco_are_the_content_words",
+    ),
+    Mutant(
+        "GVSE reads letters in <start>",
+        "systems/gvse.py",
+        "vectors[: len(SPECIALS)] = 0",
+        "pass",
+        "test_restated.py::test_specials_of_gvse_have_no_letters",
+    ),
+    Mutant(
+        "SAEM's angular loss does not decay",
+        "systems/saem.py",
+        "0.5 * 0.1 ** int(2 * comparison.progress.decays)",
+        "0.5",
+        "test_restated.py::test_losses_equal_the_equations -k SAEM",
+    ),
+    Mutant(
+        "order embeddings lose what the text does not say",
+        "systems/vsepp.py",
+        "(texts.pooled.abs() - images.pooled.abs()[:, None])",
+        "(images.pooled.abs()[:, None] - texts.pooled.abs())",
+        "test_restated.py::test_scores_equal_the_equations -k order",
+    ),
+    Mutant(
+        "SCAN attends from regions to words as hotly as from words to regions",
+        "systems/scan.py",
+        '"i2t AVG": SCAN(direction="i2t", temperature=4.0)',
+        '"i2t AVG": SCAN(direction="i2t")',
+        "test_restated.py::test_scores_equal_the_equations -k i2t",
+    ),
+    Mutant(
+        "fusion at the loss is scored with both similarities",
+        "systems/vsrpp.py",
+        'if self.fusion == "similarity":',
+        'if self.fusion in ("similarity", "loss"):',
+        "test_fusion.py::test_fusion_at_the_loss_trains_both_and_scores_with_the_global_one",
+    ),
+]
+
+PAPER = [
+    Mutant(
+        "a claim is reproduced if the difference is above zero",
+        "paper/tables.py",
+        "if low > 0:",
+        "if low + high > 0:",
+        "test_tables.py::test_the_interval_alone_decides",
+    ),
+    Mutant(
+        "the other row's lead reproduces a claim",
+        "paper/tables.py",
+        "((better - worse) @ COMPARED[metric])",
+        "((worse - better) @ COMPARED[metric])",
+        "test_tables.py::test_claims_are_judged_by_the_paired_difference",
+    ),
+    Mutant(
+        "a claim is judged by mR and rsum beside the six recalls",
+        "paper/tables.py",
+        '"rsum": np.array([1, 1, 1, 1, 1, 1, 0, 0])',
+        '"rsum": np.array([1, 1, 1, 1, 1, 1, 1, 1])',
+        "test_tables.py::test_claims_are_judged_by_the_paired_difference",
+    ),
+    Mutant(
+        "Table 3 ranks its whole test split at once",
+        "paper/four_tables.py",
+        "    folds=5,\n",
+        "",
+        "test_tables.py::test_table_3_is_about_a_second_data_set_searched_in_five_folds",
+    ),
+    Mutant(
+        "a margin does not grow with mu where it should",
+        "paper/four_tables.py",
+        "margin=0.2 if mu == 2 else 0.2 * (1 + mu) / 3",
+        "margin=0.2",
+        "test_ablation.py::test_rescaled_margins_keep_their_size_relative_to_the_similarity",
+    ),
+    Mutant(
+        "verdicts are not adjusted for how many there are",
+        "paper/written.py",
+        'pd.Series(holm(claims["p"].tolist()), index=claims.index) < 0.05',
+        'claims["p"] < 0.05',
+        "test_tables.py::test_verdicts_are_adjusted_for_how_many_there_are",
+    ),
+    Mutant(
+        "claims of two presets stand in one file",
+        "paper/written.py",
+        '(stored["table"] != claims["table"].iloc[0]) & (stored["preset"] == claims["preset"].iloc[0])',
+        'stored["table"] != claims["table"].iloc[0]',
+        "test_tables.py::test_claims_of_two_presets_do_not_stand_in_one_file",
+    ),
+    Mutant(
+        "the caption loss of one branch is looked for in all",
+        "paper/ablation.py",
+        "{part: True} | same, {part: False} | same",
+        "{part: True}, {part: False}",
+        "test_ablation.py::test_effects_are_those_that_were_put_in",
+    ),
+    Mutant(
+        "a mu is compared with itself",
+        "paper/ablation.py",
+        "tables.compare(of_mu, sampled[base], direction)",
+        "tables.compare(of_mu, of_mu, direction)",
+        "test_ablation.py::test_mu_effects_are_paired_and_zero_at_the_base",
+    ),
+    Mutant(
+        "a sweep at test time moves the global part",
+        "paper/ablation.py",
+        "ranks(global_scores + mu * local_scores, caption_to_image)",
+        "ranks(mu * global_scores + local_scores, caption_to_image)",
+        "test_ablation.py::test_a_model_swept_at_test_time_is_itself_at_its_own_mu",
+    ),
+]
+
+MUTANTS = [
+    *LESSONS,
+    *MATCHER_AND_SETTINGS,
+    *TRAINING,
+    *EVALUATION,
+    *RUNS,
+    *DATA,
+    *SCENES,
+    *SYSTEMS,
+    *PAPER,
+]
+
+
+class Verdict(NamedTuple):
+    mutant: str
+    tests: str
+    verdict: str
+    """killed, survived, or broken: the tests could not be run at all."""
+    seconds: float
+    output: str
+
+
+def misplaced(mutants: list[Mutant]) -> list[str]:
+    """Mutants whose snippet is not in its file exactly once: the code has moved on without them."""
+    counts = {mutant: (ROOT / "vsrpp_lite" / mutant.file).read_text().count(mutant.original) for mutant in mutants}
+    return [f"{mutant.file}: {n} times {mutant.original!r} ({mutant.name})" for mutant, n in counts.items() if n != 1]
+
+
+def judge(mutant: Mutant) -> Verdict:
+    """Run the mutant's tests on a copy of the package in which its snippet is replaced."""
+    began = time.time()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
+        copy = Path(scratch)
+        for part in ("vsrpp_lite", "tests"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "submissions"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        path = copy / "vsrpp_lite" / mutant.file
+        path.write_text(path.read_text().replace(mutant.original, mutant.replacement))
+        words = mutant.tests.split()
+        tests = [
+            word if word == "-k" or before == "-k" else f"tests/{word}" for before, word in zip(["", *words], words)
+        ]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+        environment = os.environ | {"PYTHONPATH": scratch, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = subprocess.run(
+                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Verdict(mutant.name, mutant.tests, "killed", time.time() - began, "it did not come to an end")
+    verdict = {0: "survived", 1: "killed"}.get(done.returncode, "broken")
+    return Verdict(mutant.name, mutant.tests, verdict, time.time() - began, done.stdout + done.stderr)
+
+
+def unchanged(mutants: list[Mutant]) -> Mutant:
+    """The mutant that changes nothing, with the tests of all the others."""
+    tests = sorted({word for mutant in mutants for word in mutant.tests.split() if ".py" in word})
+    return Mutant(NOTHING, mutants[0].file, mutants[0].original, mutants[0].original, " ".join(tests))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("only", nargs="?", default="", help="mutants with these words in their name or file alone")
+    parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="at a time; one for each core")
+    asked = parser.parse_args()
+    mutants = [mutant for mutant in MUTANTS if asked.only in f"{mutant.name} {mutant.file}"]
+    if not mutants:
+        parser.error(f"no mutant speaks of {asked.only!r}")
+    if wrong := misplaced(MUTANTS):
+        print("Each snippet must stand in its file exactly once:", *wrong, sep="\n  ")
+        return 1
+    began = time.time()
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        work = pool.map(judge, [unchanged(mutants), *mutants])
+        control, *verdicts = tqdm(work, total=len(mutants) + 1, desc="mutants", unit="mutant")
+    rows = [(v.verdict, v.mutant, f"{v.seconds:.0f} s") for v in verdicts]
+    print(tabulate(rows, headers=["", "mutant", "time"], tablefmt="simple"))
+    for v in verdicts:
+        if v.verdict != "killed":
+            print(f"\n{v.verdict}: {v.mutant}\n  {v.tests}", v.output[-3000:] if v.verdict == "broken" else "")
+    if control.verdict != "survived":
+        print(f"\nThe tests do not pass as things are, so that no verdict counts:\n{control.output[-3000:]}")
+    killed = sum(v.verdict == "killed" for v in verdicts)
+    print(f"\n{killed} of {len(verdicts)} mutants killed, in {time.time() - began:.0f} s")
+    return int(killed < len(verdicts) or control.verdict != "survived")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
