@@ -12,13 +12,14 @@ DRAW    ?= 2026
 HIDDEN  ?=
 SUBMISSIONS ?= tests/submissions
 IMAGES  ?= 0
+ONLY    ?=
 
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env lock reproduce-tables record report check test test-browser lint types lab notebooks book bench test-gpu \
+.PHONY: help env lock reproduce-tables record report check test test-browser mutants lint types lab notebooks book bench test-gpu \
   data-multi30k data-f30k data-coco assignments grade wheel clean
 .DEFAULT_GOAL := help
 
@@ -52,11 +53,14 @@ report: .venv/.ready ## write RESULTS.md, and the README's table, from notebooks
 check: .venv/.ready lint types ## an answer in about a minute: style, types, and the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow" --ignore tests/test_notebooks.py --ignore tests/test_course.py
 
-test: .venv/.ready ## pytest and nbval
+test: .venv/.ready ## pytest, docstring examples and nbval
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-browser: .venv/.ready ## lessons 3, 4 and an assignment in JupyterLab in headless Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/python -m pytest -p no:xdist tests/browser.py
+
+mutants: .venv/.ready ## undo one decision of the package at a time: would the tests notice? ONLY=words of some
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py "$(ONLY)"
 
 lint: .venv/.ready ## ruff
 	$(BIN)/ruff check .

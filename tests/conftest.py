@@ -1,4 +1,7 @@
-"""Shapes in signatures are checked while tests run, and only then; every test has a home of its own."""
+"""Shapes in signatures are checked while tests run, and only then; every test has a home of its own.
+
+Examples in docstrings are tests too: pytest collects them from the package, whose modules this file hooks first.
+"""
 
 from dataclasses import replace
 
@@ -21,6 +24,8 @@ from vsrpp_lite.training.runs import Run
 
 COLOURS = ["red", "blue", "green", "black"]
 THINGS = ["dog", "car", "tree", "boat"]
+collect_ignore = ["bench.py", "course_submissions.py", "mutants.py"]  # scripts: no examples to run in them
+
 SMALL = Sizes(embed=16, word=8, caption=8, layers=1)
 
 

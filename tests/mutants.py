@@ -6,23 +6,26 @@ changes nothing, and must survive: a test that fails anyway would kill everythin
 """
 
 import argparse
+import multiprocessing
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
 import joblib
+import pytest
 from tabulate import tabulate
 from tqdm.auto import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 600  # seconds: a mutant that runs on for ever has been noticed, too
 NOTHING = "nothing is changed"
+HEAVY = ["torch", "pandas", "scipy.special", "beartype", "lightning_fabric", "safetensors.torch", "typer", "PIL.Image"]
 
 
 class Mutant(NamedTuple):
@@ -941,29 +944,47 @@ def misplaced(mutants: list[Mutant]) -> list[str]:
 
 
 def judge(mutant: Mutant) -> Verdict:
-    """Run the mutant's tests on a copy of the package in which its snippet is replaced."""
+    """Run the mutant's tests on a copy of the package in which its snippet is replaced; in a process of its own."""
     began = time.time()
     with tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
-        copy = Path(scratch)
+        copy = Path(scratch).resolve()
         for part in ("vsrpp_lite", "tests"):
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "submissions"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         path = copy / "vsrpp_lite" / mutant.file
         path.write_text(path.read_text().replace(mutant.original, mutant.replacement))
-        words = mutant.tests.split()
-        tests = [
-            word if word == "-k" or before == "-k" else f"tests/{word}" for before, word in zip(["", *words], words)
-        ]
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
-        environment = os.environ | {"PYTHONPATH": scratch, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            done = subprocess.run(
-                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return Verdict(mutant.name, mutant.tests, "killed", time.time() - began, "it did not come to an end")
-    verdict = {0: "survived", 1: "killed"}.get(done.returncode, "broken")
-    return Verdict(mutant.name, mutant.tests, verdict, time.time() - began, done.stdout + done.stderr)
+        os.chdir(copy)
+        with (copy / "output.txt").open("w+") as output:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(output.fileno(), stream.fileno())
+            code = run(copy, mutant.tests.split())
+            sys.stdout.flush()
+            output.seek(0)
+            said = output.read()
+        os.chdir(ROOT)
+    verdict = {0: "survived", 1: "killed"}.get(code, "broken")
+    return Verdict(mutant.name, mutant.tests, verdict, time.time() - began, said)
+
+
+def run(copy: Path, words: list[str]) -> int:
+    """Pytest's exit code: 0 if all passed, 1 if one failed."""
+    os.environ["PYTHONPATH"] = str(copy)  # for processes that tests start
+    sys.path.insert(0, str(copy))
+    sys.dont_write_bytecode = True
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(PATIENCE)
+    tests = [word if word == "-k" or before == "-k" else f"tests/{word}" for before, word in zip(["", *words], words)]
+    code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]))
+    signal.alarm(0)
+    tested = Path(sys.modules["vsrpp_lite"].__file__).resolve()
+    if not tested.is_relative_to(copy):
+        print(f"{tested} was tested; expected the copy in {copy}")
+        return -1
+    return code
+
+
+def too_long(*_: object) -> None:
+    raise TimeoutError(f"not at its end after {PATIENCE} seconds")
 
 
 def unchanged(mutants: list[Mutant]) -> Mutant:
@@ -984,9 +1005,14 @@ def main() -> int:
         print("Each snippet must stand in its file exactly once:", *wrong, sep="\n  ")
         return 1
     began = time.time()
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        work = pool.map(judge, [unchanged(mutants), *mutants])
-        control, *verdicts = tqdm(work, total=len(mutants) + 1, desc="mutants", unit="mutant")
+    os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    context = multiprocessing.get_context("forkserver")  # what takes seconds to import is imported once
+    context.set_forkserver_preload(HEAVY)
+    with ProcessPoolExecutor(asked.jobs, context, max_tasks_per_child=1) as pool:
+        work = [pool.submit(judge, mutant) for mutant in [unchanged(mutants), *mutants]]
+        for _ in tqdm(as_completed(work), total=len(work), desc="mutants", unit="mutant"):
+            pass
+    control, *verdicts = [done.result() for done in work]
     rows = [(v.verdict, v.mutant, f"{v.seconds:.0f} s") for v in verdicts]
     print(tabulate(rows, headers=["", "mutant", "time"], tablefmt="simple"))
     for v in verdicts:

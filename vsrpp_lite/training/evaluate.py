@@ -47,6 +47,7 @@ def ranks(
 
     An image has several right captions, and the best of them counts.
 
+    >>> import numpy as np
     >>> scores = np.array([[.9, .1], [.5, .5]])
     >>> ranks(scores, np.array([0, 1]))          # a wrong text scores as high as the right one, so image 1 has rank 1
     (array([0, 1]), array([0, 0]))
