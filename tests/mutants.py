@@ -570,28 +570,28 @@ RUNS = [
         "training/models.py",
         'if system.version != described["version"]:',
         "if False:",
-        "test_models.py::test_a_model_of_another_version_or_class_is_refused_by_name",
+        "test_models.py::test_a_system_is_rebuilt_from_what_describes_it_or_refused_by_name",
     ),
     Mutant(
         "an export writes over what is there",
         "training/models.py",
         "if folder.exists() and any(folder.iterdir()):",
         "if False:",
-        "test_models.py::test_an_export_writes_over_nothing",
+        "test_models.py::test_what_is_there_already_is_not_written_over",
     ),
     Mutant(
         "a loaded model drops out",
         "training/models.py",
         "return matcher.eval()",
         "return matcher",
-        "test_models.py::test_an_exported_model_is_the_trained_one_where_its_data_are_not",
+        "test_models.py::test_an_exported_model_scores_to_the_last_digit_without_its_data",
     ),
     Mutant(
         "a run gives its last weights for its best",
         "training/models.py",
         "matcher.load_state_dict(load_checkpoint(folder / RUN_WEIGHTS))",
         'matcher.load_state_dict(load_checkpoint(folder / "last.pt")["model"])',
-        "test_models.py::test_the_folder_of_a_finished_run_is_a_model_too",
+        "test_models.py::test_the_folder_of_a_run_loads_too_once_it_is_done",
     ),
 ]
 
