@@ -83,7 +83,7 @@ book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: r
 
 .venv-book/.ready:
 	$(PYTHON) -m venv .venv-book
-	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1 sphinx-mathjax-offline==0.0.2
+	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1 sphinx-mathjax-offline==0.0.2 sphinx-autoapi==3.9.0
 	touch $@
 
 bench: .venv/.ready ## timings side by side, into results/bench.csv

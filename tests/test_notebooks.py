@@ -66,6 +66,16 @@ def test_the_stored_notebook_is_clean(source, notebook):
         assert private not in text
 
 
+def test_every_module_has_its_place_in_the_api_reference():
+    pages = "\n".join(path.read_text() for path in (ROOT / "notebooks" / "api").glob("*.rst"))
+    modules = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "vsrpp_lite").rglob("[!_]*.py")}
+    public = {".".join(path.parts) for path in modules if "scenes" not in path.parts} | {"vsrpp_lite.data.scenes"}
+    assert sorted(re.findall(r"^\.\. autoapimodule:: (\S+)$", pages, re.MULTILINE)) == sorted(public)
+    contents = (ROOT / "notebooks" / "_toc.yml").read_text()
+    for path in (ROOT / "notebooks" / "api").glob("*.rst"):
+        assert f"file: api/{path.stem}\n" in contents
+
+
 def test_parameters_that_a_notebook_does_not_know_are_refused():
     with pytest.raises(ValueError, match="no parameter sedes; it has data, preset, seeds, factorial"):
         execute("table1_structure", {"data": "scenes", "sedes": 3})

@@ -13,6 +13,7 @@ import pytest
 from conftest import SMALL
 
 from vsrpp_lite.data.manifest import DataError, fingerprint
+from vsrpp_lite.data.text import Vocabulary
 from vsrpp_lite.settings import PRESETS, Sizes, Training
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
@@ -23,6 +24,7 @@ from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.grid import GridError, expand, train
+from vsrpp_lite.training.models import load
 from vsrpp_lite.training.runs import Result, Run
 
 original = VSRpp
@@ -341,7 +343,38 @@ def test_a_run_that_fails_is_named_and_does_not_stop_the_others(run):
     short = replace(run, system=VSEpp(), training=replace(SHORT, epochs=1))
     too_large = replace(short, training=replace(SHORT, batch_size=181))
     results, found = train([too_large, short], jobs=1), []
-    with pytest.raises(GridError, match=r"1 runs failed, all others are done:\n.*ValueError.*180 captions, batch size 181") as error:
+    with pytest.raises(
+        GridError, match=r"1 runs failed, all others are done:\n.*ValueError.*180 captions, batch size 181"
+    ) as error:
         found.extend(results)
     assert set(error.value.failures) == {too_large}
     assert [result.run for result in found] == [short]
+
+
+def test_a_notebooks_class_comes_out_of_a_grid_as_it_was(run):
+    """Workers get it by value; sent back, its fields would have lost `MISSING`, and subclasses their defaults."""
+    names = {"VSEpp": VSEpp, "dataclass": dataclass, "__name__": "__main__"}
+    head = "@dataclass(frozen=True, kw_only=True)\nclass"
+    exec(f"{head} Mine(VSEpp):\n    own: float = 1.0\n", names)
+    results = list(train(expand(replace(run, system=names["Mine"]()), {"seed": range(2)}), jobs=2))
+    assert {type(result.run.system) for result in results} == {names["Mine"]}
+    exec(f"{head} Child(Mine):\n    pass\n", names)
+    assert names["Child"]().own == 1.0
+
+
+def test_a_tokenizer_of_another_kind_is_found_again_by_its_system(run, tmp_path):
+    class Shouted(Vocabulary):
+        def encode(self, caption):
+            return super().encode(caption.removesuffix("!"))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Mine(VSEpp):
+        def tokenizer(self, captions, min_count):
+            return Shouted.build(captions, min_count)
+
+        def saved_tokenizer(self, folder):
+            return Shouted(super().saved_tokenizer(folder).words)
+
+    result = replace(run, system=Mine()).fit()
+    for matcher in (result.matcher(), load(result.export(tmp_path / "exported"), Mine)):
+        assert type(matcher.tokenizer) is Shouted

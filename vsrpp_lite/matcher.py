@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from vsrpp_lite.data.dataset import Batch, Dataset, pad
-from vsrpp_lite.data.text import Tokenizer, Vocabulary
+from vsrpp_lite.data.text import Tokenizer, Vocabulary, load_tokenizer
 from vsrpp_lite.settings import Sizes, Training, check_at_least, check_fields
 
 
@@ -254,6 +255,10 @@ class System:
     def tokenizer(self, captions: Iterable[str], min_count: int) -> Tokenizer:
         """How captions become token ids: by the words of the training captions, unless a system says otherwise."""
         return Vocabulary.build(captions, min_count)
+
+    def saved_tokenizer(self, folder: Path) -> Tokenizer:
+        """The tokenizer that was saved beside the weights; a system with a kind of its own reads it here."""
+        return load_tokenizer(folder)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         """A new matcher with random weights, drawn from torch's generator. `feature_size` is F."""

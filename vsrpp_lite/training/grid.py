@@ -57,9 +57,14 @@ class GridError(RuntimeError):
 
 
 class Outcome(NamedTuple):
-    """What became of a run that a worker was given."""
+    """What became of a run that a worker was given.
 
-    run: Run
+    It has the run's number and not the run. A class of a notebook is sent by value, and would come back with fields
+    whose missing defaults are no longer `dataclasses.MISSING`: it could not be subclassed any more.
+    """
+
+    number: int
+    """The run's place among those that were to be trained."""
     finished: bool
     """False if another process is training it, or if it failed."""
     failure: str | None = None
@@ -93,19 +98,25 @@ def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, i
     failures: dict[Run, str] = {}
     parts = folds or {}
     with _progress(missing):
-        where, elsewhere = str(home()), []
-        for outcome in parallel(joblib.delayed(_fit)(run, parts.get(run, 1), where, wait=False) for run in missing):
-            if outcome.finished:
-                yield Result(outcome.run)
-            elif outcome.failure:
-                failures[outcome.run] = outcome.failure
+        where = str(home())
+
+        def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
+            fit = joblib.delayed(_fit)
+            return parallel(fit(k, missing[k], parts.get(missing[k], 1), where, wait=wait) for k in numbers)
+
+        elsewhere = []
+        for number, finished, failure in work(range(len(missing)), wait=False):
+            if finished:
+                yield Result(missing[number])
+            elif failure:
+                failures[missing[number]] = failure
             else:
-                elsewhere.append(outcome.run)
-        for outcome in parallel(joblib.delayed(_fit)(run, parts.get(run, 1), where, wait=True) for run in elsewhere):
-            if outcome.finished:
-                yield Result(outcome.run)
+                elsewhere.append(number)
+        for number, finished, failure in work(elsewhere, wait=True):
+            if finished:
+                yield Result(missing[number])
             else:
-                failures[outcome.run] = str(outcome.failure)
+                failures[missing[number]] = str(failure)
     if failures:
         raise GridError(failures)
 
@@ -135,17 +146,17 @@ def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) ->
         result.rank(partners, folds)
 
 
-def _fit(run: Run, folds: int, where: str, *, wait: bool) -> Outcome:
+def _fit(number: int, run: Run, folds: int, where: str, *, wait: bool) -> Outcome:
     """Train and rank, in a worker; `where` is home."""
     with _one_thread(where):
         try:
             run.fit(wait=wait, progress=False).rank(folds=folds)
         except Timeout:
-            return Outcome(run, finished=False)
+            return Outcome(number, finished=False)
         except Exception as error:
             log.debug("%s", traceback.format_exc())
-            return Outcome(run, finished=False, failure=f"{type(error).__name__}: {error}")
-    return Outcome(run, finished=True)
+            return Outcome(number, finished=False, failure=f"{type(error).__name__}: {error}")
+    return Outcome(number, finished=True)
 
 
 @contextmanager

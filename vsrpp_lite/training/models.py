@@ -15,7 +15,6 @@ from typing import Any
 
 from safetensors.torch import load_model, save_model
 
-from vsrpp_lite.data.text import load_tokenizer
 from vsrpp_lite.files import atomic, load_checkpoint, write_text
 from vsrpp_lite.matcher import Matcher, System
 from vsrpp_lite.settings import Sizes
@@ -106,8 +105,9 @@ def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
     exported = (folder / WEIGHTS).exists()
     if not exported and not (folder / RUN_RESULT).exists():
         raise FileNotFoundError(f"{folder}: not trained to its end; call fit() of the run first")
-    tokenizer = load_tokenizer(folder)
-    matcher = rebuild(config["system"], system).build(tokenizer, config["feature_size"], Sizes(**config["sizes"]))
+    built = rebuild(config["system"], system)
+    tokenizer = built.saved_tokenizer(folder)
+    matcher = built.build(tokenizer, config["feature_size"], Sizes(**config["sizes"]))
     try:
         if exported:
             load_model(matcher, folder / WEIGHTS)
