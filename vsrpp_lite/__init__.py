@@ -4,7 +4,7 @@ import vsrpp_lite as vl
 
 run    = vl.Run(system=vl.VSRpp(mu=2.0), data="scenes", preset="lite", seed=0)
 result = run.fit()                      # trains once; the second call reads the run folder
-result.recalls                          # text and image retrieval at 1, 5, 10, mR, rsum
+result.recalls                          # recalls at 1, 5, 10, of text and of image retrieval; mR, rsum
 matcher, test = result.matcher(), run.dataset("test")
 images, texts = matcher.encode(test[:8])          # Encoded, Encoded
 vl.show.retrieval(matcher, test, "a red dog left of a small blue car")
@@ -91,11 +91,11 @@ __all__ = [
 __version__ = version("vsrpp_lite")
 
 _LATE = {"show": "vsrpp_lite.show", "tables": "vsrpp_lite.paper.tables"}
-"""Modules that are imported when they are first asked for: a training needs neither seaborn nor the paper."""
+"""Modules that are imported at their first use, since a training needs neither seaborn nor the paper."""
 
 
 def __getattr__(name: str) -> ModuleType:
-    """`vl.show` and `vl.tables`."""
+    """Import `vl.show` or `vl.tables` at its first use."""
     if name in _LATE:
         return import_module(_LATE[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The commands: `vsrpp-lite ...`, or `python -m vsrpp_lite ...`."""
+"""The commands of the package: `vsrpp-lite ...`, or `python -m vsrpp_lite ...`."""
 
 import logging
 import shutil
@@ -16,7 +16,7 @@ from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.settings import PRESETS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-# mypy wants the members of an enumeration written out; these come from the tables that define them
+# mypy wants the members of an enumeration as literals; here they come from the tables that define them
 Size = StrEnum("Size", list(scenes.SIZES))  # type: ignore[misc]
 PresetName = StrEnum("PresetName", list(PRESETS))  # type: ignore[misc]
 
@@ -29,10 +29,10 @@ def about() -> None:
 @app.command("scenes")
 def draw(
     out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
-    seed: Annotated[int, typer.Option(help="Which draw of the data set.")] = 0,
-    size: Annotated[Size, typer.Option(help="f30k tests on 1,000 images, coco on 5,000, tiny on 100.")] = Size["f30k"],
+    seed: Annotated[int, typer.Option(help="Seed that the data set is drawn from.")] = 0,
+    size: Annotated[Size, typer.Option(help="f30k has 1,000 test images, coco 5,000, tiny 100.")] = Size["f30k"],
 ) -> None:
-    """Draw the embedded data set: pictures, regions, captions."""
+    """Draw the embedded data set: its pictures, regions and captions."""
     try:
         scenes.write(out, seed=seed, size=size.value)
     except FileExistsError as error:
@@ -41,7 +41,7 @@ def draw(
 
 @app.command()
 def check(folder: Path) -> None:
-    """Open every split of a data folder and say what is in it, or what is wrong with it."""
+    """Open every split of a data folder, and say what it holds or what is wrong with it."""
     try:
         verify(folder)
         whole_coco = (folder / "testall_ims.npy").exists()
@@ -57,16 +57,16 @@ def check(folder: Path) -> None:
 
 @app.command()
 def reproduce(
-    data: Annotated[str, typer.Option(help="scenes, a folder of data/, or any data folder.")] = "scenes",
-    preset: Annotated[PresetName, typer.Option(help="How large.")] = PresetName["lite"],
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of every row.")] = 3,
-    tables: Annotated[str, typer.Option(help="Numbers, separated by spaces.")] = "1 2 3 4",
+    data: Annotated[str, typer.Option(help="scenes, a folder in data/, or any data folder.")] = "scenes",
+    preset: Annotated[PresetName, typer.Option(help="Size of the models and of their training.")] = PresetName["lite"],
+    seeds: Annotated[int, typer.Option(min=1, help="Number of trainings per row.")] = 3,
+    tables: Annotated[str, typer.Option(help="Numbers of tables, separated by spaces.")] = "1 2 3 4",
     jobs: Annotated[
-        str, typer.Option(help="Trainings at a time; auto: one for each core, or one where there is a GPU.")
+        str, typer.Option(help="Trainings that run at a time; auto is one per core, or one if there is a GPU.")
     ] = "auto",
     factorial: Annotated[bool, typer.Option(help="Also train every combination of Table 1's parts.")] = False,
 ) -> None:
-    """Regenerate the paper's tables beside the published numbers."""
+    """Make the paper's tables again, beside the published numbers."""
     from vsrpp_lite.paper.four_tables import TABLES
     from vsrpp_lite.paper.reproduce import reproduce_tables
     from vsrpp_lite.training.grid import GridError
@@ -78,7 +78,7 @@ def reproduce(
         raise typer.BadParameter(f"jobs is {jobs!r}; expected a number or auto")
     count = None if jobs == "auto" else int(jobs)
     folder = Path(data).resolve()
-    if data != "scenes" and folder.is_dir():  # notebooks run in a folder of their own
+    if data != "scenes" and folder.is_dir():  # notebooks run in another working directory
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
     try:
@@ -91,8 +91,8 @@ def reproduce(
 
 
 @app.command()
-def record(data: Annotated[str, typer.Option(help="The data whose tables are kept.")] = "scenes") -> None:
-    """Keep the tables of results/ under notebooks/recorded, where RESULTS.md and the notebooks read them."""
+def record(data: Annotated[str, typer.Option(help="The data set whose tables to keep.")] = "scenes") -> None:
+    """Copy the tables of results/ to notebooks/recorded, from which RESULTS.md and the notebooks take them."""
     from vsrpp_lite.paper import recorded
 
     try:
@@ -103,7 +103,7 @@ def record(data: Annotated[str, typer.Option(help="The data whose tables are kep
 
 @app.command()
 def report() -> None:
-    """Write RESULTS.md, and the table of README.md, from what is recorded."""
+    """Write RESULTS.md, and the table in README.md, from the recorded tables."""
     from vsrpp_lite.paper import recorded
 
     for path, text in recorded.pages().items():
@@ -115,7 +115,7 @@ def report() -> None:
 def notebooks(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
-    """Put a copy of the notebooks where you work."""
+    """Copy the notebooks to a new folder."""
     if folder.exists():
         raise typer.BadParameter(f"{folder} exists; nothing was written")
     shutil.copytree(
@@ -125,7 +125,7 @@ def notebooks(
 
 
 def main() -> None:
-    """The console script."""
+    """Run a command; this is the console script."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

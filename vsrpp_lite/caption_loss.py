@@ -1,17 +1,17 @@
-"""Lesson 5. The caption loss: what V* holds must suffice to say the sentence.
+"""Lesson 5. The caption loss: a decoder must be able to write the sentence from V* alone.
 
-VSRN's text generation (ICCV 2019, section 3.4), kept by VSR++:
+This is VSRN's text generation (ICCV 2019, section 3.4), which VSR++ keeps:
 
     L_gen = - sum_t log p(y_t | y_1 ... y_{t-1}, V*)          summed over a caption's words, mean over captions
 
-A GRU reads V* into states E (B, R, H). A decoder GRU, fed the true previous word (teacher forcing), attends to E:
+A GRU reads V* into states E (B, R, H). A decoder GRU gets the true previous word (teacher forcing) and attends to E:
 
     e_r = w2 . tanh(W1 [E_r ; h])     a = softmax_r e     c = sum_r a_r E_r
     h'  = GRU([embedding(y_{t-1}) ; c], h)                log p = log_softmax(W_out h')
 
-Computed with three savings that change no number: W1 is split, so that its product with E is taken once a caption
-and not once a step; captions are sorted by length, and a finished one leaves the batch; and the projection to the
-vocabulary is made only where there is a word to predict.
+Three savings change no number. W1 is split, so that its product with E is computed once per caption and not once per
+step. Captions are sorted by length, and a finished caption leaves the batch. The projection to the vocabulary is
+computed only where there is a word to predict.
 """
 
 import torch
@@ -24,7 +24,7 @@ from vsrpp_lite.matcher import Comparison, Loss
 
 
 class CaptionDecoder(Loss):
-    """The caption loss: V* and the true caption to the caption's negative log-likelihood."""
+    """The caption loss: the negative log-likelihood of the true caption, given V*."""
 
     half_precision = True
 
@@ -33,15 +33,15 @@ class CaptionDecoder(Loss):
         self.squeeze = nn.Linear(embed_size, hidden_size)
         self.reader = nn.GRU(hidden_size, hidden_size, batch_first=True)
         self.embedding = nn.Embedding(vocabulary_size, word_size)
-        self.attend_regions = nn.Linear(hidden_size, hidden_size)  # W1, the half that meets E
-        self.attend_state = nn.Linear(hidden_size, hidden_size, bias=False)  # W1, the half that meets h
+        self.attend_regions = nn.Linear(hidden_size, hidden_size)  # the half of W1 for E
+        self.attend_state = nn.Linear(hidden_size, hidden_size, bias=False)  # the half of W1 for h
         self.attend_score = nn.Linear(hidden_size, 1, bias=False)  # w2
         self.cell = nn.GRUCell(word_size + hidden_size, hidden_size)
         self.output = nn.Linear(hidden_size, vocabulary_size)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
-        """L_gen of a batch: its true captions, from the encoded images."""
+        """Return L_gen of a batch, from its encoded images and its true captions."""
         images, batch = comparison.images, comparison.batch
         return self.loss(images.fragments, images.mask, batch.tokens, batch.token_mask)
 
@@ -52,9 +52,9 @@ class CaptionDecoder(Loss):
         tokens: Int[Tensor, "B W"],
         token_mask: Bool[Tensor, "B W"],
     ) -> Float[Tensor, ""]:
-        """L_gen: the mean over captions. Tokens run from `<start>` to `<end>`; every one but the first is predicted."""
+        """Return L_gen, the mean over captions. Tokens run from `<start>` to `<end>`; the first is not predicted."""
         lengths = token_mask.sum(1) - 1
-        # longest first: at step t the captions that still have a word to predict are the first so many
+        # with the longest caption first, the captions that still have a word to predict at step t are the first ones
         order = lengths.argsort(descending=True, stable=True)
         regions, region_mask, tokens = regions[order], region_mask[order], tokens[order]
         alive = (torch.arange(int(lengths.max()), device=lengths.device)[:, None] < lengths).sum(1).tolist()
@@ -74,7 +74,7 @@ class CaptionDecoder(Loss):
     def read(
         self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"]
     ) -> tuple[Float[Tensor, "B R H"], Float[Tensor, "B H"]]:
-        """E and the decoder's first state."""
+        """Return E and the decoder's first state."""
         return read(self.reader, self.dropout(self.squeeze(regions)), mask)
 
     def step(
@@ -85,7 +85,7 @@ class CaptionDecoder(Loss):
         keys: Float[Tensor, "B R H"],
         mask: Bool[Tensor, "B R"],
     ) -> Float[Tensor, "B H"]:
-        """The next state: attend to the regions, then read the previous word. `keys` is W1 of the states E."""
+        """Return h': attend to the regions, then read the previous word. `keys` is E times its half of W1."""
         energy = self.attend_score(torch.tanh(keys + self.attend_state(hidden)[:, None])).squeeze(2)
         attention = energy.masked_fill(~mask, -torch.inf).softmax(1)
         context = (attention[:, None] @ states).squeeze(1)
@@ -95,7 +95,7 @@ class CaptionDecoder(Loss):
     def write(
         self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"], *, start: int, end: int, longest: int = 20
     ) -> list[list[int]]:
-        """Write a caption for each image, always with the likeliest word: token ids without `start` and `end`."""
+        """Write a caption for each image, with the likeliest word at each step. Return ids without start and end."""
         states, hidden = self.read(regions, mask)
         keys = self.attend_regions(states)
         word = torch.full((len(regions),), start, device=regions.device)

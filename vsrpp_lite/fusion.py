@@ -3,9 +3,9 @@
     S(I, T) = S_G(I, T) + mu S_L(I, T)            one hinge on S: *fusion of similarities*
     L       = hinge(S_G) + hinge(S_L)             two hinges on shared encoders: *fusion at the loss*
 
-With a fixed margin alpha, mu does two things at once. It weighs the local part; and, since S lies in
-[-(1 + mu), 1 + mu], it shrinks the margin relative to S to alpha / (1 + mu). To tell the two apart, let the margin
-grow with 1 + mu: `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of mu = 2 at every mu.
+With a fixed margin alpha, mu has two effects. It weighs the local part. It also shrinks the margin relative to S to
+alpha / (1 + mu), since S lies in [-(1 + mu), 1 + mu]. To separate the two effects, let the margin grow with 1 + mu:
+`VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of mu = 2 at every mu.
 """
 
 from jaxtyping import Float
@@ -23,5 +23,5 @@ def fusion(
     mu: float | Float[Tensor, ""],
     local: Similarity = cross_attention,
 ) -> Float[Tensor, "I T"]:
-    """S = S_G + mu S_L, with S_G the cosine of the pooled vectors and S_L the similarity `local`. mu may be learned."""
+    """Return S = S_G + mu S_L. S_G is the cosine of the pooled vectors, S_L is `local`, and mu may be learned."""
     return cosine(images, texts) + mu * local(images, texts)

@@ -1,12 +1,12 @@
-"""Lesson 1. Region graph reasoning: every region looks at every other and keeps what it learns.
+"""Lesson 1. Region graph reasoning: every region takes messages from all regions and adds them to itself.
 
-VSRN (Li et al., ICCV 2019, section 3.2) and VSR++ (ICPR 2020), after non-local networks. With V (B, R, D) the
-regions of B images, one layer computes
+VSRN (Li et al., ICCV 2019, section 3.2) and VSR++ (ICPR 2020) use it, after non-local networks. V (B, R, D) holds the
+regions of B images. One layer computes
 
     A  = (V W_theta) (V W_phi)^T / R          (B, R, R)  pairwise affinity, no softmax
     V* = V + BN( (A V W_g) W_r )              (B, R, D)  message passing, residual
 
-BN starts at zero, so that a new layer is the identity and reasoning is learned from there.
+The scale of BN starts at zero, so that a new layer returns V unchanged and learns its messages from there.
 """
 
 import torch
@@ -27,21 +27,21 @@ class RegionGraph(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def affinity(self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"]) -> Float[Tensor, "B R R"]:
-        """How much region r (row) takes from region s (column); missing regions give nothing."""
+        """Return A: how much region r (row) takes from region s (column). Missing regions give nothing."""
         affinity = self.theta(regions) @ self.phi(regions).transpose(1, 2)
         affinity = affinity.masked_fill(~mask[:, None, :], 0.0)
         return affinity / mask.sum(dim=1)[:, None, None]
 
     def forward(self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"]) -> Float[Tensor, "B R D"]:
         messages = self.update(self.affinity(regions, mask) @ self.message(regions))
-        # statistics over real regions alone: padding must not move them
+        # the statistics of BN come from real regions alone, since padding would distort them
         normed = torch.zeros_like(messages)
         normed[mask] = self.norm(messages[mask])
         return regions + normed
 
 
 class GCNReasoning(nn.Module):
-    """A stack of `RegionGraph` layers with weights of their own (four in the paper): regions in, V* out."""
+    """A stack of `RegionGraph` layers, each with its own weights (four in the paper). It turns regions into V*."""
 
     def __init__(self, embed_size: int, layers: int):
         super().__init__()

@@ -1,12 +1,12 @@
-"""Lesson 2. Global alignment: one vector for an image, one for a sentence, their cosine, and the hinge that trains it.
+"""Lesson 2. Global alignment: the cosine of one vector per image and one per sentence, and the hinge that trains it.
 
     v   = l2norm( last state of GRU over V* )                           VSRN, section 3.3
     t   = l2norm( mean of the end states of a (Bi-)GRU over words )
     S_G = v . t                                                         VSR++'s global similarity
     L   = [alpha - S(I,T) + S(I,T')]+ + [alpha - S(I,T) + S(I',T)]+     VSE++ (Faghri et al., BMVC 2018, eq. 6)
 
-T' and I' are the hardest negatives of the batch. In the first epoch all negatives count, summed: from a random start
-the hardest negative is noise, and the loss can come to rest at 2 alpha, where all similarities are equal.
+T' and I' are the hardest negatives of the batch. In the first epoch, the loss sums over all negatives: with random
+weights the hardest negative is noise, and the loss could stay at 2 alpha, where all similarities are equal.
 """
 
 import torch
@@ -17,22 +17,22 @@ from vsrpp_lite.matcher import Comparison, Encoded, Loss, Similarity
 
 EPS = 1e-8
 RELEASED_BATCH = 128
-"""Released code sums ranking losses over a batch of 128 and averages the caption loss. We average both and
-multiply the first by 128, so that their balance is the released one at any batch size."""
+"""Batch size of released code, which sums ranking losses over a batch and averages the caption loss. We average both
+and multiply ranking losses by 128, so that their balance is the released one at any batch size."""
 
 
 def l2norm(x: Tensor) -> Tensor:
-    """`x` with unit length along its last axis, the features."""
+    """Scale `x` to unit length along its last axis, the features."""
     return x / (x.norm(dim=-1, keepdim=True) + EPS)
 
 
 class RegionGRU(nn.Module):
-    """The image's global memory: a GRU reads the regions in file order, and its last state stands for the image."""
+    """The image's global memory: a GRU reads the regions in file order, and its last state becomes the image vector."""
 
     def __init__(self, embed_size: int):
         super().__init__()
         self.gru = nn.GRU(embed_size, embed_size, batch_first=True)
-        self.norm = nn.BatchNorm1d(embed_size)  # VSRN has it on Flickr30K
+        self.norm = nn.BatchNorm1d(embed_size)  # VSRN uses it on Flickr30K
 
     def forward(self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"]) -> Float[Tensor, "B D"]:
         return l2norm(self.norm(read(self.gru, regions, mask)[1]))
@@ -41,17 +41,17 @@ class RegionGRU(nn.Module):
 def read(
     gru: nn.RNNBase, sequence: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]
 ) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B H"]]:
-    """All states of a one-directional GRU (or LSTM), and each sequence's state at its last real element."""
+    """Return all states of a one-directional GRU (or LSTM), and each sequence's state at its last real element."""
     states, _ = gru(sequence)
     last = mask.sum(1) - 1
     return states, states.gather(1, last[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)
 
 
 class SentenceGRU(nn.Module):
-    """Token ids to words and a sentence.
+    """A sentence encoder, from token ids to word vectors and a sentence vector.
 
-    The sentence is the state at `<end>`; with `bidirectional` the mean of that and of the state at `<start>` of a
-    second GRU that reads backwards, so that each has read every word. A word is the mean of its states.
+    The sentence is the state at `<end>`. With `bidirectional`, a second GRU reads backwards; the sentence is the mean
+    of the first GRU's state at `<end>` and the second's at `<start>`, and a word is the mean of its two states.
     """
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, *, bidirectional: bool):
@@ -62,7 +62,7 @@ class SentenceGRU(nn.Module):
         self.backwards = nn.GRU(word_size, embed_size, batch_first=True) if bidirectional else None
 
     def forward(self, tokens: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]) -> Encoded:
-        """Sentences (B, D) and words (B, W, D), all of unit length."""
+        """Return sentences (B, D) and words (B, W, D), all of unit length."""
         embedded = self.embedding(tokens)
         words, sentence = read(self.forwards, embedded, mask)
         if self.backwards is not None:
@@ -74,18 +74,18 @@ class SentenceGRU(nn.Module):
 
 
 def reversal(mask: Bool[Tensor, "B N"]) -> Int[Tensor, "B N"]:
-    """The order that turns every sequence round within its own length; padding stays where it is."""
+    """Return the order that reverses every sequence within its own length. Padding stays at the end."""
     position = torch.arange(mask.shape[1], device=mask.device)
     return torch.where(mask, mask.sum(1, keepdim=True) - 1 - position, position)
 
 
 def reorder(sequence: Float[Tensor, "B N D"], order: Int[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
-    """Each sequence's elements in an order of its own."""
+    """Return each sequence with its elements in its own row of `order`."""
     return sequence.gather(1, order[:, :, None].expand_as(sequence))
 
 
 def cosine(images: Encoded, texts: Encoded) -> Float[Tensor, "I T"]:
-    """S_G: cosine of every pooled image and every pooled text."""
+    """Return S_G, the cosine of every pooled image and every pooled text."""
     return images.pooled @ texts.pooled.T
 
 
@@ -97,14 +97,14 @@ def hinge(
     margin: float,
     hardest: bool,
 ) -> Float[Tensor, " Q"]:
-    """The ranking loss of each query: how far wrong candidates come within `margin` of the right one.
+    """Return the ranking loss of each query: by how much wrong candidates come closer than `margin` to the right one.
 
     Args:
         scores: similarity of every query (row) and every candidate (column).
         positives: the column of each query's own partner.
-        negatives: true where a candidate is wrong. That is not all of the matrix off the diagonal: another caption
-            of the same image is no negative.
-        hardest: count the worst violation alone (VSE++), or else the sum of all (VSE0).
+        negatives: true where a candidate is wrong. Not every candidate off the diagonal is wrong: another caption
+            of the same image is not a negative.
+        hardest: count the worst violation alone (VSE++); if false, sum all violations (VSE0).
     """
     positive = scores.gather(1, positives[:, None])
     violations = (margin - positive + scores).clamp(min=0).masked_fill(~negatives, 0.0)
@@ -121,14 +121,14 @@ def ranking_loss(
     margin: float,
     hardest: bool,
 ) -> Float[Tensor, ""]:
-    """Both directions of the hinge over a batch of N pairs, image n with text n: the mean over B of them.
+    """Return the sum of both directions of the hinge, averaged over B of the N pairs of a batch.
 
-    A single process holds all pairs: B = N, and `rows` and `columns` are the same matrix. Of several processes, each
+    A single process holds all pairs: B = N, and `rows` and `columns` are the same matrix. Each of several processes
     scores its own B images against all texts (`rows`) and all images against its own texts (`columns`).
 
     Args:
-        image_ids, all_image_ids: which image each pair shows; pairs of one image are no negatives for each other.
-        positives: which of the N pairs each of the B is; the first B, if not given.
+        image_ids, all_image_ids: the image of each pair; pairs of one image are not negatives of each other.
+        positives: position of each of the B pairs among the N pairs; by default, 0 ... B - 1.
     """
     if positives is None:
         positives = torch.arange(len(rows), device=rows.device)
@@ -139,7 +139,7 @@ def ranking_loss(
 
 
 class Hinge(Loss):
-    """The ranking loss of one similarity: summed over negatives while training warms up, then the hardest alone."""
+    """The ranking loss of one similarity. It sums over all negatives in the warm-up, then counts the hardest alone."""
 
     weight = RELEASED_BATCH
 

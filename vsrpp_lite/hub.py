@@ -1,4 +1,4 @@
-"""Trained models on the Hugging Face hub, through the hub library's own mixin. Needs the extra `vsrpp_lite[hub]`.
+"""Trained models on the Hugging Face hub, through the hub library's mixin. It needs the extra `vsrpp_lite[hub]`.
 
 HubModel(result.export("my-model")).push_to_hub("name/my-model")
 matcher = HubModel.from_pretrained("name/my-model").matcher()
@@ -15,10 +15,10 @@ from vsrpp_lite.training.models import load, read_config
 
 
 class HubModel(ModelHubMixin, library_name="vsrpp_lite"):
-    """An exported model's folder, as the hub library saves, pushes and fetches it.
+    """The folder of an exported model, which the hub library can save, push and fetch.
 
     Args:
-        folder: what `Result.export` wrote.
+        folder: the folder that `Result.export` wrote.
 
     Raises:
         FileNotFoundError: the folder has no config.json.
@@ -29,16 +29,16 @@ class HubModel(ModelHubMixin, library_name="vsrpp_lite"):
         read_config(self.folder)
 
     def matcher(self, system: type[System] | None = None) -> Matcher:
-        """The trained matcher; see `vsrpp_lite.load`."""
+        """Return the trained matcher; see `vsrpp_lite.load`."""
         return load(self.folder, system)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """What `save_pretrained` and `push_to_hub` write: the files of the folder."""
+        """Copy the files of the folder, for `save_pretrained` and `push_to_hub`."""
         shutil.copytree(self.folder, save_directory, dirs_exist_ok=True)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, revision: str | None, **options: Any) -> "HubModel":
-        """What `from_pretrained` reads: a local folder, or a snapshot of a repository on the hub."""
+        """Open a local folder, or a snapshot of a repository on the hub, for `from_pretrained`."""
         if Path(model_id).is_dir():
             return cls(model_id)
         names = ("cache_dir", "force_download", "local_files_only", "token")

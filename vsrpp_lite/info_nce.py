@@ -1,10 +1,10 @@
-"""InfoNCE, the loss of CLIP: every pair is told from all wrong ones of the batch by a softmax.
+"""InfoNCE, the loss of CLIP: a softmax tells every pair from all wrong pairs of the batch.
 
     L = - log  exp(s_ii / tau) / sum_j exp(s_ij / tau)        averaged over both directions
 
-The name and the form are of van den Oord et al. (2018, eq. 4), with images and texts symmetrically, and with a
-temperature tau that is learned, of Radford et al. (ICML 2021, section 2.3 and figure 3). Other captions of the same
-image are left out of the sum, where CLIP would count them as wrong.
+The name and the form come from van den Oord et al. (2018, eq. 4). The symmetry of images and texts and the learned
+temperature tau come from Radford et al. (ICML 2021, section 2.3 and figure 3). We leave other captions of the same
+image out of the sum; CLIP would count them as wrong.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vsrpp_lite.matcher import Comparison, Loss, Similarity
 
 HOTTEST = 100.0
-"""CLIP keeps 1 / tau below this for stability."""
+"""Largest 1 / tau. CLIP has the same limit, for stability."""
 
 
 def info_nce(
@@ -25,13 +25,15 @@ def info_nce(
     negatives: Bool[Tensor, "Q C"],
     inverse_temperature: float | Float[Tensor, ""],
 ) -> Float[Tensor, " Q"]:
-    """The loss of each query: minus the log of the share that its own partner has among all that are allowed.
+    """Return the loss of each query: minus the log of its own partner's share in the softmax.
+
+    The softmax is over the partner and the negatives.
 
     Args:
         scores: similarity of every query (row) and every candidate (column).
         positives: the column of each query's own partner.
         negatives: true where a candidate is wrong.
-        inverse_temperature: 1 / tau; the larger, the more the hardest negative outweighs all others.
+        inverse_temperature: 1 / tau; if it is large, the hardest negative outweighs all others.
     """
     logits = inverse_temperature * scores
     own = logits.gather(1, positives[:, None])
@@ -40,10 +42,10 @@ def info_nce(
 
 
 class InfoNCE(Loss):
-    """InfoNCE over a batch, both directions, with a learned temperature.
+    """InfoNCE over a batch, in both directions, with a learned temperature.
 
     Args:
-        similarity: what is compared, such as `cosine`; a module's parameters are trained with it.
+        similarity: the similarity to train, such as `cosine`. If it is a module, its parameters are trained too.
         temperature: tau at the start. CLIP begins with 0.07.
     """
 
@@ -54,7 +56,7 @@ class InfoNCE(Loss):
 
     @property
     def inverse_temperature(self) -> Float[Tensor, ""]:
-        """1 / tau, at most `HOTTEST`."""
+        """Return 1 / tau, at most `HOTTEST`."""
         return self.log_inverse_temperature.exp().clamp(max=HOTTEST)
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:

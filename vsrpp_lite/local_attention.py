@@ -1,21 +1,21 @@
-"""Lesson 3. Local attention: every word finds its regions (or every region its words), for all pairs at once.
+"""Lesson 3. Local attention: every word attends to regions (or every region to words), for all pairs at once.
 
-SCAN (Lee et al., ECCV 2018, eqs. 1-8), VSR++'s S_L. With s the cosines between the regions and words of a pair,
+This is SCAN (Lee et al., ECCV 2018, eqs. 1-8) and VSR++'s S_L. With s the cosines of the regions and words of a pair,
 
-    a     = softmax_context( temperature * norm_query( leaky(s) ) )     who attends to whom
+    a     = softmax_context( temperature * norm_query( leaky(s) ) )     the attention
     c_q   = sum_k a_qk context_k                                        the attended vector of query q
     r_q   = cos(query_q, c_q)            S_L = pool_q r_q
 
-For "t2i" the queries are words and the context is regions; for "i2t" it is the other way round. The attended vectors,
-one for each query of every *pair*, are (I, T, W, D) numbers. They are never built, since both parts of the cosine are
-known without them:
+For "t2i" the queries are words and the context is regions; for "i2t" the queries are regions and the context is words.
+Attended vectors for each query of every *pair* would be (I, T, W, D) numbers. We never build them, since both parts of
+the cosine are known without them:
 
     query . c   = sum_k a_k s_k                      the cosines again
-    |c|^2       = a^T G a,   G = context context^T   (R, R) once an image, or (W, W) once a text
+    |c|^2       = a^T G a,   G = context context^T   (R, R) per image, or (W, W) per text
 
-Captions of one length form a rectangle, so words are packed by length: no padding is multiplied, masked or summed. A
-missing region is a zero vector, which adds nothing to s, to G or to a norm. It takes a share of the softmax, but that
-only makes c shorter, and a cosine does not ask how long c is.
+Captions of one length form a rectangle, so we pack words by length and compute with no padding. A missing region is a
+zero vector, which adds nothing to s, to G or to a norm. It takes a share of the softmax, but this only makes c shorter,
+and the cosine does not depend on the length of c.
 """
 
 from typing import Literal, get_args
@@ -30,7 +30,7 @@ from vsrpp_lite.matcher import Encoded
 Direction = Literal["t2i", "i2t"]
 Pooling = Literal["mean", "lse", "max", "sum"]
 TINY = 1e-24
-"""Smallest number under a square root, whose gradient at zero is infinite."""
+"""Smallest number under a square root: at zero, the gradient of a square root is infinite."""
 
 REGIONS, WORDS = 1, 2
 """Axes of a block of affinities, (I, R, W, T)."""
@@ -45,15 +45,15 @@ def cross_attention(
     temperature: float = 9.0,
     lse: float = 6.0,
 ) -> Float[Tensor, "I T"]:
-    """S_L of every image and every text.
+    """Return S_L of every image and every text.
+
+    Fragments are unit vectors. Real ones come first, and missing regions are zero.
 
     Args:
-        direction: "t2i", words attend to regions; "i2t", regions attend to words.
-        pooling: of the queries' cosines: mean (AVG), log-sum-exp with factor `lse` (LSE), max or sum.
+        direction: in "t2i" words attend to regions; in "i2t" regions attend to words.
+        pooling: how the queries' cosines become one: mean (AVG), log-sum-exp with factor `lse` (LSE), max or sum.
         temperature: sharpness of the attention; SCAN has 9 for t2i and 4 for i2t.
         lse: factor of log-sum-exp pooling.
-
-    Fragments are unit vectors, real ones first; missing regions are zero.
 
     Raises:
         ValueError: there is no such direction or pooling.
@@ -62,11 +62,11 @@ def cross_attention(
         raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
     lengths = texts.mask.sum(1)
     groups = [(length, (lengths == length).nonzero()[:, 0]) for length in lengths.unique().tolist()]
-    # texts come last, where memory is contiguous
+    # the texts become the last axis, along which memory is contiguous
     packed = [texts.fragments[same, :length].transpose(0, 1) for length, same in groups]
     affinities = _affinities(images.fragments, packed)
     if direction == "t2i":
-        grams = [images.fragments @ images.fragments.transpose(1, 2)] * len(packed)  # one, whatever the lengths
+        grams = [images.fragments @ images.fragments.transpose(1, 2)] * len(packed)  # the same G for all lengths
     else:
         grams = [torch.einsum("wtd,vtd->twv", words, words) for words in packed]
     scores = [
@@ -79,7 +79,7 @@ def cross_attention(
 def _affinities(
     regions: Float[Tensor, "I R D"], packed: list[Float[Tensor, "_ _ D"]]
 ) -> tuple[Float[Tensor, "I R _ _"], ...]:
-    """s: the cosine of every region and every word, in *one* product, cut into a block (I, R, W, T) a length."""
+    """Return s, the cosine of every region and every word: *one* product, cut into a block (I, R, W, T) per length."""
     every = regions.flatten(0, 1) @ torch.cat([words.flatten(0, 1) for words in packed]).T
     blocks = every.view(*regions.shape[:2], -1).split([words.shape[:2].numel() for words in packed], 2)
     return tuple(block.unflatten(2, words.shape[:2]) for block, words in zip(blocks, packed, strict=True))
@@ -88,7 +88,7 @@ def _affinities(
 def _query_cosines(
     affinity: Float[Tensor, "I R W T"], gram: Float[Tensor, "_ N N"], direction: Direction, temperature: float
 ) -> Float[Tensor, "I Q T"]:
-    """r: the cosine between each query and the context that it attends to; `gram` is G of the regions or the words."""
+    """Return r, the cosine of each query and its attended vector. `gram` is G of the regions or of the words."""
     weights = _attention(affinity, direction, temperature)
     if direction == "t2i":
         context, weighted = REGIONS, torch.bmm(gram, weights.flatten(2)).view_as(weights)
@@ -101,13 +101,13 @@ def _query_cosines(
 def _attention(
     affinity: Float[Tensor, "I R W T"], direction: Direction, temperature: float
 ) -> Float[Tensor, "I R W T"]:
-    """a: a softmax over the context of clipped cosines, normalised over the queries.
+    """Return a: the cosines, clipped and normalised over the queries, then a softmax over the context.
 
     Released code clips with a slope of 0.1, where the paper has a ReLU.
     """
     clipped = leaky_relu(affinity, 0.1)
     query, context = (WORDS, REGIONS) if direction == "t2i" else (REGIONS, WORDS)
-    # not .norm(), which is slower along an axis that is not the last
+    # .norm() would be slower, since this axis is not the last
     length = (clipped * clipped).sum(query, keepdim=True).clamp(min=TINY).sqrt() + 1e-8
     return (clipped * (temperature / length)).softmax(context)
 
@@ -115,7 +115,7 @@ def _attention(
 def _pool(
     cosines: Float[Tensor, "I Q T"], mask: Bool[Tensor, "I R"], direction: Direction, pooling: Pooling, lse: float
 ) -> Float[Tensor, "I T"]:
-    """S_L of each pair from its queries' cosines. Missing regions are no queries."""
+    """Return S_L of each pair from its queries' cosines. Missing regions do not count as queries."""
     if direction == "t2i":
         mask = mask.new_ones(1, cosines.shape[1])
     present = mask[:, :, None]
@@ -138,5 +138,5 @@ def attention_map(
     direction: Direction = "t2i",
     temperature: float = 9.0,
 ) -> Float[Tensor, "W R"]:
-    """The attention of one pair, to look at: for t2i each row, for i2t each column, sums to one."""
+    """Return the attention of one pair. Each row sums to one for t2i, and each column for i2t."""
     return _attention((regions @ words.T)[None, :, :, None], direction, temperature)[0, :, :, 0].T

@@ -1,6 +1,6 @@
 """The contract that all systems share: two encoders, a similarity, and the losses that train them.
 
-Letters, everywhere the same: I images, T texts, R regions, W words, D embedding size, F region feature size,
+These letters mean the same everywhere: I images, T texts, R regions, W words, D embedding size, F region feature size,
 B pairs of this process, N pairs of the whole batch.
 """
 
@@ -22,32 +22,32 @@ from vsrpp_lite.settings import Sizes, Training, check_at_least, check_fields
 
 
 class Encoded(NamedTuple):
-    """What both encoders of every system return, one row for each image or text."""
+    """What both encoders of every system return. It has one row for each image or text."""
 
     pooled: Float[Tensor, "B D"]
-    """One vector for the whole, of unit length."""
+    """One vector of unit length for the whole image or text."""
     fragments: Float[Tensor, "B N D"]
-    """Its regions or words, of unit length (but for `VSRN(faithful=True)`), real ones first, missing ones zero."""
+    """Its regions or words, of unit length (except in `VSRN(faithful=True)`). Missing ones are zero and come last."""
     mask: Bool[Tensor, "B N"]
     """True where a fragment exists."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Encoded":
-        """The same function applied to all three, such as `lambda x: x[:8]`."""
+        """Apply the same function to all three tensors, such as `lambda x: x[:8]`."""
         return Encoded(*map(function, self))
 
 
 Similarity = Callable[[Encoded, Encoded], Float[Tensor, "I T"]]
-"""Scores every image against every text. A module with parameters of its own is trained with the rest."""
+"""It scores every image against every text. If it is a module with parameters, they are trained with the rest."""
 
 AttentionOfPair = Callable[[Float[Tensor, "R D"], Float[Tensor, "W D"]], Float[Tensor, "W R"]]
-"""Weights between the regions and the words of one pair, to look at."""
+"""It returns the attention between the regions and the words of one pair, for figures."""
 
 Gather = Callable[[Tensor], Tensor]
-"""Joins the rows of all processes."""
+"""It joins the rows of all processes."""
 
 
 def alone(x: Tensor) -> Tensor:
-    """The `Gather` of a single process: nothing is to be joined."""
+    """Return `x` itself: the `Gather` of a single process, which has nothing to join."""
     return x
 
 
@@ -55,19 +55,19 @@ class Progress(NamedTuple):
     """How far training is."""
 
     epoch: int = 0
-    """The number of epochs that are behind."""
+    """Number of epochs that are finished."""
     warming_up: bool = False
-    """True in the first epochs, while hinges are summed over all negatives; see `Training.warmup_epochs`."""
+    """True in the first epochs, in which hinges are summed over all negatives; see `Training.warmup_epochs`."""
     decays: float = 0.0
     """How often the learning rate has fallen to a tenth, with fractions: epoch / `Training.decay_every`."""
 
 
 START = Progress()
-"""The first epoch, without summed hinges."""
+"""The start of a training that sums no hinges: the default, for calls outside the training loop."""
 
 
 class Comparison(NamedTuple):
-    """All that a loss may need: B pairs of this process, row for row, and all N pairs of the batch.
+    """All that a loss may need: the B pairs of this process and all N pairs of the batch, one pair per row.
 
     A single process holds all pairs, so that B = N and `all_images` is `images`.
     """
@@ -79,52 +79,52 @@ class Comparison(NamedTuple):
     image_ids: Int[Tensor, " B"]
     all_image_ids: Int[Tensor, " N"]
     positives: Int[Tensor, " B"]
-    """Which of the N pairs each of the B is."""
+    """Position of each of the B pairs among the N pairs."""
     batch: Batch
     progress: Progress
 
     @property
     def negatives(self) -> Bool[Tensor, "B N"]:
-        """True where pair n shows another image. Another caption of the same image is no negative."""
+        """Return true where pair n shows another image. Another caption of the same image is not a negative."""
         return self.image_ids[:, None] != self.all_image_ids
 
     def scores(self, similarity: Similarity) -> tuple[Float[Tensor, "B N"], Float[Tensor, "N B"]]:
-        """Own images against all texts, and all images against own texts; one matrix, where one process has all."""
+        """Score own images against all texts, and all images against own texts. One process computes one matrix."""
         rows = similarity(self.images, self.all_texts)
         columns = rows if self.all_images is self.images else similarity(self.all_images, self.texts)
         return rows, columns
 
 
 class Loss(nn.Module):
-    """One term of what training minimises: a `Comparison` to a scalar, the mean over its B pairs.
+    """One term of what training minimises. It maps a `Comparison` to a scalar, the mean over its B pairs.
 
-    Parameters of a loss are trained with the encoders, on one process and on several.
+    The parameters of a loss are trained with the encoders, on one process and on several.
     """
 
     weight: float = 1.0
-    """How much the loss counts in the sum. It is logged without this factor."""
+    """Factor of the loss in the sum. The loss is logged without this factor."""
     plateau: float | None = None
-    """The value at which the loss rests when all similarities are equal and nothing is learned, where there is one."""
+    """Value of the loss when all similarities are equal and nothing is learned; None if there is no such value."""
     half_precision: bool = False
-    """Whether mixed precision may be used inside. Not for ranking losses: rounded similarities would tie."""
+    """Whether the loss may use mixed precision. Ranking losses must not, since rounded similarities would tie."""
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
         raise NotImplementedError
 
 
 class Matcher(nn.Module):
-    """Two encoders, how their outputs are compared, and what trains them. The only module that the trainer knows.
+    """Two encoders, the similarity of their outputs, and their losses. The trainer knows no other module.
 
     Args:
-        tokenizer: captions to token ids; it is kept beside the weights.
+        tokenizer: turns captions into token ids; it is saved beside the weights.
         images: `(regions (B, R, F), mask (B, R)) -> Encoded`.
         texts: `(tokens (B, W), mask (B, W)) -> Encoded`.
         similarity: scores images against texts when the model is used.
-        losses: what training minimises, by name: the sum of all.
-        attention: how the regions and words of one pair attend to each other, for systems that can show it.
+        losses: the losses by name; training minimises their weighted sum.
+        attention: returns how the regions and words of one pair attend to each other, if the system can show it.
 
     Raises:
-        ValueError: there is no loss, so that nothing would be learned.
+        ValueError: there is no loss, so nothing would be learned.
     """
 
     def __init__(
@@ -148,9 +148,9 @@ class Matcher(nn.Module):
         self.attention = attention
 
     def forward(self, batch: Batch, progress: Progress = START, gather: Gather = alone) -> dict[str, Float[Tensor, ""]]:
-        """Encode a batch of pairs and take every loss, by name.
+        """Encode a batch of pairs and return every loss, by name.
 
-        All that has parameters runs in here, so that a wrapper for many processes sees all gradients.
+        Everything with parameters runs inside this call, so that a wrapper for many processes sees all gradients.
         """
         images, texts = (encoded.map(_full_precision) for encoded in self.encode_batch(batch))
         all_images = images if gather is alone else images.map(gather)
@@ -168,31 +168,31 @@ class Matcher(nn.Module):
         return losses
 
     def total(self, losses: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
-        """The sum that is minimised: each loss times its weight."""
+        """Return the sum that training minimises: each loss times its weight."""
         weighted = [self.terms[name].weight * loss for name, loss in losses.items()]
         return functools.reduce(torch.add, weighted)
 
     @property
     def terms(self) -> dict[str, Loss]:
-        """`losses` as a plain dictionary: nn.ModuleDict does not know that its modules are of the type `Loss`."""
+        """Return `losses` as a plain dictionary. To the type checker, nn.ModuleDict holds modules, not losses."""
         return {name: cast(Loss, loss) for name, loss in self.losses.items()}
 
     def encode_batch(self, batch: Batch) -> tuple[Encoded, Encoded]:
-        """The images and the texts of a batch of pairs, row for row."""
+        """Encode the images and the texts of a batch of pairs; row k of both is pair k."""
         return self.images(batch.regions, batch.region_mask), self.texts(batch.tokens, batch.token_mask)
 
     def encode(self, dataset: Dataset) -> tuple[Encoded, Encoded]:
-        """All I images and all T captions of a split, each encoded once."""
+        """Encode all I images and all T captions of a split, each of them once."""
         return self.encode_images(dataset), self.encode_texts(dataset.captions)
 
     def encode_images(self, dataset: Dataset, block: int = 256) -> Encoded:
-        """The images of a split, without gradient, in evaluation mode, `block` at a time."""
+        """Encode the images of a split, `block` at a time, in evaluation mode and without gradients."""
         positions = np.arange(len(dataset))
         blocks = [positions[k : k + block] for k in range(0, len(positions), block)]
         return self._encode(self.images, (dataset.regions(block, self.device) for block in blocks))
 
     def encode_texts(self, captions: str | list[str], block: int = 1024) -> Encoded:
-        """Captions, or a single one, without gradient, in evaluation mode, `block` at a time."""
+        """Encode captions, or a single one, `block` at a time, in evaluation mode and without gradients."""
         tokens = self.tokenizer.encode_all([captions] if isinstance(captions, str) else captions)
         width = max(map(len, tokens))
         blocks = (pad(tokens[k : k + block], width) for k in range(0, len(tokens), block))
@@ -200,7 +200,7 @@ class Matcher(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Return the device that holds the parameters."""
         return next(self.parameters()).device
 
     @torch.no_grad()
@@ -215,13 +215,13 @@ class Matcher(nn.Module):
 
 
 def _full_precision(x: Tensor) -> Tensor:
-    """Encodings are compared in full precision, also where mixed precision made them."""
+    """Return `x` in full precision, in which encodings are compared even if mixed precision made them."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 @contextmanager
 def evaluating(matcher: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and afterwards the mode of before."""
+    """Put the matcher into evaluation mode, and afterwards back into the mode that it had before."""
     was_training = matcher.training
     matcher.eval()
     try:
@@ -232,20 +232,20 @@ def evaluating(matcher: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """A paper: a frozen dataclass of its choices that builds its matcher in a few lines. Subclass it for your own.
+    """The system of a paper: a frozen dataclass of its choices, which builds a matcher. Subclass it for your own.
 
     Every choice is cast to its declared type, and numbers must not be negative.
 
     Raises:
-        ValueError: a choice has a value that its type does not have, or a negative one.
+        ValueError: a choice does not have its declared type, or is negative.
     """
 
     published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     """The sizes of the paper."""
     recipe: ClassVar[Training] = Training(epochs=30)
-    """How the paper, or its released code, trains the system on Flickr30K."""
+    """The training of the paper, or of its released code, on Flickr30K."""
     version: ClassVar[int] = 1
-    """Raise it when the code of the system changes its results, so that earlier runs are not taken for its own."""
+    """Version of the code. Raise it when a change of the code changes results, so that earlier runs are not reused."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -253,7 +253,7 @@ class System:
         check_at_least(self, 0, *numbers)
 
     def tokenizer(self, captions: Iterable[str], min_count: int) -> Tokenizer:
-        """How captions become token ids: by the words of the training captions, unless a system says otherwise."""
+        """Return a tokenizer made from training captions: their vocabulary, unless the system overrides this."""
         return Vocabulary.build(captions, min_count)
 
     def saved_tokenizer(self, folder: Path) -> Tokenizer:
@@ -261,5 +261,5 @@ class System:
         return load_tokenizer(folder)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
-        """A new matcher with random weights, drawn from torch's generator. `feature_size` is F."""
+        """Build a new matcher. Its random weights come from torch's generator. `feature_size` is F."""
         raise NotImplementedError

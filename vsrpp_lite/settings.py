@@ -1,4 +1,4 @@
-"""What a run is told before it starts: sizes, training and presets. Plain data, checked when it is made."""
+"""The settings of a run: sizes, training and presets. They are plain data, which are checked when they are made."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 
 
 def check_fields(config: Any) -> None:
-    """Cast every field of a frozen dataclass to its declared type: mu=2 and mu=2.0 are then one configuration.
+    """Cast every field of a frozen dataclass to its declared type. So mu=2 and mu=2.0 are one configuration.
 
     Raises:
         ValueError: a value does not have the declared type, such as 2.9 for an integer or NaN for a number.
@@ -20,7 +20,7 @@ def check_fields(config: Any) -> None:
 
 
 def cast(name: str, value: Any, expected: Any) -> Any:
-    """`value` as the type that was declared for the field `name`; see `check_fields`."""
+    """Return `value` as the type that was declared for the field `name`; see `check_fields`."""
     if get_origin(expected) is UnionType and type(None) in get_args(expected):
         if value is None:
             return None
@@ -59,7 +59,7 @@ def check_at_least(config: Any, low: float, *names: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How large a system is built. What it computes stays the same."""
+    """The sizes of a system. They do not change what it computes."""
 
     embed: int
     """D, the size of every region, word, image and sentence vector."""
@@ -78,25 +78,25 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a system is trained: all that is fixed before training starts and changes its result."""
+    """How a system is trained: everything that is fixed before training starts and that changes the result."""
 
     epochs: int
-    """Passes over all captions."""
+    """Number of passes over all captions."""
     batch_size: int = 128
-    """Image-sentence pairs in a batch, over all processes together."""
+    """Number of image-sentence pairs in a batch, over all processes together."""
     learning_rate: float = 2e-4
     """Adam's learning rate before it decays."""
     decay_every: int = 10
-    """Epochs after which the learning rate falls to a tenth."""
+    """Number of epochs after which the learning rate falls to a tenth."""
     warmup_epochs: int = 1
-    """Epochs of summed hinges before the hardest negative alone counts."""
+    """Number of epochs in which all negatives count, summed; after them, the hardest negative alone counts."""
     clip: float = 2.0
-    """Largest norm of the whole gradient; a larger one is scaled down to it."""
+    """Largest norm of the whole gradient. A gradient with a larger norm is scaled down to this norm."""
     min_count: int = 4
-    """A word that training captions use less often than this is read as `<unk>`. Released code has 4."""
+    """Least count of a word in the training captions; a rarer word is read as `<unk>`. Released code has 4."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Lightning Fabric's name of the precision. "16-mixed" is left out: it needs a loss scaler, which a clipped fused
-    Adam refuses."""
+    """Lightning Fabric's name of the precision. We leave out "16-mixed": it needs a loss scaler, which does not work
+    with gradient clipping and a fused Adam."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -115,7 +115,7 @@ class Settings(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """How much work a run is. None stands for what the system's own paper published."""
+    """A named amount of work. None stands for the sizes or the training that the system's own paper published."""
 
     sizes: Sizes | None
     training: Training | None
@@ -135,10 +135,10 @@ PRESETS = {
 
 
 def resolve(preset: str, published: Sizes, recipe: Training) -> Settings:
-    """What a preset comes to for a system that was published with these sizes and trained by this recipe.
+    """Return the settings that a preset gives a system with these published sizes and this published training.
 
-    Learning rates keep their published proportions. A preset states the one for systems that were published with 2e-4,
-    as most were; a system that was published with half of that is trained with half of the preset's.
+    Learning rates keep their published proportions. A preset states the rate of a system that was published with 2e-4,
+    as most were. A system that was published with half of 2e-4 is trained with half of the preset's rate.
 
     Raises:
         ValueError: there is no such preset.
