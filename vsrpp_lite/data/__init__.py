@@ -1,1 +1,1 @@
-"""Data sets: a split in memory, the one format on disk, captions to token ids, the embedded scenes."""
+"""Data sets: a split in memory, the format on disk, the tokenizers of captions, and the embedded scenes."""

@@ -1,4 +1,4 @@
-"""A split of a data set in memory, and the batches of an epoch. How it lies on disk is said in `precomp`."""
+"""A split of a data set in memory, and the batches of an epoch. `precomp` describes the format on disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     image_ids: Int[Tensor, " B"]
     """Position of each pair's image in the split: equal for two captions of one image."""
     positives: Int[Tensor, " B"]
-    """Where each pair stands in the batch that all processes share: 0 ... B - 1 for a single process."""
+    """Position of each pair in the batch that all processes share: 0 ... B - 1 for a single process."""
 
 
 class Example(NamedTuple):
@@ -30,34 +30,34 @@ class Example(NamedTuple):
 
     image_id: int
     regions: Float[np.ndarray, "_ F"]
-    """float32, the regions that exist."""
+    """Features of the regions that exist, float32."""
     boxes: Float[np.ndarray, "_ 4"] | None
-    """Relative corners (left, top, right, bottom), where the folder has them."""
+    """Relative corners (left, top, right, bottom); None if the folder has no boxes."""
     captions: list[str]
     picture: Path | None
-    """The picture's file, where the folder has pictures."""
+    """Path of the picture; None if the folder has no pictures."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """I images and T captions of one split.
 
-    `dataset[3]` is one `Example`, and iteration gives one after the other. `dataset[:8]` and `dataset[array]` are
-    smaller data sets: those images with their captions.
+    `dataset[3]` is one `Example`, and iteration gives all of them. `dataset[:8]` and `dataset[array]` are smaller data
+    sets, which hold the chosen images with their captions.
     """
 
     folder: Path
     split: str
     features: np.ndarray
-    """(rows, R, F), memory-mapped."""
+    """(rows, R, F) region features, memory-mapped."""
     rows: np.ndarray
     """(I,) the row of `features` that holds each image."""
     mask: np.ndarray
     """(I, R) bool, true where a region exists."""
     boxes: np.ndarray | None
-    """(I, R, 4) relative corners, where the folder has them."""
+    """(I, R, 4) relative corners; None if the folder has no boxes."""
     image_ids: np.ndarray
-    """(I,) the folder's own ids."""
+    """(I,) the ids of the images in the folder's files."""
     captions: list[str]
     caption_to_image: np.ndarray
     """(T,) position in 0 ... I - 1 of the image that each caption belongs to."""
@@ -104,26 +104,26 @@ class Dataset:
 
     @property
     def feature_size(self) -> int:
-        """F."""
+        """Return F, the number of features per region."""
         return int(self.features.shape[2])
 
     @cached_property
     def tensor(self) -> Tensor:
-        """`features` as a tensor over the same memory map: (rows, R, F)."""
+        """Return `features` as a tensor (rows, R, F) over the same memory map."""
         return torch.from_numpy(self.features)
 
     def regions(self, images: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-        """Features (B, R, F) in float32 and mask (B, R) of the images at these positions."""
+        """Return features (B, R, F) in float32 and mask (B, R) of the images at these positions."""
         features = self.tensor[torch.from_numpy(self.rows[images])]
         return features.to(device).float(), torch.from_numpy(self.mask[images]).to(device)
 
     def picture(self, image: int) -> Path | None:
-        """The picture's file, where the folder has pictures."""
+        """Return the path of the picture of the image at this position, or None if the folder has no such file."""
         path = self.folder / "images" / self.split / f"{self.image_ids[image]}.jpg"
         return path if path.exists() else None
 
     def captions_of(self, image: int) -> list[str]:
-        """The captions of the image at this position."""
+        """Return the captions of the image at this position."""
         return [self.captions[k] for k in np.flatnonzero(self.caption_to_image == image)]
 
 
@@ -138,18 +138,18 @@ def batches(
     world: int = 1,
     device: torch.device | str = "cpu",
 ) -> Iterator[Batch]:
-    """One pass over all captions, each with its image, in an order fixed by (seed, epoch).
+    """Yield the batches of one pass over all captions, each with its image. (seed, epoch) fixes their order.
 
-    Every process cuts the same global batches of `size` pairs and takes its own share of each. The ragged
-    last batch is left out, since few negatives are in it. Texts are padded to the longest of the *global*
-    batch, so that all processes see one width.
+    Every process cuts the same global batches of `size` pairs and takes its own share of each. We leave out an
+    incomplete last batch, since it holds few negatives. Texts are padded to the longest of the *global* batch, so that
+    all processes see one width.
 
     Args:
         tokens: T arrays of token ids, one for each caption.
-        rank, world: which of how many processes this is.
+        rank, world: the number of this process, from 0, and the number of processes.
 
     Raises:
-        ValueError: if `size` is not a multiple of `world`, or larger than the split.
+        ValueError: `size` is not a multiple of `world`, or is larger than the split.
     """
     if size % world:
         raise ValueError(f"a batch of {size} pairs does not divide among {world} processes")
@@ -170,7 +170,7 @@ def batches(
 
 
 def pad(tokens: list[np.ndarray], width: int | None = None) -> tuple[Int[Tensor, "B W"], Bool[Tensor, "B W"]]:
-    """Ragged token ids to a rectangle filled with 0, and its mask: true where there is a token."""
+    """Pad token ids with 0 to one length. Return them with a mask, which is true where there is a token."""
     lengths = torch.tensor([len(t) for t in tokens])
     width = width or int(lengths.max())
     mask = torch.arange(width) < lengths[:, None]

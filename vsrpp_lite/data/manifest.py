@@ -1,4 +1,4 @@
-"""What a data folder says of its files, and what they are: the manifest, checksums, and a fingerprint of the content.
+"""The manifest of a data folder, checksums of its files, and a fingerprint of its content.
 
 manifest.json      name, source, sizes, and the sha256 of every array and text file; written last
 """
@@ -10,18 +10,18 @@ from pathlib import Path
 from vsrpp_lite.files import home, write_text
 
 KINDS = ("ims.npy", "caps.txt", "ids.txt", "masks.npy", "boxes.npy")
-"""The files of a split, each named `{split}_{kind}`."""
+"""Kinds of the files of a split. Each file is named `{split}_{kind}`."""
 
 
 class DataError(ValueError):
-    """A data folder that is not as it should be; says which file, where, what was found, what was expected."""
+    """A data folder is not as it should be. The message says which file, where, what it holds and what it should."""
 
 
 def read_manifest(folder: Path) -> dict:
-    """The manifest of a folder that has one.
+    """Read the manifest of a folder that has one.
 
     Raises:
-        DataError: it is not an object with the sha256 of files.
+        DataError: the manifest is not an object with the sha256 of files.
     """
     path = folder / "manifest.json"
     try:
@@ -33,7 +33,9 @@ def read_manifest(folder: Path) -> dict:
 
 
 def verify(folder: str | Path) -> None:
-    """Compare every file with the manifest, where there is one. Opening does not: it would read all of it each time.
+    """Compare every file with the manifest, if there is one.
+
+    `open_split` does not do this, since it would have to read all files each time.
 
     Raises:
         DataError: a file is missing, or is not the one that was written.
@@ -49,16 +51,16 @@ def verify(folder: str | Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file's content, in hex digits."""
+    """Return the checksum of a file's content, in hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(folder: str | Path) -> str:
-    """What a run's digest knows of its data: a sha256 over the content of every array and text file of its splits.
+    """Return a sha256 over the content of every array and text file of all splits; it is part of a run's digest.
 
-    What stands in the manifest is not believed, and other files in the folder do not matter. A file of the same size
-    and time as before is not read again: its checksum is kept in data/.checksums under the home of the package.
+    It does not rely on the manifest, and other files in the folder do not change it. A file of the same size and time
+    as before is not read again: its checksum is kept in data/.checksums under the home of the package.
     """
     contents = []
     for path in sorted(Path(folder).resolve().iterdir()):
@@ -79,6 +81,6 @@ def _remembered_sha256(path: Path) -> str:
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, found)
-    except OSError:  # a home that cannot be written to: the file will be read again next time
+    except OSError:  # we cannot write to home, so the file will be read again next time
         pass
     return found

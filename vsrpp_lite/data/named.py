@@ -1,4 +1,4 @@
-"""Data sets by name: the embedded ones, drawn when they are first asked for, and the folders of data/."""
+"""Data sets by name: the embedded ones, which are drawn at their first use, and the folders in data/."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ from vsrpp_lite.data import scenes
 from vsrpp_lite.files import home
 
 EMBEDDED = {"scenes": ("f30k", 0), "scenes-coco": ("coco", 1)}
-"""The embedded data sets: the size of each, and the seed that it is drawn from."""
+"""Size and seed of each embedded data set."""
 
 
 def data_folder(name: str, *, tiny: bool = False) -> Path:
-    """The folder of a data set: an embedded one, which is drawn now if it is not there, or any folder.
+    """Return the folder of a data set. An embedded data set that does not exist yet is drawn now.
 
     Args:
-        name: "scenes" or "scenes-coco", the path of a data folder, or the name of a folder of data/.
-        tiny: an embedded data set of a few hundred pictures, for tests.
+        name: "scenes" or "scenes-coco", the path of a data folder, or the name of a folder in data/.
+        tiny: use an embedded data set of a few hundred pictures, for tests.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        DataError: an embedded data set was drawn otherwise.
+        DataError: an embedded data set was drawn with another seed or version.
     """
     if name in EMBEDDED:
         size, seed = EMBEDDED[name]

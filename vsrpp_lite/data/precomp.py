@@ -1,19 +1,19 @@
-"""The one on-disk format, a `*_precomp` folder: how it is read, and checked for all that can be wrong with it.
+"""The format on disk, a `*_precomp` folder, and the functions that read and check it.
 
     {split}_ims.npy    (rows, R, F)  float16 or float32   region features, memory-mapped
-    {split}_caps.txt   one caption a line, UTF-8
-    {split}_ids.txt    one integer a line: the image's id
-    {split}_masks.npy  (rows, R)     bool     optional: true where a region exists (the first so many)
+    {split}_caps.txt   one caption per line, UTF-8
+    {split}_ids.txt    one integer per line: the image's id
+    {split}_masks.npy  (rows, R)     bool     optional: true where a region exists (true before false)
     {split}_boxes.npy  (rows, R, 4)  float    optional: left, top, right, bottom in [0, 1]
     images/{split}/    optional: the pictures, named {id}.jpg
     manifest.json      optional: name, source, sizes and sha256 of every array and text file; written last
 
-The splits are train, dev and test; where there is a testall, as COCO's release has, runs test on that.
-SCAN, VSRN, SGRAF and their descendants read the first three files. Three layouts of rows are understood:
+The splits are train, dev and test. If there is a testall, as in COCO's release, runs test on testall.
+SCAN, VSRN, SGRAF and their descendants read the first three files. There are three layouts of rows:
 
-    one row an image    rows = ids,  captions = k x rows     row i owns captions k i ... k i + k - 1
-    one row a caption   rows = ids = captions                equal ids are one image, its features repeated
-    explicit map        ids = captions, distinct ids = rows  caption j belongs to the image with id j
+    one row per image    rows = ids,  captions = k x rows     row i owns captions k i ... k i + k - 1
+    one row per caption  rows = ids = captions                equal ids are one image, its features repeated
+    explicit map         ids = captions, distinct ids = rows  caption j belongs to the image with id ids[j]
 """
 
 from collections.abc import Iterator
@@ -29,11 +29,11 @@ SPLITS = ("train", "dev", "test")
 
 
 def open_split(folder: str | Path, split: str) -> Dataset:
-    """Open one split of a `*_precomp` folder and check everything that can be wrong with it.
+    """Open one split of a `*_precomp` folder and check its files.
 
     Raises:
-        DataError: a file is missing, truncated, of a wrong type, rank or count, holds NaN or infinity, an
-            empty caption, one that is not UTF-8, or one that is a Python bytes literal (`b'...'`).
+        DataError: a file is missing, is truncated, has a wrong type, rank or count, or holds NaN, infinity, an empty
+            caption, a caption that is not UTF-8, or a caption that is a Python bytes literal (`b'...'`).
     """
     folder = Path(folder)
     features = _load_array(folder / f"{split}_ims.npy", ("float16", "float32"), 3)
@@ -65,7 +65,7 @@ def open_split(folder: str | Path, split: str) -> Dataset:
 def _layout(
     folder: Path, split: str, features: np.ndarray, captions: int, ids: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which row holds each image, and which image each caption belongs to."""
+    """Return the row of each image, and the position of each caption's image."""
     rows = len(features)
     distinct, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
     by_appearance = np.argsort(np.argsort(first))  # np.unique sorts by id; images keep the order of the file
@@ -98,7 +98,7 @@ def _load_array(path: Path, dtypes: tuple[str, ...], rank: int, shape: tuple[int
     if not path.exists():
         raise DataError(f"{path}: missing; expected an array of {' or '.join(dtypes)}")
     try:
-        # copy-on-write, so that torch may wrap it; the file itself is never written
+        # torch warns of arrays that are read-only; copy-on-write never changes the file
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path}: not a whole .npy file of numbers ({error})") from error
@@ -120,7 +120,7 @@ def _load_array(path: Path, dtypes: tuple[str, ...], rank: int, shape: tuple[int
 
 @lru_cache(maxsize=64)
 def _first_bad_row(path: Path, _size: int, _mtime: int) -> int | None:
-    """Position of the first row with a NaN or infinity. Remembered: a large file takes seconds."""
+    """Return the position of the first row with NaN or infinity. It is cached, since a large file takes seconds."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     step = max(1, 2**24 // max(1, array[0].size))
     for start in range(0, len(array), step):
@@ -158,15 +158,15 @@ def _read_captions(path: Path) -> list[str]:
             )
         captions.append(line)
     if not captions:
-        raise DataError(f"{path}: empty; expected one caption a line")
+        raise DataError(f"{path}: empty; expected one caption per line")
     return captions
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """(rows,) the ids of a file, one a line.
+    """Return the ids (rows,) in a file that has one id per line.
 
     Raises:
-        DataError: the file is missing, or a line is no integer.
+        DataError: the file is missing, or a line is not an integer.
     """
     ids = []
     for number, line in _read_lines(path):

@@ -1,4 +1,4 @@
-"""Captions to token ids: how words are cut, and a vocabulary made of training captions alone."""
+"""Tokenizers, which turn captions into token ids, and the vocabulary, which comes from training captions alone."""
 
 import json
 import re
@@ -20,14 +20,14 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def tokenize(caption: str) -> list[str]:
-    """Lower-case words; an apostrophe may stand inside one, other punctuation is dropped.
+    """Return the words of a caption in lower case. A word keeps an apostrophe inside it; other punctuation is dropped.
 
     >>> tokenize("A dog's red ball, by the sea.")
     ['a', "dog's", 'red', 'ball', 'by', 'the', 'sea']
 
     Raises:
-        TypeError: given bytes. `str(b"a dog")` is `"b'a dog'"`, and its first word would be unknown to any vocabulary.
-        ValueError: given a text that such a conversion has already spoiled.
+        TypeError: the caption is bytes. `str(b"a dog")` is `"b'a dog'"`, whose first word no vocabulary knows.
+        ValueError: the caption is a text that such a conversion has already spoiled.
     """
     if not isinstance(caption, str):
         raise TypeError(f"expected a caption as str, found {type(caption).__name__}: decode it as UTF-8 first")
@@ -44,45 +44,45 @@ FUNCTION_WORDS = frozenset(
         "towards two under up very was what where which while who whose with"
     )
 )
-"""Words that hold a sentence together. They name no concept of a picture, and nothing in it can be pointed at."""
+"""Words that connect the others in a sentence. They name nothing that one could point at in a picture."""
 
 
 class Tokenizer(ABC):
-    """Captions to token ids and back. It is saved beside the weights of the model that was trained with it."""
+    """Turns captions into token ids and back. It is saved beside the weights of the model that was trained with it."""
 
     words: tuple[str, ...]
-    """What each token id stands for."""
+    """The word of each token id."""
     start: int
     """Id of the token that begins every caption."""
     end: int
     """Id of the token that closes every caption."""
     unknown: int
-    """Id of the token that stands for what training captions did not contain."""
+    """Id of the token that replaces words which the training captions did not contain."""
 
     def __len__(self) -> int:
         return len(self.words)
 
     @abstractmethod
     def encode(self, caption: str) -> np.ndarray:
-        """Token ids of a caption, int32, from `start` to `end`."""
+        """Return the token ids of a caption, int32, from `start` to `end`."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write what `load_tokenizer` reads."""
+        """Write the file or folder that `load_tokenizer` reads."""
 
     def encode_all(self, captions: Iterable[str]) -> list[np.ndarray]:
-        """Token ids of many captions, one array each."""
+        """Return the token ids of many captions, one array for each."""
         return [self.encode(caption) for caption in captions]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The words of token ids, without the tokens for start, end, padding and the unknown."""
+        """Return the words of token ids, without the tokens for start, end, padding and unknown words."""
         specials = {0, self.start, self.end, self.unknown}
         return [self.words[k] for k in ids if k not in specials]
 
 
 @dataclass(frozen=True)
 class Vocabulary(Tokenizer):
-    """Words in a fixed order: four specials, then by falling count, equal counts by alphabet."""
+    """Words in a fixed order: four special tokens, then the words by falling count; equal counts are alphabetical."""
 
     words: tuple[str, ...]
     start = START
@@ -91,36 +91,36 @@ class Vocabulary(Tokenizer):
 
     @classmethod
     def build(cls, captions: Iterable[str], min_count: int = 1) -> "Vocabulary":
-        """The words of *training* captions alone; those seen less than `min_count` times become `<unk>`."""
+        """Collect the words of *training* captions. Words that occur less than `min_count` times become `<unk>`."""
         counts = Counter(word for caption in captions for word in tokenize(caption))
         kept = sorted((word for word, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word))
         return cls(SPECIALS + tuple(kept))
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Word to id."""
+        """Return a dictionary from words to ids."""
         return {word: k for k, word in enumerate(self.words)}
 
     def encode(self, caption: str) -> np.ndarray:
-        """Token ids, int32, between `<start>` and `<end>`."""
+        """Return the token ids of a caption, int32, from `<start>` to `<end>`."""
         ids = [self.index.get(word, UNK) for word in tokenize(caption)]
         return np.array([START, *ids, END], dtype=np.int32)
 
     def save(self, folder: Path) -> None:
-        """Write vocabulary.json: the words in the order of their ids."""
+        """Write vocabulary.json, which lists the words in the order of their ids."""
         write_text(folder / "vocabulary.json", json.dumps(self.words, ensure_ascii=False, indent=0) + "\n")
 
 
 class WordPieces(Tokenizer):
-    """A Hugging Face tokenizer from a local folder, for text encoders that bring their own, such as BERT.
+    """A Hugging Face tokenizer from a local folder, for text encoders that have their own, such as BERT.
 
-    Needs the extra `vsrpp_lite[bert]`.
+    It needs the extra `vsrpp_lite[bert]`.
 
     Args:
-        folder: where `save_pretrained` of a tokenizer or of a whole model wrote it.
+        folder: the folder that `save_pretrained` of a tokenizer or of a whole model wrote.
 
     Raises:
-        ValueError: it has no tokens that begin and close a caption.
+        ValueError: the tokenizer has no token for start, end or unknown words.
     """
 
     def __init__(self, folder: str | Path):
@@ -139,7 +139,7 @@ class WordPieces(Tokenizer):
         self.unknown = self.pieces.unk_token_id
 
     def encode(self, caption: str) -> np.ndarray:
-        """Ids of the word pieces, int32, between the tokens for start and end."""
+        """Return the ids of a caption's word pieces, int32, between the tokens for start and end."""
         pieces = self.pieces(caption, add_special_tokens=False)["input_ids"]
         return np.array([self.start, *pieces, self.end], dtype=np.int32)
 
@@ -149,10 +149,10 @@ class WordPieces(Tokenizer):
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer that was saved in this folder.
+    """Return the tokenizer that was saved in this folder.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the folder holds no tokenizer.
         ValueError: vocabulary.json is not a list of words that begins with the four specials.
     """
     if (folder / "word_pieces").is_dir():
@@ -167,11 +167,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def hide_rare(tokens: list[np.ndarray], tokenizer: Tokenizer, *, seed: int, epoch: int) -> list[np.ndarray]:
-    """Training captions in which a few words are replaced by the unknown, others in every epoch.
+    """Replace a few words of training captions by the unknown word, different ones in every epoch.
 
-    A word that occurs n times is hidden with probability a / (n + a), a = 1/4 (Kiperwasser and Goldberg, TACL 2016,
-    section 4), so that the model learns what to do with a word that it has never seen: rare words are hidden in about
-    one case in five, frequent words almost never. Start and end are never hidden.
+    So the model learns what to do with a word that it has never seen. A word that occurs n times is hidden with
+    probability a / (n + a), a = 1/4 (Kiperwasser and Goldberg, TACL 2016, section 4). A word that occurs once is hidden
+    in one case in five, and a frequent word almost never. Start and end are never hidden.
     """
     ids = np.concatenate(tokens)
     counts = np.bincount(ids, minlength=len(tokenizer))

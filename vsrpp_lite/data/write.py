@@ -1,4 +1,4 @@
-"""Write a data folder in the one format: a draft first, checked, then moved to its place whole."""
+"""Write a data folder: write a draft, check it, and move the whole folder to its path."""
 
 import json
 import shutil
@@ -15,16 +15,16 @@ from vsrpp_lite.data.precomp import open_split
 
 @dataclass(frozen=True, kw_only=True)
 class RawSplit:
-    """One split before it is written."""
+    """The arrays and captions of one split, for `write_dataset`."""
 
     features: np.ndarray
-    """(I, R, F) float16 or float32."""
+    """(I, R, F) region features, float16 or float32."""
     captions: list[list[str]]
-    """The captions of each image; any number of them."""
+    """Captions of each image: one or more."""
     image_ids: list[int]
-    """I different integers."""
+    """Ids of the images: I different integers."""
     counts: np.ndarray | None = None
-    """(I,) how many of the R rows are real regions; all, if not given."""
+    """(I,) number of real regions among the R of each image; by default, all R are real."""
     boxes: np.ndarray | None = None
     """(I, R, 4) relative corners."""
 
@@ -32,14 +32,14 @@ class RawSplit:
 def write_dataset(
     folder: str | Path, *, name: str, source: str, splits: Mapping[str, RawSplit], images: Path | None = None
 ) -> Path:
-    """Write a data folder. It is made beside its place, checked, and moved there whole: it is complete or absent.
+    """Write a data folder. A draft is written, checked and then moved, so that the folder is complete or absent.
 
     Args:
-        images: a folder of pictures, `{split}/{id}.jpg`, that is copied in; the caller's own stay where they are.
+        images: a folder of pictures, `{split}/{id}.jpg`, which is copied into the data folder.
 
     Raises:
-        FileExistsError: `folder` exists already; it is left as it was.
-        DataError: what was to be written would not open.
+        FileExistsError: `folder` exists already; it is not changed.
+        DataError: `open_split` refuses the draft.
     """
     folder = Path(folder)
     if folder.exists():
@@ -73,7 +73,7 @@ def write_dataset(
 def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
     captions = [caption for image in raw.captions for caption in image]
     ids = raw.image_ids
-    if len({len(image) for image in raw.captions}) > 1:  # ragged: the explicit map
+    if len({len(image) for image in raw.captions}) > 1:  # they have different numbers of captions: use the explicit map
         ids = [i for i, image in zip(ids, raw.captions, strict=True) for _ in image]
     np.save(folder / f"{split}_ims.npy", raw.features)
     for kind, lines in (("caps", captions), ("ids", ids)):

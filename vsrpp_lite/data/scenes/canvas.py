@@ -1,6 +1,6 @@
 """The canvas on which backdrops are drawn: colours in each light, simple shapes, and skies.
 
-The canvas is ``SCALE`` times as wide and as high as the picture. Reducing it at the end smooths the edges.
+The canvas is `SCALE` times as wide and as high as the picture. Reducing it at the end smooths the edges.
 """
 
 from functools import lru_cache
@@ -57,9 +57,9 @@ class Canvas:
         self.pen = ImageDraw.Draw(self.image, "RGBA")
 
     def ramp(self, stops: tuple[Colour, ...], top: float, bottom: float, *, lit: bool = False) -> None:
-        """Fill the rows from ``top`` to ``bottom`` with colours that pass smoothly from one stop to the next.
+        """Fill the rows from `top` to `bottom` with colours that pass smoothly from one stop to the next.
 
-        With ``lit``, the colours stay the same in every light.
+        With `lit`, the colours stay the same in every light.
         """
         rows = np.arange(int(top * SCALE), int(bottom * SCALE))
         stops = stops if lit else tuple(tint(stop, self.place, self.light) for stop in stops)
@@ -70,9 +70,9 @@ class Canvas:
 
     def shape(self, form: str, colour: Colour, *path: float, alpha: int = 255, width: float = 1,
               lit: bool = False) -> None:  # fmt: skip
-        """Draw an "oval", "box", "poly" or "line" through the points x0, y0, x1, y1, ... of ``path``.
+        """Draw an "oval", "box", "poly" or "line" through the points x0, y0, x1, y1, ... of `path`.
 
-        With ``lit``, the shape shines by itself: its colour stays the same in every light.
+        With `lit`, the shape shines by itself: its colour stays the same in every light.
         """
         fill = (*(colour if lit else tint(colour, self.place, self.light)), alpha)
         points = [value * SCALE for value in path]
@@ -83,7 +83,7 @@ class Canvas:
             draw[form](points, fill=fill)
 
     def ridge(self, colour: Colour, height: float, swing: float, waves: float) -> None:
-        """Draw a line of hills: their upper edge swings about the row ``height``."""
+        """Draw a line of hills: their upper edge swings about the row `height`."""
         x = np.linspace(0, WIDTH, 65)
         phase = self.rng.uniform(0, 6.3, 2)
         y = height - swing * (np.sin(x * waves / 40 + phase[0]) + 0.5 * np.sin(x * waves / 17 + phase[1]))

@@ -16,7 +16,7 @@ _RING = 10  # side, in pixels, of the wider crop that shows the surroundings
 def descriptors(picture: Image.Image, corners: np.ndarray) -> np.ndarray:
     """Return the descriptors (N, D) float32 of N boxes, before their projection: five blocks of comparable length.
 
-    ``corners`` is (N, 4), in pixels.
+    `corners` is (N, 4), in pixels.
     """
     size = np.array(picture.size)
     sides = corners[:, 2:] - corners[:, :2]

@@ -30,7 +30,7 @@ PAINTS: dict[str, Colour] = {
 def draw(scene: Scene) -> tuple[Image.Image, np.ndarray]:
     """Draw a scene: return its picture, 256 x 192 RGB, and the visible extent of each of its K things.
 
-    The extents are (K, 4) float32, pixel corners x0, y0, x1, y1, in the order of ``scene.things``. The four numbers
+    The extents are (K, 4) float32, pixel corners x0, y0, x1, y1, in the order of `scene.things`. The four numbers
     of a thing that is hidden completely are zero.
     """
     canvas = backdrop(scene.place, scene.light, scene.backdrop).copy()
@@ -159,7 +159,7 @@ def _stroke(
     fill: int | tuple[int, ...],
     grow: float = 0,
 ) -> None:
-    """Draw one stroke, and make it ``grow`` pixels larger on all sides."""
+    """Draw one stroke, and make it `grow` pixels larger on all sides."""
     if form in ("oval", "box"):
         x0, y0, x1, y1 = numbers
         edges = (x0 - grow, y0 - grow, x1 + grow, y1 + grow)

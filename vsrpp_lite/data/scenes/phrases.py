@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Speaker:
-    """A speaker makes phrases about one scene and lets ``rng`` choose the words.
+    """A speaker makes phrases about one scene and lets `rng` choose the words.
 
     A subject is a list of the numbers of things that look alike, and that a phrase names together.
     """
@@ -55,14 +55,14 @@ class Speaker:
         return bool(self.rng.random() < chance)
 
     def some(self, count: int) -> list[list[int]]:
-        """Return up to ``count`` different subjects, in random order."""
+        """Return up to `count` different subjects, in random order."""
         order = self.rng.permutation(len(self.subjects))[:count]
         return [self.subjects[k] for k in order]
 
     def relation(self, *wanted: str) -> tuple[list[int], str, list[int]] | None:
         """Return two subjects and the name of a relation that holds between all their things, or None if there is none.
 
-        ``wanted`` names the relations to choose from; without it, every relation may be chosen. Relations of things
+        `wanted` names the relations to choose from; without it, every relation may be chosen. Relations of things
         that are close together are preferred.
         """
         found = [link for link in self.links if link[1] in (wanted or RELATIONS)]
@@ -89,7 +89,7 @@ class Speaker:
         return self.counted(subject, self.noun(subject))
 
     def before(self, subject: list[int], detail: float = 0.9) -> str:
-        """Name the subject with qualities before its name: "a small red ball". ``detail`` is the chance of each."""
+        """Name the subject with qualities before its name: "a small red ball". `detail` is the chance of each."""
         thing, noun = self.thing(subject), self.noun(subject)
         words = self.sized(thing, 0.5 * detail)
         if thing.kind in PEOPLE:
@@ -117,7 +117,7 @@ class Speaker:
         return self.counted(subject, f"{noun} {clause}")
 
     def dressed(self, subject: list[int], detail: float) -> str:
-        """Tell what a person wears, with the chance ``detail``; else return an empty phrase."""
+        """Tell what a person wears, with the chance `detail`; else return an empty phrase."""
         thing = self.thing(subject)
         if not self.maybe(detail):
             return ""

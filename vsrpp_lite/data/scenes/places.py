@@ -29,7 +29,7 @@ def backdrop(place: str, light: str, number: int) -> np.ndarray:
 
 
 def _ground(canvas: Canvas, top: float, far: Colour, near: Colour, grain: tuple[Colour, ...]) -> None:
-    """Draw the ground outdoors from the row ``top`` to the bottom. In snow it is white, whatever its colours are."""
+    """Draw the ground outdoors from the row `top` to the bottom. In snow it is white, whatever its colours are."""
     if canvas.light == "snow":
         far, near, grain = (226, 233, 243), (246, 249, 253), ((205, 215, 230), (255, 255, 255))
     canvas.ramp((far, near), top, HEIGHT)

@@ -36,7 +36,7 @@ SPLITS = {"train": 0, "dev": 1, "test": 2}
 
 
 def sample_scene(seed: int, split: str, index: int) -> Scene:
-    """Return the scene ``index`` of a split. It depends on the three arguments alone."""
+    """Return the scene `index` of a split. It depends on the three arguments alone."""
     pair, member = divmod(index, FAMILY)
     related = pair % 3 == 0
     rng = np.random.default_rng([seed, SPLITS[split], pair, 0 if related else member])

@@ -25,7 +25,7 @@ _NOISE = 0.1  # standard deviation of the noise that is added to every feature
 def describe(picture: Image.Image, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
     """Find and describe regions as an imperfect detector would.
 
-    ``boxes`` is (K, 4), pixel corners x0, y0, x1, y1. Returns the features (R, F) float32, the relative corners (R, 4)
+    `boxes` is (K, 4), pixel corners x0, y0, x1, y1. Returns the features (R, F) float32, the relative corners (R, 4)
     float32 in [0, 1], and the number of rows in use. The other rows are zero.
     """
     corners = _detect(boxes, picture.size, rng)
@@ -60,7 +60,7 @@ def _detect(boxes: np.ndarray, size: tuple[int, int], rng: np.random.Generator) 
 
 
 def _shake(boxes: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    """Add normal noise to each corner; its standard deviation is ``amount`` of the box's side, but at least a pixel."""
+    """Add normal noise to each corner; its standard deviation is `amount` of the box's side, but at least a pixel."""
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     return boxes + rng.normal(0, 1, boxes.shape) * np.maximum(amount * sides, 1.0)
 

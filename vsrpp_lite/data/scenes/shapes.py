@@ -1,15 +1,15 @@
 """How each kind of thing looks: a silhouette is a list of strokes.
 
-A stroke is ``(form, paint, *numbers)``. Coordinates are per cent of the thing's width and height. The x axis points to
+A stroke is `(form, paint, *numbers)`. Coordinates are per cent of the thing's width and height. The x axis points to
 the right and the y axis points down, and every thing faces right. These are the forms and their numbers:
 
-* ``oval`` and ``box``: x0, y0, x1, y1;
-* ``poly``: x0, y0, x1, y1, ...;
-* ``line``: its thickness in per cent of the height, then x0, y0, x1, y1, ...;
-* ``ring``: its thickness in per cent of the height, then x0, y0, x1, y1 of its oval.
+* `oval` and `box`: x0, y0, x1, y1;
+* `poly`: x0, y0, x1, y1, ...;
+* `line`: its thickness in per cent of the height, then x0, y0, x1, y1, ...;
+* `ring`: its thickness in per cent of the height, then x0, y0, x1, y1 of its oval.
 
-A paint is a name of ``draw.PAINTS``, or one of three others: ``body`` is the colour of the thing, ``dark`` and ``pale``
-are shades of it. Only ``body`` takes the pattern of the thing.
+A paint is a name of `draw.PAINTS`, or one of three others: `body` is the colour of the thing, `dark` and `pale`
+are shades of it. Only `body` takes the pattern of the thing.
 """
 
 Stroke = tuple[str, str, *tuple[float, ...]]

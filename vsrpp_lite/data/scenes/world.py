@@ -1,6 +1,6 @@
 """Symbolic scenes: where the things are, and which relations hold between them.
 
-``plans.py`` plans a scene as a few groups of linked things. ``lay_out`` gives each thing its position, and finds the
+`plans.py` plans a scene as a few groups of linked things. `lay_out` gives each thing its position, and finds the
 relations that are then true.
 
 All lengths are pixels of the 256 x 192 picture. The x axis points to the right, the y axis points down.
@@ -85,7 +85,7 @@ _CONVERSE = {"in front of": "behind", "behind": "in front of", "near": "near"}
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing. ``x`` is its centre and ``y`` its lower edge; a larger ``depth`` is nearer to the viewer."""
+    """One thing. `x` is its centre and `y` its lower edge; a larger `depth` is nearer to the viewer."""
 
     kind: str
     colour: str
@@ -110,7 +110,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation that holds in a scene: ``things[subject]`` is, for example, left of ``things[object]``."""
+    """A relation that holds in a scene: `things[subject]` is, for example, left of `things[object]`."""
 
     subject: int
     name: str
@@ -130,7 +130,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Group:
-    """Things that share a column of the picture. ``link`` is a key of PAIRS, or "alone" or "row"."""
+    """Things that share a column of the picture. `link` is a key of PAIRS, or "alone" or "row"."""
 
     link: str
     members: tuple[Thing, ...]
