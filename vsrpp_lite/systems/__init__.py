@@ -1,1 +1,1 @@
-"""The seven systems, one file for each paper, and the encoders that several of them share."""
+"""The seven systems, one file per paper, and the image encoders that several of them share."""

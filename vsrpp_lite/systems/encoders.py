@@ -1,4 +1,4 @@
-"""How systems turn regions into an image: each region by itself, or reasoned over as a graph."""
+"""Image encoders that systems share: they encode each region by itself, or reason over the graph of regions."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,7 +10,7 @@ from vsrpp_lite.matcher import Encoded
 
 
 def project(feature_size: int, embed_size: int) -> nn.Linear:
-    """The layer from region features to the joint space, initialised as VSE++ does (Xavier uniform, zero bias)."""
+    """Build the layer from features to the joint space, initialised as in VSE++ (Xavier uniform, zero bias)."""
     linear = nn.Linear(feature_size, embed_size)
     nn.init.xavier_uniform_(linear.weight)
     nn.init.zeros_(linear.bias)
@@ -18,17 +18,17 @@ def project(feature_size: int, embed_size: int) -> nn.Linear:
 
 
 def masked_mean(x: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B D"]:
-    """The mean of the fragments that exist."""
+    """Return the mean of the fragments that exist."""
     return (x * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
 
 
 def whole(pooled: Float[Tensor, "B D"]) -> Encoded:
-    """An encoding without parts: the whole is its only fragment."""
+    """Return an encoding without parts, in which the whole is the only fragment."""
     return Encoded(pooled, pooled[:, None], torch.ones(len(pooled), 1, dtype=torch.bool, device=pooled.device))
 
 
 class PlainRegions(nn.Module):
-    """Every region projected by itself: the fragments that SCAN compares, and their mean, which VSE++ does."""
+    """The image encoder of SCAN and VSE++. It projects each region by itself; VSE++ compares their mean."""
 
     def __init__(self, feature_size: int, embed_size: int):
         super().__init__()
@@ -40,11 +40,11 @@ class PlainRegions(nn.Module):
 
 
 class GraphRegions(nn.Module):
-    """VSRN's and VSR++'s image: project, reason over the graph of regions (V*), read V* with a GRU.
+    """The image encoder of VSRN and VSR++: it projects regions, reasons over their graph (V*), and reads V* with a GRU.
 
-    Without `read` the pooled vector is the mean of V*: for a local similarity alone, which does not look at it.
+    Without `read` the pooled vector is the mean of V*; a local similarity alone does not use it.
     With `faithful`, V* is normalised over the *regions*, without epsilon, as VSRN's released code does (its author
-    agreed that the axis looks wrong); otherwise over features, as the papers write.
+    agreed that the axis looks wrong). Otherwise V* is normalised over features, as the papers write.
     """
 
     def __init__(self, feature_size: int, embed_size: int, layers: int, *, faithful: bool = False, read: bool = True):

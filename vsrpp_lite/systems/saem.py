@@ -2,19 +2,20 @@
 
     v = l2norm( mean_r transformer(X W + b) )                  (B, D)   one layer of self-attention, no positions
     H = BERT(pieces), frozen; or one transformer layer over learned words and their positions           (B, N, E)
-    t = l2norm( W_t [max_n relu(conv_k H)]_{k = 1, 2, 3} )     (B, D)   2D channels a width
-    S = v . t          L = hinge(S) + 0.5 * 0.1^n * angular loss, n steps of decay, two for each of the learning rate
+    t = l2norm( W_t [max_n relu(conv_k H)]_{k = 1, 2, 3} )     (B, D)   2D channels per width k
+    S = v . t          L = hinge(S) + 0.5 * 0.1^n * angular loss, n = 2 * decays of the learning rate, rounded down
 
     angular, an image as anchor a, its text as positive p, the hardest other text n:
         log(1 + exp( 4 (a + p) . n - 4 a . p )),               and the same from text to image
 
-Published, text then image retrieval at 1, 5, 10: Flickr30K 69.1 91.0 95.1 52.4 81.1 88.1; MS-COCO 1K 71.2 94.1 97.7
-57.8 88.6 94.9. With a BERT of random weights its code is reported at Flickr30K R@1 of 50.4 and 34.1.
+Published recalls at 1, 5, 10, of text then of image retrieval: Flickr30K 69.1 91.0 95.1 52.4 81.1 88.1; MS-COCO 1K
+71.2 94.1 97.7 57.8 88.6 94.9. With a BERT of random weights, its code is reported at Flickr30K R@1 of 50.4 and 34.1.
 
-The tables train the small transformer, since no BERT is shipped. `bert="folder"` uses one from disk, with its own word
-pieces; it needs the extra `pip install vsrpp_lite[bert]`. We do not reproduce the release's penalty of 0.01 on the
-norms of image weights, nor the end of its angular loss after epoch 20, when ours has decayed to 5e-6. Positions are
-sines and cosines. Both transformer layers are BERT's, with heads of 16 numbers over regions and 4 heads over words.
+The tables train the small transformer, since the package has no BERT. `bert="folder"` uses a BERT from disk with its
+own word pieces, and needs the extra `pip install vsrpp_lite[bert]`. We do not reproduce the release's penalty of 0.01
+on the norms of image weights. Its angular loss ends after epoch 20; ours does not end, but has decayed to 5e-5 by then.
+Positions are sines and cosines. Both transformer layers are like BERT's; heads have 16 numbers over regions, and there
+are 4 heads over words.
 """
 
 import math
@@ -38,14 +39,14 @@ RELEASED_LENGTH = 32
 
 
 def self_attention(size: int, heads: int, hidden: int) -> nn.TransformerEncoderLayer:
-    """One layer of BERT: post-normalised, GELU, dropout 0.1."""
+    """Build one transformer layer as BERT has it: post-normalised, with GELU and a dropout of 0.1."""
     return nn.TransformerEncoderLayer(
         size, heads, hidden, activation="gelu", layer_norm_eps=1e-12, batch_first=True, dropout=0.1
     )
 
 
 class AttendedRegions(nn.Module):
-    """The picture: regions that look at each other, then their mean."""
+    """The image encoder: regions attend to each other, and their mean becomes the image vector."""
 
     def __init__(self, feature_size: int, embed_size: int):
         super().__init__()
@@ -58,7 +59,7 @@ class AttendedRegions(nn.Module):
 
 
 class LearnedWords(nn.Module):
-    """States of words, where no BERT is at hand: learned embeddings, their positions, one layer of self-attention."""
+    """States of words without a BERT: learned embeddings with positions, then one layer of self-attention."""
 
     def __init__(self, vocabulary_size: int, word_size: int):
         super().__init__()
@@ -75,7 +76,7 @@ class LearnedWords(nn.Module):
 
 
 class Bert(nn.Module):
-    """A pretrained BERT from a local folder, frozen. The release leaves its dropout on while the rest trains."""
+    """A frozen, pretrained BERT from a local folder. With `faithful`, its dropout is on in training, as released."""
 
     def __init__(self, folder: str, *, faithful: bool):
         super().__init__()
@@ -90,9 +91,9 @@ class Bert(nn.Module):
 
 
 class ConvolvedWords(nn.Module):
-    """The sentence: the strongest answer of each convolution over runs of one, two and three words.
+    """The sentence encoder: the largest answer of each convolution over runs of one, two and three words.
 
-    With `faithful`, captions are cut or filled to 32 positions and answers to the filling count, as released.
+    With `faithful`, captions are cut or padded to 32 positions, and answers to the padding count, as released.
     """
 
     def __init__(self, states: nn.Module, state_size: int, embed_size: int, *, faithful: bool):
@@ -110,14 +111,14 @@ class ConvolvedWords(nn.Module):
         answers = []
         for width, convolution in zip(WIDTHS, self.convolutions, strict=True):
             answer = convolution(states).relu()
-            if not self.faithful:  # a run is real if its last word is
+            if not self.faithful:  # a run of words exists if its last word exists
                 answer = answer.masked_fill(~mask[:, None, width - 1 :], 0.0)
             answers.append(answer.amax(2))
         return whole(l2norm(self.project(self.dropout(torch.cat(answers, 1)))))
 
 
 class Angular(Loss):
-    """The decaying angular loss, at 45 degrees, of the hardest negatives of both directions."""
+    """The angular loss at 45 degrees of the hardest negatives in both directions. Its factor decays in training."""
 
     weight = RELEASED_BATCH
 
@@ -135,7 +136,7 @@ def angular(
     others: Float[Tensor, "N D"],
     negatives: Bool[Tensor, "B N"],
 ) -> Float[Tensor, " B"]:
-    """The angular loss of each anchor, its own partner, and the hardest of the others that are negatives."""
+    """Return the angular loss of each anchor with its own partner and the hardest of its negatives."""
     excess = 4 * (anchors + positives) @ others.T - 4 * (anchors * positives).sum(1, keepdim=True)
     return softplus(excess.masked_fill(~negatives, -torch.inf).amax(1))
 
@@ -145,17 +146,17 @@ class SAEM(System):
     """Global alignment of self-attended regions and convolved words."""
 
     bert: str | None = None
-    """Folder of a pretrained BERT with its tokenizer, as `transformers` saves them. A run is identified by the folder's
-    path, so put different weights into a different folder."""
+    """Folder of a pretrained BERT with its tokenizer, as `transformers` saves them. The path of the folder identifies a
+    run, so put different weights into a different folder."""
     margin: float = 0.2
     faithful: bool = False
-    """Use 32 positions, the filling included, and keep the dropout of BERT on in training, as the release does."""
+    """Use 32 positions, padding included, and keep the dropout of BERT on in training, as the release does."""
 
     published: ClassVar[Sizes] = Sizes(embed=256, word=768, caption=0, layers=0)
     recipe: ClassVar[Training] = Training(epochs=30, batch_size=64, learning_rate=1e-4)
 
     def tokenizer(self, captions: Iterable[str], min_count: int) -> Tokenizer:
-        """BERT's own word pieces, where there is a BERT."""
+        """Return BERT's own word pieces if there is a BERT; else a vocabulary."""
         return WordPieces(self.bert) if self.bert else super().tokenizer(captions, min_count)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:

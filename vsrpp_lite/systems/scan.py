@@ -1,17 +1,17 @@
 """SCAN: Stacked Cross Attention for Image-Text Matching (Lee et al., ECCV 2018).
 
-    V = l2norm(X W + b)                       (B, R, D)   each region by itself
-    W = l2norm(mean of both GRU directions)   (B, W, D)
+    V = l2norm(X W + b)                       (B, R, D)   regions, each projected by itself
+    W = l2norm(mean of both GRU directions)   (B, W, D)   words
     S = cross attention, pooled               L = hinge(S)
 
-Four variants, in `VARIANTS`: words attend to regions (t2i) or regions to words (i2t), pooled by mean (AVG) or
-log-sum-exp (LSE).
-Published, text then image retrieval at 1, 5, 10, for the average of *two* models, t2i AVG and i2t LSE: Flickr30K
-67.4 90.3 95.8 48.6 77.7 85.2; MS-COCO 1K 72.7 94.8 98.4 58.8 88.4 94.8. t2i AVG alone: Flickr30K 61.8 87.5 93.7 45.8
-74.4 83.0.
+There are four variants, in `VARIANTS`: words attend to regions (t2i) or regions to words (i2t), and cosines are pooled
+by mean (AVG) or log-sum-exp (LSE).
+Published recalls at 1, 5, 10, of text then of image retrieval (the average of *two* models, t2i AVG and i2t LSE):
+Flickr30K 67.4 90.3 95.8 48.6 77.7 85.2; MS-COCO 1K 72.7 94.8 98.4 58.8 88.4 94.8. The model t2i AVG alone: Flickr30K
+61.8 87.5 93.7 45.8 74.4 83.0.
 
 Released code clips with a slope of 0.1 where the paper has a ReLU, and counts `<start>` and `<end>` as words. We do the
-same, since every published number was made so.
+same, since all published numbers come from this code.
 """
 
 from dataclasses import dataclass
@@ -65,4 +65,4 @@ VARIANTS = {
     "i2t LSE": SCAN(direction="i2t", pooling="lse", temperature=4.0, lse=5.0),
     "i2t AVG": SCAN(direction="i2t", temperature=4.0),
 }
-"""The four published ones, as trained on Flickr30K; the second and the third make up the published ensemble."""
+"""The four published variants, as trained on Flickr30K. The second and the third form the published ensemble."""

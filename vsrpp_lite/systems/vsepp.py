@@ -1,16 +1,16 @@
 """VSE++: Improving Visual-Semantic Embeddings with Hard Negatives (Faghri et al., BMVC 2018).
 
-    v = l2norm( W mean(X) + b )      (B, D)   X (B, R, F): the mean region stands for the picture
-    t = l2norm( GRU(words) )         (B, D)   its state at <end>
+    v = l2norm( W mean(X) + b )      (B, D)   X (B, R, F): regions, of which we take the mean
+    t = l2norm( GRU(words) )         (B, D)   state of the GRU at <end>
     S = v . t                                 L = hinge(S), hardest negatives
 
-Published, text then image retrieval at 1, 5, 10, as VSR++'s slides print them: Flickr30K 52.9 79.1 87.2 39.6 69.6 79.5;
-MS-COCO 1K 64.6 89.1 95.7 52.0 83.1 92.0. Other sources print higher R@5 for the same models.
+Published recalls at 1, 5, 10, of text then of image retrieval (as VSR++'s slides print them): Flickr30K 52.9 79.1 87.2
+39.6 69.6 79.5; MS-COCO 1K 64.6 89.1 95.7 52.0 83.1 92.0. Other sources print higher R@5 for the same models.
 
-The published picture is one vector of a fine-tuned ResNet152, not a mean of regions: on detected regions the same
-objective is reported at Flickr30K R@1 of 62.2 and 45.7. VSE0 is this system trained with
-`Training(warmup_epochs=epochs)`, hinges summed throughout (its release also leaves pictures unnormalised); order
-embeddings are `measure="order"` (published with a margin of 0.05).
+The paper encodes a picture as one vector of a fine-tuned ResNet152, not as a mean of regions. On detected regions, the
+same objective is reported at Flickr30K R@1 of 62.2 and 45.7. With `Training(warmup_epochs=epochs)`, which sums hinges
+in all epochs, this system is VSE0 (whose release also leaves pictures unnormalised). With `measure="order"` it is order
+embeddings, which were published with a margin of 0.05.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ from vsrpp_lite.systems.encoders import PlainRegions
 
 
 def order(images: Encoded, texts: Encoded) -> Float[Tensor, "I T"]:
-    """S = -| max(0, t - v) | of absolute values: nothing is lost where the picture holds all that the text says."""
+    """Return S = -|max(0, t - v)|, of absolute values. S is highest, 0, if v is at least t in every dimension."""
     return -(texts.pooled.abs() - images.pooled.abs()[:, None]).clamp(min=0).norm(dim=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VSEpp(System):
-    """Global alignment of a picture without structure and a sentence."""
+    """Global alignment of a sentence with the mean of a picture's regions."""
 
     measure: Literal["cosine", "order"] = "cosine"
     margin: float = 0.2

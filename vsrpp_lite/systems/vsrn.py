@@ -5,13 +5,14 @@
     t  = l2norm( GRU(words) )         (B, D)
     S  = v . t                                    L = hinge(S) + caption loss of V*
 
-Published (an average of *two* models), text then image retrieval at 1, 5, 10: Flickr30K 71.3 90.6 96.0 54.7 81.8 88.2;
-MS-COCO 1K 76.2 94.8 98.2 62.8 89.7 95.1. Reported for single models: rsum 469.9 against 482.6 on Flickr30K.
+Published recalls at 1, 5, 10, of text then of image retrieval (the average of *two* models): Flickr30K 71.3 90.6 96.0
+54.7 81.8 88.2; MS-COCO 1K 76.2 94.8 98.2 62.8 89.7 95.1. For single models, an rsum of 469.9 is reported on Flickr30K,
+against 482.6 for two.
 
-Released code lists the caption decoder twice in Adam, which steps it twice; here it is stepped once. We do not
-reproduce the release's second normalisation over regions, before the graph, and its missing BN after the GRU (both on
-COCO only); the padding word after `<end>` that its caption loss counts; the normal initialisation of its decoder; and
-its choice of the best epoch by R@1 and R@5 alone.
+Released code lists the caption decoder twice in Adam, which updates it twice per step; we update it once. We do not
+reproduce five other parts of the release: a second normalisation over regions before the graph, and no BN after the GRU
+(both on COCO only); a caption loss that counts a padding word after `<end>`; a decoder with normal initialisation; and
+a best epoch chosen by R@1 and R@5 alone.
 """
 
 from dataclasses import dataclass

@@ -1,17 +1,18 @@
 """VSR++: Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching (ICPR 2020).
 
-    images, V*   as VSRN              texts   Bi-GRU: sentence (B, D) and words (B, W, D)
+    images, V*   as in VSRN           texts   Bi-GRU: sentence (B, D) and words (B, W, D)
     S = S_G + mu S_L                  S_G = cosine of the pooled vectors, S_L = words attending to V*
     L = hinge(S) + caption loss of V*
 
-Published, text then image retrieval at 1, 5, 10: Flickr30K 72.6 92.7 97.2 56.3 82.7 89.0; MS-COCO 1K 76.6 95.2 98.2
-63.4 90.6 95.7.
+Published recalls at 1, 5, 10, of text then of image retrieval: Flickr30K 72.6 92.7 97.2 56.3 82.7 89.0; MS-COCO 1K
+76.6 95.2 98.2 63.4 90.6 95.7.
 
-The paper leaves open, and we surmise: words attend to regions, not regions to words; SCAN's normalisation and
-temperature; word cosines are averaged; S_L sees V*, and both parts share one D.
+The paper does not say the following, which we surmise: words attend to regions, not regions to words; normalisation and
+temperature are SCAN's; word cosines are averaged; S_L uses V*, and both parts share one D.
 
-The paper's ablations are `fusion="loss"`, a hinge on S_G and one on S_L, scored with S_G; and `caption_loss=False`. Its
-rows for one branch alone are other papers'; `fusion="global"` and `fusion="local"` are the same model with one branch.
+The paper's ablations are `fusion="loss"`, with a hinge on S_G, a hinge on S_L, and scores from S_G; and
+`caption_loss=False`. Its rows for one branch alone are systems of other papers. Our `fusion="global"` and
+`fusion="local"` are the same model with one branch.
 """
 
 from dataclasses import dataclass
@@ -30,16 +31,16 @@ from vsrpp_lite.systems.encoders import GraphRegions
 
 @dataclass(frozen=True, kw_only=True)
 class VSRpp(System):
-    """Global and local alignment fused, with graph reasoning and a caption loss."""
+    """Fusion of global and local alignment, with graph reasoning and a caption loss."""
 
     mu: float = 2.0
     """Weight of the local similarity."""
     bidirectional: bool = True
-    """Read words in both directions ("full"), or in one ("GRU")."""
+    """Whether GRUs read words in both directions ("full" in the paper) or in one ("GRU")."""
     caption_loss: bool = True
-    """Train the caption decoder of lesson 5 beside the ranking loss."""
+    """Whether to train the caption decoder of lesson 5 beside the ranking loss."""
     fusion: Literal["similarity", "loss", "global", "local"] = "similarity"
-    """Add the similarities, add their losses, or keep one branch alone."""
+    """What is fused: the similarities are added, or their losses, or one branch is kept alone."""
     direction: Direction = "t2i"
     pooling: Pooling = "mean"
     temperature: float = 9.0
@@ -51,7 +52,7 @@ class VSRpp(System):
 
     @property
     def local(self) -> Similarity:
-        """S_L, as this system computes it."""
+        """Return S_L as this system computes it."""
         return partial(cross_attention, direction=self.direction, pooling=self.pooling, temperature=self.temperature)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
