@@ -1,1 +1,1 @@
-"""Training, evaluation, runs that are kept, and grids of runs. No system, paper or figure is known here."""
+"""Training, evaluation, runs that are kept on disk, and grids of runs. This part knows no system, paper or figure."""

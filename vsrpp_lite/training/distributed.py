@@ -1,4 +1,4 @@
-"""The only collective: every process sees every process's encodings, and gradients flow back to their makers."""
+"""The only collective: it gives every process all encodings, and returns gradients to the process of each encoding."""
 
 from typing import cast
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def gather(fabric: Fabric, x: Tensor) -> Tensor:
-    """`x` (B, ...) of all W processes, joined in the order of their ranks: (W B, ...).
+    """Join `x` (B, ...) of all W processes in the order of their ranks: (W B, ...).
 
-    The gradient passes through (`sync_grads`): a text here is a negative for images elsewhere, and must learn from it.
+    Gradients pass through (`sync_grads`), since a text of this process is a negative for images of other processes.
     """
-    joined = cast(Tensor, fabric.all_gather(x, sync_grads=x.is_floating_point()))  # a tensor in, a tensor out
+    joined = cast(Tensor, fabric.all_gather(x, sync_grads=x.is_floating_point()))  # for a tensor, it returns a tensor
     return joined.flatten(0, 1)

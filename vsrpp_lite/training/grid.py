@@ -1,7 +1,7 @@
-"""Many runs: axes to runs, runs through joblib, one bar that tells how far they are.
+"""Grids of runs: make runs from axes, train them through joblib, and show their progress in one bar.
 
-A finished run is read and not trained, an unfinished one resumes, and a run that another process is training is left
-for last. So the same grid may be started in several terminals, each on a GPU of its own, and they divide the work.
+A finished run is not trained again, an unfinished run is resumed, and a run that another process is training comes
+last. So you may start the same grid in several terminals, each on its own GPU, and they share the work.
 """
 
 import logging
@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 
 
 def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
-    """Every combination of the axes; a dot reaches into the system, the sizes or the training.
+    """Return a run for every combination of the axes. A name with a dot is a field of the system, sizes or training.
 
-    Whole fields are changed first, whatever the order: a rate given to every system is not the rate of the first.
+    Names without a dot are applied first, whatever their order, so that no later change of the whole system, sizes or
+    training overwrites one of its fields.
 
     >>> from vsrpp_lite import Run, VSRpp
     >>> len(expand(Run(system=VSRpp()), {"system.mu": [0.5, 1.0, 2.0], "seed": range(3)}))
@@ -48,7 +49,7 @@ def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
 
 
 class GridError(RuntimeError):
-    """Some runs of a grid failed. All others were trained; `failures` has the error of each, as text."""
+    """Some runs of a grid failed, and all others are trained. `failures` has the error of each failed run, as text."""
 
     def __init__(self, failures: Mapping[Run, str]):
         self.failures = dict(failures)
@@ -57,32 +58,32 @@ class GridError(RuntimeError):
 
 
 class Outcome(NamedTuple):
-    """What became of a run that a worker was given.
+    """What a worker reports about its run.
 
     It has the run's number and not the run. A class of a notebook is sent by value, and would come back with fields
     whose missing defaults are no longer `dataclasses.MISSING`: it could not be subclassed any more.
     """
 
     number: int
-    """The run's place among those that were to be trained."""
+    """Which of the runs that were to be trained it is."""
     finished: bool
-    """False if another process is training it, or if it failed."""
+    """False if another process is training the run, or if the run failed."""
     failure: str | None = None
 
 
 def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, int] | None = None) -> Iterator[Result]:
-    """Train what is missing and yield every result as soon as it is there, in no particular order.
+    """Train the runs that are not done, and yield every result as soon as it is there, in no particular order.
 
     A run that fails does not stop the others.
 
     Args:
-        jobs: processes at a time, each with one thread, so that numbers do not depend on it; None, one for each core
-            or, with a GPU, one. An outer `joblib.parallel_config(...)` chooses another backend, such as dask: of
-            processes, since the threads of one would share a random generator.
-        folds: in how many parts the worker that trained a run ranks its test split; 1, if not given.
+        jobs: number of processes at a time; by default one per core or, with a GPU, one. Each has one thread, so that
+            numbers do not depend on `jobs`. An outer `joblib.parallel_config(...)` may choose another backend, such as
+            dask. It must use processes, since threads would share a random generator.
+        folds: number of parts in which each run's test split is ranked after its training; 1 for other runs.
 
     Raises:
-        GridError: at the end, if runs failed.
+        GridError: some runs failed; it is raised after all others are trained.
     """
     done: list[Run] = []
     missing: list[Run] = []
@@ -122,11 +123,11 @@ def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, i
 
 
 Ranking = tuple[Result, tuple[Result, ...], int]
-"""A result, partners whose scores are averaged with its own, and the number of folds: arguments of `Result.rank`."""
+"""Arguments of `Result.rank`: a result, the partners whose scores are averaged with its own, and the folds."""
 
 
 def rank(asked: Iterable[Ranking], jobs: int | None = None) -> None:
-    """Rank test splits that were not ranked before, each with the given partners in the given number of folds."""
+    """Rank the test splits that are not ranked yet, each with its partners and its number of folds."""
     missing = [task for task in dict.fromkeys(asked) if not task[0].ranks_file(*task[1:]).exists()]
     if not missing:
         return
@@ -147,7 +148,7 @@ def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) ->
 
 
 def _fit(number: int, run: Run, folds: int, where: str, *, wait: bool) -> Outcome:
-    """Train and rank, in a worker; `where` is home."""
+    """Train and rank a run in a worker. `where` is home."""
     with _one_thread(where):
         try:
             run.fit(wait=wait, progress=False).rank(folds=folds)
@@ -161,8 +162,8 @@ def _fit(number: int, run: Run, folds: int, where: str, *, wait: bool) -> Outcom
 
 @contextmanager
 def _one_thread(where: str) -> Iterator[None]:
-    """One thread, so that numbers do not depend on how many jobs there are."""
-    # a worker may have started when home was elsewhere
+    """Use one thread, so that numbers do not depend on the number of jobs, and `where` as home."""
+    # the worker may have started with another home
     threads, before = torch.get_num_threads(), os.environ.get("VSRPP_HOME")
     torch.set_num_threads(1)
     os.environ["VSRPP_HOME"] = where
@@ -177,7 +178,7 @@ def _one_thread(where: str) -> Iterator[None]:
 
 @contextmanager
 def _progress(runs: list[Run]) -> Iterator[None]:
-    """A bar over all epochs of all runs, with the time left, read from the run folders: any backend will do."""
+    """Show a bar over all epochs of all runs. It reads the run folders, so it works with any backend."""
     stop = threading.Event()
     epochs = sum(run.settings.training.epochs for run in runs)
     begun = sum(run.epochs_done for run in runs)

@@ -1,4 +1,4 @@
-"""Models on disk: how a system is described and built again, and a trained one exported to where its data is not.
+"""Models on disk: describe a system, build it again, and export a trained one to a folder that needs no data.
 
 model.safetensors   all weights
 config.json         the system, its sizes, and what it was trained with
@@ -24,10 +24,10 @@ RUN_WEIGHTS, RUN_RESULT = "best.pt", "result.json"
 
 
 def describe(system: System) -> dict[str, Any]:
-    """What identifies a system: its class by module, name and version, and its choices.
+    """Return what identifies a system: module, name and version of its class, and its choices.
 
-    A class of a notebook or script has no module that says which one it is, so that the byte code of its `build` is
-    described too: an edited `build` is another system.
+    All notebooks and scripts have the module name `__main__`. For their classes, the description therefore includes a
+    hash of the byte code of `build`, so that an edited `build` is another system.
     """
     kind = type(system)
     described = {"module": kind.__module__, "name": kind.__qualname__, "version": kind.version, "choices": vars(system)}
@@ -37,19 +37,19 @@ def describe(system: System) -> dict[str, Any]:
 
 
 def _byte_code(code: Any) -> bytes:
-    """What a function does, without its comments and line numbers."""
+    """Return the byte code of a function, which does not change with comments and line numbers."""
     constants = [_byte_code(x) if hasattr(x, "co_code") else repr(x).encode() for x in code.co_consts]
     return b" ".join([code.co_code, repr(code.co_names).encode(), *constants])
 
 
 def rebuild(described: Mapping[str, Any], system: type[System] | None = None) -> System:
-    """The system that `describe` described.
+    """Return the system that `describe` described.
 
     Args:
-        system: its class; without it, the class is imported by its module and name.
+        system: the class of the system; by default, it is imported by its module and name.
 
     Raises:
-        ValueError: there is no such class, it is no `System`, or its version is another.
+        ValueError: there is no such class, it is not a `System`, or it has another version.
     """
     module, name = described["module"], described["name"]
     if system is None:
@@ -68,10 +68,10 @@ def rebuild(described: Mapping[str, Any], system: type[System] | None = None) ->
 
 
 def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, float], folder: str | Path) -> Path:
-    """Write a trained matcher to a folder of its own; see the top of this file.
+    """Write a trained matcher to a new folder; the top of this file lists what is in it.
 
     Args:
-        config: has `system` (see `describe`), `sizes` and `feature_size`; more is kept as it is.
+        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are.
 
     Raises:
         FileExistsError: the folder exists and is not empty.
@@ -89,16 +89,16 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
 
 
 def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
-    """A trained matcher in evaluation mode, from an exported folder or from the folder of a finished run.
+    """Load a trained matcher, in evaluation mode, from an exported folder or from the folder of a finished run.
 
-    The data it was trained on are not needed.
+    This does not need the data that the matcher was trained on.
 
     Args:
-        system: the class of the system, for those that cannot be imported, such as a notebook's.
+        system: the class of the system, if it cannot be imported, such as a class in a notebook.
 
     Raises:
         FileNotFoundError: the folder holds no model, or a run that is not trained to its end.
-        ValueError: the system is not known here, or the weights are not those of the system.
+        ValueError: the class of the system cannot be imported, or the weights do not fit the system.
     """
     folder = Path(folder)
     config = read_config(folder)
@@ -119,7 +119,7 @@ def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What was trained, from the folder of an exported model or of a run.
+    """Read the config.json of an exported model or of a run, which says what was trained.
 
     Raises:
         FileNotFoundError: there is no config.json.
@@ -132,27 +132,29 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def card(config: Mapping[str, Any], recalls: Mapping[str, float]) -> str:
-    """The model card, in Markdown."""
-    system = config["system"]
-    choices = ", ".join(f"{name}={value!r}" for name, value in system["choices"].items())
+    """Return the model card, in Markdown."""
+    system, feature_size = config["system"], config["feature_size"]
+    data_name, seed = config.get("data_name", ""), config.get("seed", "")
+    name = system["name"]
+    choices = ", ".join(f"{choice}={value!r}" for choice, value in system["choices"].items())
     measured = "\n".join(f"| {metric} | {value:.1f} |" for metric, value in recalls.items())
     return f"""---
 library_name: vsrpp_lite
 tags: [image-text-matching, image-text-retrieval]
 ---
 
-# {system["name"]}({choices})
+# {name}({choices})
 
 An image-text matching model of [vsrpp_lite](https://pypi.org/project/vsrpp-lite/). It reads regions of
-{config["feature_size"]} numbers and English captions, and was trained on `{config.get("data_name", "")}` with seed
-{config.get("seed", "")}.
+{feature_size} numbers and English captions, and was trained on `{data_name}` with seed
+{seed}.
 
 | test split | per cent |
 |:--|--:|
 {measured}
 
-i2t: a picture asks for its sentences; t2i: a sentence asks for its picture. Recall at 1, 5 and 10, their mean (mR) and
-their sum (rsum).
+In i2t, a picture asks for its sentences; in t2i, a sentence asks for its picture. The table has the recalls at 1, 5 and
+10, their mean (mR) and their sum (rsum).
 
 ```python
 import vsrpp_lite as vl

@@ -1,4 +1,4 @@
-"""What made a result: the versions of the packages, and the commit of the checkout."""
+"""The code that made a result: versions of packages, and the commit of the checkout."""
 
 import platform
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def provenance() -> dict[str, Any]:
-    """`versions`, and the `commit`, which ends in "-dirty" where files differ from it; None outside a checkout."""
+    """Return `versions` and `commit`. The commit ends in "-dirty" if files differ from it; it is None without git."""
     names = ("vsrpp_lite", "torch", "numpy", "lightning-fabric")
     versions = {name: version(name) for name in names} | {"python": platform.python_version()}
     checkout = Path(__file__).resolve().parents[2]

@@ -1,9 +1,9 @@
-"""A run and its result: a system on a data set with a seed, trained once and kept in a folder of its own.
+"""A run and its result. A run is a system, a data set and a seed; it is trained once and kept in its own folder:
 
 config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
-history.jsonl, best.pt, last.pt   the epochs, the best weights, and all that it takes to go on
-result.json                       written last: its existence says that the run is done
-ranks-*.npz, scores-*.npy         of the test split, computed when they are first asked for
+history.jsonl, best.pt, last.pt   the epochs, the best weights, and the state to resume from
+result.json                       written last; if it exists, the run is done
+ranks-*.npz, scores-*.npy         ranks and scores of the test split, computed at their first use
 """
 
 import hashlib
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 RESULTS_VERSION = 4
-"""Raised by hand whenever the same settings no longer give the same numbers; part of every digest."""
+"""Part of every digest. Raise it by hand when the same settings no longer give the same numbers."""
 
 RESULT, HISTORY = models.RUN_RESULT, "history.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training, fully described: `repr(run)` rebuilds it.
+    """The full description of one training. Evaluating `repr(run)` gives the same run.
 
     Args:
-        system: what is trained, such as `VSRpp(mu=2.0)`.
-        data: "scenes" or "scenes-coco" (drawn if not there yet), another folder of data/, or any data folder's path.
+        system: the system to train, such as `VSRpp(mu=2.0)`.
+        data: "scenes" or "scenes-coco" (drawn at first use), another folder in data/, or the path of a data folder.
         preset: smoke, lite or paper.
-        seed: decides on weights, order and dropout.
-        sizes, training: others than the preset's; what a run comes to is in `settings`.
+        seed: the seed of weights, order and dropout.
+        sizes, training: replacements for the preset's; `settings` has what the run uses.
 
     Raises:
         ValueError: there is no such preset, or the seed is not a whole number.
@@ -70,18 +70,18 @@ class Run:
 
     @property
     def settings(self) -> Settings:
-        """The sizes and the training of this run: as given, else the preset's, else those that the paper published."""
+        """Return the sizes and the training of this run: the given ones, else the preset's, else the published ones."""
         sizes, training = resolve(self.preset, self.system.published, self.system.recipe)
         return Settings(self.sizes or sizes, self.training or training)
 
     @cached_property
     def data_folder(self) -> Path:
-        """Where the data are. The embedded sets are drawn on first use, in miniature for preset smoke."""
+        """Return the folder of the data. Embedded sets are drawn at their first use, as tiny sets for preset smoke."""
         return data_folder(self.data, tiny=self.preset == "smoke")
 
     @property
     def content(self) -> dict[str, Any]:
-        """Everything that can change the result, and nothing else."""
+        """Return everything that can change the result, and nothing else."""
         return {
             "system": models.describe(self.system),
             "sizes": vars(self.settings.sizes),
@@ -93,38 +93,38 @@ class Run:
 
     @cached_property
     def digest(self) -> str:
-        """Ten hex digits of `content`."""
+        """Return ten hex digits of a hash of `content`."""
         return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()[:10]
 
     @property
     def folder(self) -> Path:
-        """runs/<system>-<data>-<digest>."""
+        """Return the folder of this run, runs/<system>-<data>-<digest>."""
         return home() / "runs" / f"{type(self.system).__name__.lower()}-{self.data_folder.name}-{self.digest}"
 
     @property
     def done(self) -> bool:
-        """Whether it has been trained to the end."""
+        """Tell whether the run is trained to its end."""
         return (self.folder / RESULT).exists()
 
     @property
     def epochs_done(self) -> int:
-        """How far a training has come."""
+        """Return how many epochs are trained."""
         path = self.folder / HISTORY
         return path.read_text(encoding="utf-8").count("\n") if path.exists() else 0
 
     def dataset(self, split: str) -> Dataset:
-        """One split of the data: train, dev or test.
+        """Open one split of the data: train, dev or test.
 
-        COCO's released `test` is the first 1,000 of its 5,000 images: where there is a `testall`, that is the test.
+        If there is a `testall`, it is the test split: COCO's released `test` has only 1,000 of its 5,000 images.
         """
         whole = split == "test" and (self.data_folder / "testall_ims.npy").exists()
         return open_split(self.data_folder, "testall" if whole else split)
 
     def splits(self) -> tuple[Dataset, Dataset, Dataset]:
-        """Train, dev and test, checked: what would fail when the training is over fails now.
+        """Open and check train, dev and test, so that an error in test is found before the training and not after it.
 
         Raises:
-            DataError: a split is not as it should be, or they do not fit each other.
+            DataError: a split is not as it should be, or the splits do not fit each other.
         """
         train, dev, test = (self.dataset(split) for split in ("train", "dev", "test"))
         for other in (dev, test):
@@ -136,7 +136,7 @@ class Run:
         return train, dev, test
 
     def build(self, tokenizer: Tokenizer | None = None) -> Matcher:
-        """The untrained matcher, its weights drawn from the seed."""
+        """Build the untrained matcher, with weights drawn from the seed."""
         train = self.dataset("train")
         if tokenizer is None:
             tokenizer = self.system.tokenizer(train.captions, self.settings.training.min_count)
@@ -153,17 +153,18 @@ class Run:
         wait: bool = True,
         progress: bool | None = None,
     ) -> "Result":
-        """Train, unless it was done before; resume, if it was interrupted.
+        """Train the run. A finished run is not trained again, and an interrupted run is resumed.
 
         Args:
-            devices, accelerator, strategy: Lightning Fabric's. Several devices share each batch and give the
-                gradient of one; only dropout, and on CPUs the statistics of BatchNorm, are each one's own. They
-                are started as new processes, so a script calls this under `if __name__ == "__main__":`.
-            wait: for another process that is training this very run.
+            devices, accelerator, strategy: options of Lightning Fabric. Several devices share each batch and give the
+                gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm.
+                They start new processes, so a script must call this under `if __name__ == "__main__":`.
+            wait: whether to wait for another process that is training the same run.
             progress: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
 
         Raises:
-            DataError, ValueError: see `splits`; or a batch is larger than the split, or not divisible among devices.
+            DataError: a split is not as it should be; see `splits`.
+            ValueError: a batch is larger than the split, or the devices cannot share it equally.
             FileNotFoundError: there is no such data set.
             FloatingPointError: a gradient was not finite.
             filelock.Timeout: another process is training this run, and `wait` is false.
@@ -171,7 +172,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
             if not self.done:
-                from lightning_fabric import Fabric  # takes a second or two, which a finished run need not wait for
+                from lightning_fabric import Fabric  # this import takes a second or two; a finished run needs none
 
                 fabric = Fabric(
                     accelerator=accelerator,
@@ -179,7 +180,7 @@ class Run:
                     strategy=strategy or ("auto" if devices == 1 else "ddp_spawn"),
                     precision=self.settings.training.precision,
                 )
-                with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it was
+                with torch.random.fork_rng(devices=[]):  # keep the caller's generator
                     fabric.launch(self._train, progress)
         return Result(self)
 
@@ -190,7 +191,7 @@ class Run:
         train, dev, _ = self.splits()
         matcher = self.build()
         if fabric.is_global_zero:
-            # as it was, whatever becomes of the presets
+            # with the values of the preset, since presets may change later
             whole = replace(self, sizes=self.settings.sizes, training=self.settings.training)
             config = {"run": repr(whole), "feature_size": train.feature_size, "data_name": self.data} | self.content
             write_text(self.folder / models.CONFIG, json.dumps(config, indent=2))
@@ -204,34 +205,34 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run left in its folder, and what follows from it: recalls, ranks and scores of the test split."""
+    """The result of a finished run: what its folder holds, and recalls, ranks and scores of the test split."""
 
     run: Run
 
     @property
     def recalls(self) -> dict[str, float]:
-        """Text (i2t) and image (t2i) retrieval at 1, 5, 10 on the whole test split, mR and rsum, in percent."""
+        """Return recalls at 1, 5, 10 of text (i2t) and image (t2i) retrieval on the test split, mR and rsum, in %."""
         return dict(zip(ev.METRICS, self.contributions().mean(0).tolist(), strict=True))
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """Seconds of the training from its last start, the device, versions and the commit."""
+        """Return the seconds since training last started or resumed, the device, the versions and the commit."""
         self._check_done()
         return json.loads((self.run.folder / RESULT).read_text(encoding="utf-8"))
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row for each epoch: losses per caption and recalls on the dev split."""
+        """Return one row per epoch, with losses per caption and recalls on the dev split."""
         lines = (self.run.folder / HISTORY).read_text(encoding="utf-8").splitlines()
         return pd.json_normalize(list(map(json.loads, lines)))
 
     def matcher(self) -> Matcher:
-        """The trained matcher, in evaluation mode."""
+        """Return the trained matcher, in evaluation mode."""
         self._check_done()
         return models.load(self.run.folder, type(self.run.system))
 
     def export(self, folder: str | Path) -> Path:
-        """Write the trained model to a folder that `vl.load` reads anywhere; see `training.models`.
+        """Write the trained model to a folder that `vl.load` can read without the data; see `training.models`.
 
         Raises:
             FileExistsError: the folder exists and is not empty.
@@ -239,20 +240,20 @@ class Result:
         return models.export(self.matcher(), models.read_config(self.run.folder), self.recalls, folder)
 
     def ranks_file(self, partners: "Sequence[Result]" = (), folds: int = 1) -> Path:
-        """Where `rank` keeps what it finds."""
+        """Return the path of the file that `rank` writes."""
         parts = ["ranks", str(folds), *(partner.run.digest for partner in partners)]
         return self.run.folder / f"{'-'.join(parts)}.npz"
 
     def rank(self, partners: "Sequence[Result]" = (), folds: int = 1) -> None:
-        """Rank the test split, unless it was done before, by the average of this model's scores and its partners'.
+        """Rank the test split by the average of this model's scores and its partners', unless it is ranked already.
 
         Args:
-            partners: other runs on the same data, whose scores are averaged with this one's.
-            folds: equal parts of consecutive images that are ranked one by one; COCO 1K is the mean of five.
+            partners: other runs on the same data, whose scores are averaged with those of this run.
+            folds: number of equal parts of consecutive images, each ranked by itself; COCO 1K is the mean of five.
 
         Raises:
             FileNotFoundError: one of the runs is not trained to its end.
-            ValueError: the test split does not divide into `folds`.
+            ValueError: the test split does not divide into `folds` equal parts.
         """
         for result in (self, *partners):
             result._check_done()
@@ -266,19 +267,19 @@ class Result:
             np.savez(draft, images=images, texts=texts, caption_to_image=test.caption_to_image)
 
     def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
-        """(I, M): what each test image adds to each metric; see `rank`."""
+        """Return what each test image adds to each metric, (I, M); see `rank`."""
         self.rank(partners, folds)
         with np.load(self.ranks_file(partners, folds), allow_pickle=False) as stored:
             return ev.contributions(stored["images"], stored["texts"], stored["caption_to_image"])
 
     def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
-        """The (I, T) test matrix, under the system's own similarity or the one that `choose` takes from its matcher.
+        """Return the test scores (I, T) of the system's own similarity, or of one that `choose` takes from the matcher.
 
-        Kept in the run folder under `name`, since every ensemble and every sweep of mu begins with it.
+        They are kept in the run folder under `name`, since ensembles and sweeps of mu use them again.
 
         Raises:
             FileNotFoundError: the run is not trained to its end.
-            ValueError: another similarity is to be kept as the system's own.
+            ValueError: `choose` is given, but `name` is "own".
         """
         if choose and name == "own":
             raise ValueError("another similarity than the system's own needs a name of its own")
@@ -295,5 +296,5 @@ class Result:
         return (choose(matcher) if choose else matcher.similarity), *matcher.encode(self.run.dataset("test"))
 
     def _check_done(self) -> None:
-        if not self.run.done:  # what is kept of a model that still learns would be taken for the last word
+        if not self.run.done:  # ranks of an unfinished model would be kept as final
             raise FileNotFoundError(f"{self.run.folder}: not trained to its end; call fit() of the run first")

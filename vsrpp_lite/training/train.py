@@ -1,4 +1,4 @@
-"""One training loop for all systems, on one process or many, that ends the same whether or not it was interrupted."""
+"""One training loop for all systems, on one process or several. An interruption does not change its result."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ from vsrpp_lite.training.evaluate import evaluate
 log = logging.getLogger(__name__)
 
 BEST, LAST, HISTORY = "best.pt", "last.pt", "history.jsonl"
-"""What training leaves in its folder: the best weights, all that it takes to go on, and one line for each epoch."""
+"""Files that training writes: the best weights, the state to resume from, and a text file with a line per epoch."""
 
 
 def fit(
@@ -37,21 +37,21 @@ def fit(
     fabric: Fabric,
     progress: bool | None = None,
 ) -> None:
-    """Train to the end, from where `folder` says that an earlier call was stopped.
+    """Train to the end. If an earlier call with this `folder` was interrupted, resume after its last epoch.
 
-    The best weights are those of the epoch with the highest rsum on `dev`, the later of two equal ones. Order, dropout
-    and schedule are functions of (seed, epoch), so an interrupted training and an undisturbed one, on as many threads,
-    end in the same weights.
+    The best weights are those of the epoch with the highest rsum on `dev`; of equal epochs, the last. Order, dropout
+    and schedule are functions of (seed, epoch). So an interrupted and an uninterrupted training give the same weights
+    if they use the same number of threads.
 
     Args:
-        folder: gets `best.pt`, `last.pt` and `history.jsonl` after every epoch.
-        progress: show a bar of epochs on stderr; None shows it on a terminal only.
+        folder: the folder that gets `best.pt`, `last.pt` and `history.jsonl` after every epoch.
+        progress: whether to show a bar of epochs on stderr; None shows it on a terminal only.
 
     Raises:
         FloatingPointError: a gradient was not finite.
     """
     tokens = matcher.tokenizer.encode_all(train.captions)
-    if fabric.world_size > 1 and fabric.device.type == "cuda":  # there is no version for CPUs
+    if fabric.world_size > 1 and fabric.device.type == "cuda":  # CPUs have no such layer
         nn.SyncBatchNorm.convert_sync_batchnorm(matcher)
     adam = torch.optim.Adam(matcher.parameters(), lr=training.learning_rate, fused=True)
     model, optimizer = fabric.setup(matcher, adam)
@@ -78,7 +78,7 @@ def fit(
 
 
 def _save(folder: Path, matcher: Matcher, adam: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
-    """Write the files of an epoch; `last.pt` comes last, since it is what a resumed training believes."""
+    """Write the files of an epoch. `last.pt` is the last of them, since a resumed training starts from it."""
     if history[-1]["dev"]["rsum"] >= max(record["dev"]["rsum"] for record in history):
         save_checkpoint(matcher.state_dict(), folder / BEST)
     write_text(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
@@ -98,7 +98,7 @@ def _epoch(
     seed: int,
     epoch: int,
 ) -> dict[str, float]:
-    """One pass over the captions; the mean of each loss."""
+    """Train for one epoch and return the mean of each loss."""
     matcher.train()
     progress = Progress(epoch, epoch < training.warmup_epochs, epoch / training.decay_every)
     join = alone if fabric.world_size == 1 else partial(gather, fabric)
@@ -113,7 +113,7 @@ def _epoch(
         fabric.backward(matcher.total(losses))
         norm = fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=False)
         assert norm is not None  # Fabric returns None only where it clips by value
-        if not norm.isfinite():  # it has not reached the weights
+        if not norm.isfinite():  # the weights are not changed yet
             found = {name: round(loss.item(), 3) for name, loss in losses.items()}
             raise FloatingPointError(f"epoch {epoch}, step {steps}: gradient not finite, losses {found}")
         optimizer.step()
@@ -125,9 +125,9 @@ def _epoch(
 
 
 def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Training, name: str) -> None:
-    """Warn when a loss rests where all similarities are equal: the one famous failure of hardest negatives.
+    """Warn if a loss stays where all similarities are equal, which is the well-known failure of hardest negatives.
 
-    Two epochs there in a row are a rest; one may be a loss on its way down.
+    The warning needs two such epochs in a row, since a falling loss may pass this value in one epoch.
     """
     last_two = history[training.warmup_epochs :][-2:]
     for loss, module in matcher.terms.items():
@@ -145,12 +145,12 @@ def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Tra
 
 
 def _seed(seed: int, epoch: int, rank: int) -> None:
-    """Seed dropout from where training stands, so that resuming needs no stored generator."""
+    """Seed dropout from (seed, epoch, rank), so that a resumed training needs no stored generator."""
     torch.manual_seed(int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0]))
 
 
 def _resume(path: Path, matcher: Matcher, adam: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Take over the state of an interrupted training, where there is one; returns its history."""
+    """Load the state of an interrupted training, if there is one, and return its history."""
     if not path.exists():
         return []
     state = load_checkpoint(path)
