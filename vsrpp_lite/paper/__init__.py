@@ -1,1 +1,1 @@
-"""The paper: its published numbers and claims, ours beside them, and the command that makes both."""
+"""The paper: its published numbers and claims, our numbers beside them, and the function that makes the tables."""

@@ -1,4 +1,4 @@
-"""What the paper's ablations would be, were they clean: all parts in all combinations, mu without the margin."""
+"""Clean versions of the paper's ablations: all parts in all combinations, and mu without its effect on the margin."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -25,11 +25,11 @@ FACTORIAL: dict[str, VSRpp] = {
     )
     for fusion, bidirectional, caption in product(BRANCHES, (False, True), (False, True))
 }
-"""Table 1 as one experiment: its published rows are of three papers, and differ in several parts at once."""
+"""All combinations of Table 1's parts. The published rows come from three papers and differ in several parts."""
 
 
 class Effect(NamedTuple):
-    """A comparison within the factorial: the cells with these choices, against those with the others."""
+    """A comparison within the factorial: cells with the choices `chosen` against cells with the choices `instead`."""
 
     better: str
     worse: str
@@ -38,7 +38,7 @@ class Effect(NamedTuple):
 
 
 def _effects() -> list[Effect]:
-    """What each part of Table 1 is worth, and where it could depend on another part, there too."""
+    """Return the comparisons: each part of Table 1 overall, and within another part where it could depend on that."""
     fused: dict[str, Any] = {"fusion": "similarity"}
     found = [
         Effect("fusion of similarities", BRANCHES[branch], fused, {"fusion": branch})
@@ -56,7 +56,7 @@ def _effects() -> list[Effect]:
 
 
 def effects(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
-    """What each part of Table 1 is worth in rsum, everything else equal: paired means over the factorial's cells."""
+    """Return what each part of Table 1 adds to rsum: paired differences of means over cells with equal other parts."""
     by_seed = [TABLE1.runs(FACTORIAL, data=data, preset=preset, seed=seed) for seed in seeds]
     sampled = {system: tables.samples([runs[row] for runs in by_seed]) for row, system in FACTORIAL.items()}
 
@@ -72,12 +72,12 @@ def effects(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
         {"better": effect.better, "worse": effect.worse, **tables.compare(mean(effect.chosen), mean(effect.instead))}
         for effect in _effects()
     )
-    # the paper claims nothing of these
+    # the paper makes no claims about these differences
     return found.replace({"verdict": {"reproduced": "helps", "not reproduced": "hurts"}})
 
 
 def mu_effects(sampled: Mapping[float, np.ndarray], base: float = 2.0) -> pd.DataFrame:
-    """What each mu adds to what `base` gives, in the summed recalls of each direction: `samples` by mu, paired."""
+    """Return what each mu adds to the summed recalls at mu = `base`, in each direction. `sampled` has samples by mu."""
     return pd.DataFrame(
         {"mu": mu, "direction": direction} | tables.compare(of_mu, sampled[base], direction)
         for mu, of_mu in sampled.items()
@@ -86,7 +86,7 @@ def mu_effects(sampled: Mapping[float, np.ndarray], base: float = 2.0) -> pd.Dat
 
 
 def trained(rows: Mapping[str, System], *, data: str, preset: str, seeds: Sequence[int]) -> dict[float, np.ndarray]:
-    """The `samples` of models trained for each mu: rows of Table 2, or `RESCALED`."""
+    """Return the `samples` of models that are trained for each mu: rows of Table 2, or `RESCALED`."""
     by_seed = [TABLE2.runs(rows, data=data, preset=preset, seed=seed) for seed in seeds]
     sampled = {}
     for row, system in rows.items():
@@ -97,7 +97,7 @@ def trained(rows: Mapping[str, System], *, data: str, preset: str, seeds: Sequen
 
 
 def swept(result: Result, mus: Sequence[float]) -> dict[float, np.ndarray]:
-    """The same of one VSR++, in which mu changes at test time alone."""
+    """Return the `samples`, by mu, of one trained VSR++ in which mu changes at test time alone."""
     system = result.run.system
     if not isinstance(system, VSRpp):
         raise TypeError(f"the run's system is a {type(system).__name__}; expected a VSRpp, which has a mu")

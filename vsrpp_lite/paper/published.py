@@ -1,6 +1,6 @@
-"""The published numbers, as data. Source: the slides of VSR++ (ICPR 2020), quoted as printed there.
+"""The published numbers, as data. They come from the slides of VSR++ (ICPR 2020) and stand here as printed there.
 
-Recalls are at 1, 5, 10, text retrieval (an image asks) and then image retrieval (a sentence asks), in percent.
+All recalls are at 1, 5, 10, of text (an image asks) then of image retrieval (a sentence asks), in percent.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 RECALLS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10")
 
 Recalls = Mapping[str, tuple[float, float, float, float, float, float]]
-"""The six recalls of each row of a table."""
+"""Six recalls for each row of a table."""
 
 STRUCTURE: Recalls = {
     "Global": (71.3, 90.6, 96.0, 54.7, 81.8, 88.2),
@@ -28,7 +28,7 @@ WEIGHTS_OF_LOCAL: Recalls = {
     "mu = 2.5": (72.4, 93.0, 96.8, 54.9, 81.8, 88.8),
     "mu = 3.0": (72.1, 93.3, 96.7, 54.5, 81.4, 88.4),
 }
-"""Table 2, on Flickr30K: the weight mu of the local similarity, trained for each."""
+"""Table 2, on Flickr30K: one model for each weight mu of the local similarity."""
 
 COCO: Recalls = {
     "VSE++": (64.6, 89.1, 95.7, 52.0, 83.1, 92.0),
@@ -56,13 +56,13 @@ PRINTED_MR = {
     "table3": {"SCAN": 84.7, "SAEM": 84.0},
     "table4": {"SCO-style": 69.7, "SAEM": 79.4, "VSR++": 81.8},
 }
-"""The slides' mR, where it is rounded otherwise than the mean of the six recalls beside it; within 0.1 of that."""
+"""The slides' mR, where it differs from the rounded mean of the six recalls. It lies within 0.1 of that mean."""
 
 ELSEWHERE = {
     "table3": {"VSE++": (64.6, 90.0, 95.7, 52.0, 84.3, 92.0)},
     "table4": {"VSE++": (52.9, 80.5, 87.2, 39.6, 70.1, 79.5)},
 }
-"""The same models in other papers' tables: R@1 and R@10 agree, all R@5 are higher."""
+"""Recalls of the same models in other papers: R@1 and R@10 are equal, and all R@5 are higher."""
 
 SYSTEM_NOTES = {
     "SCAN": "published as the average of two SCAN models, t2i AVG and i2t LSE",
@@ -72,19 +72,19 @@ SYSTEM_NOTES = {
     "VSE++": "published with a fine-tuned ResNet152 on whole pictures, not on regions",
     "VSRN": "published as the average of two VSRN models",
 }
-"""What a reader must know of a row of Tables 3 and 4 before comparing it with another."""
+"""What a reader must know about a row of Tables 3 and 4 before comparing it with another row."""
 
 BRANCH_NOTES = {
     "Global": "published as the average of two VSRN models",
     "Local": "published as the average of two SCAN models, t2i AVG and i2t LSE",
 }
-"""The same for Table 1."""
+"""What a reader must know about a row of Table 1 before comparing it with another row."""
 
 PUBLISHED_AS = dict.fromkeys(("VSE++", "SCO-style", "SAEM"), "one model") | {
     **dict.fromkeys(("SCAN", "GVSE-style", "VSRN"), "two models"),
     "VSR++": "not said",
 }
-"""Whether a row of Tables 3 and 4 is one model or an average."""
+"""How many models each row of Tables 3 and 4 averages."""
 
 SINGLE_SCAN = {
     "t2i LSE": (61.1, 85.4, 91.5, 43.3, 71.9, 80.9),
@@ -95,10 +95,10 @@ SINGLE_SCAN = {
 """SCAN's single models on Flickr30K, as reported in its own tables."""
 
 SEED_SPREAD = {"VSRN": 5.4, "SCAN": 2.1, "SAEM": 2.4}
-"""Standard deviation of rsum over ten seeds of one model on Flickr30K, from the numbers of Rao et al. (SIGIR 2022)."""
+"""Standard deviation of rsum over ten seeds on Flickr30K, computed from the numbers of Rao et al. (SIGIR 2022)."""
 
 
 def metrics_of(recalls: tuple[float, ...]) -> dict[str, float]:
-    """The eight metrics of a published row; mR and rsum are computed from its six recalls."""
+    """Return the eight metrics of a published row. mR and rsum are computed from its six recalls."""
     rsum = round(sum(recalls), 1)
     return dict(zip(RECALLS, recalls, strict=True)) | {"mR": round(rsum / 6, 2), "rsum": rsum}

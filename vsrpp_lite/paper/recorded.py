@@ -1,13 +1,13 @@
-"""What was measured at length and is kept with the notebooks: notebooks/recorded/*.csv, and the pages written from it.
+"""Recorded results: CSV files under notebooks/recorded, and the pages that are written from them.
 
-RESULTS.md is made of a template and the recorded CSV files, so that no number in it is typed by hand. In the template a
-line of double braces stands for a table, and braces inside a sentence for a number:
+A template and the recorded CSV files make RESULTS.md, so that nobody types a number into it by hand. In the template,
+a line in double braces stands for a table, and double braces inside a sentence stand for a number:
 
-    {{table scenes-lite table1 i2t_r1 rsum}}          a measured table beside the published one, these metrics
+    {{table scenes-lite table1 i2t_r1 rsum}}          these metrics of a table, measured and published
     {{verdicts scenes-lite mine-lite}}                every claim, one column for each recorded set
-    {{csv bench}}                                     a CSV file as it is
+    {{csv bench}}                                     a CSV file
     {{value scenes-lite table4 VSR++ rsum}}           the mean of one row
-    {{effect scenes-lite GRU local}}                  a difference of the clean ablation, with its interval
+    {{effect scenes-lite Bi-GRU over GRU}}            a difference of the clean ablation, with its interval
     {{fact scenes-lite commit}}                       an entry of facts.json
 """
 
@@ -29,15 +29,17 @@ TEMPLATE = "RESULTS.template.md"
 
 
 def recorded_folder() -> Path:
-    """notebooks/recorded."""
+    """Return the folder notebooks/recorded."""
     return notebooks_folder() / "recorded"
 
 
 def record(data: str) -> Path:
-    """Keep the tables and claims of results/, with what made them, as notebooks/recorded/<data>-<preset>.
+    """Copy the tables and claims of results/ to notebooks/recorded/<data>-<preset>, and return that folder.
+
+    It also gets facts.json, which has the provenance.
 
     Raises:
-        FileNotFoundError: no tables were made of these data.
+        FileNotFoundError: there are no tables of these data.
     """
     source = results_folder(data)
     tables = sorted((source / "tables").glob("*.csv"))
@@ -53,13 +55,13 @@ def record(data: str) -> Path:
 
 
 def table(recorded: str, name: str, *metrics: str) -> str:
-    """A recorded table as Markdown: measured ± half of the interval (published)."""
+    """Return a recorded table in Markdown: measured ± half of the interval (published)."""
     measured = pd.read_csv(recorded_folder() / recorded / f"{name}.csv")
     return beside(measured, metrics or METRICS).to_markdown(index=False, disable_numparse=True)
 
 
 def verdicts(*recorded: str) -> str:
-    """Every claim with its difference, interval and verdicts, one column for each recorded set."""
+    """Return every claim with its difference, interval and verdicts, in one column per recorded set, in Markdown."""
     columns = {}
     for name in recorded:
         claims = pd.read_csv(recorded_folder() / name / "claims.csv")
@@ -68,32 +70,34 @@ def verdicts(*recorded: str) -> str:
 
 
 def _verdict(claim: pd.Series) -> str:
-    together = "" if claim["verdict"] == claim["verdict_holm"] else f" ({claim['verdict_holm']} by Holm)"
-    return f"{claim['difference']:.1f} ({claim['lo']:.1f} to {claim['hi']:.1f}): {claim['verdict']}{together}"
+    difference, low, high, alone, holm = claim[["difference", "lo", "hi", "verdict", "verdict_holm"]]
+    found = f"{difference:.1f} ({low:.1f} to {high:.1f}): {alone}"
+    return found if holm == alone else f"{found} ({holm} by Holm)"
 
 
 def csv(name: str) -> str:
-    """A recorded CSV file as a Markdown table."""
+    """Return a recorded CSV file as a table in Markdown."""
     return pd.read_csv(recorded_folder() / f"{name}.csv").fillna("").to_markdown(index=False, floatfmt=".1f")
 
 
 def value(recorded: str, name: str, *row_and_metric: str) -> str:
-    """The mean of one metric of one row; the row's name may hold spaces."""
-    *row, metric = row_and_metric
+    """Return the mean of one metric of one row. The name of the row may hold spaces."""
+    *words, metric = row_and_metric
+    row = " ".join(words)
     measured = pd.read_csv(recorded_folder() / recorded / f"{name}.csv").set_index("row")
-    return f"{measured.loc[' '.join(row), metric]:.1f}"
+    return f"{measured.loc[row, metric]:.1f}"
 
 
 def effect(recorded: str, *better_and_worse: str) -> str:
-    """A difference of the clean ablation with its interval: `better` and `worse`, separated by `over`."""
+    """Return a difference of the clean ablation with its interval. The word `over` stands between its two sides."""
     better, worse = " ".join(better_and_worse).split(" over ")
     effects = pd.read_csv(recorded_folder() / recorded / "factorial.csv").set_index(["better", "worse"])
-    found = effects.loc[(better, worse)]
-    return f"{found['difference']:.0f} ({found['lo']:.0f} to {found['hi']:.0f})"
+    difference, low, high = effects.loc[(better, worse)][["difference", "lo", "hi"]]
+    return f"{difference:.0f} ({low:.0f} to {high:.0f})"
 
 
 def fact(recorded: str, *path: str) -> str:
-    """An entry of what made a recorded set, such as `versions torch`."""
+    """Return an entry of the provenance of a recorded set, such as `versions torch`."""
     found: Any = json.loads((recorded_folder() / recorded / "facts.json").read_text(encoding="utf-8"))
     for part in path:
         found = found[part]
@@ -111,10 +115,10 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
 
 
 def filled(template: str) -> str:
-    """The template with every directive replaced by what was recorded.
+    """Return the template with every directive replaced by what it stands for.
 
     Raises:
-        ValueError: there is no such directive, or nothing of that name was recorded.
+        ValueError: there is no such directive, or no record of that name.
     """
 
     def replaced(directive: re.Match[str]) -> str:
@@ -130,7 +134,10 @@ def filled(template: str) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """RESULTS.md, and README.md with its table between `<!-- recorded: ... -->` and `<!-- end -->` renewed."""
+    """Return the new texts of RESULTS.md and README.md, by path.
+
+    In README.md, this replaces each table between `<!-- recorded: ... -->` and `<!-- end -->`.
+    """
     results = filled((recorded_folder() / TEMPLATE).read_text(encoding="utf-8"))
     readme = (home() / "README.md").read_text(encoding="utf-8")
 

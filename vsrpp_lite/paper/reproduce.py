@@ -1,4 +1,4 @@
-"""`make reproduce-tables`: train what is missing as one grid, write tables seed by seed, run the notebooks."""
+"""`make reproduce-tables`: train all missing runs as one grid, write the tables after each seed, run the notebooks."""
 
 import logging
 import os
@@ -26,25 +26,25 @@ log = logging.getLogger(__name__)
 def reproduce_tables(
     tables: Sequence[Table], *, data: str, preset: str, seeds: int, jobs: int | None = None, factorial: bool = False
 ) -> None:
-    """Everything from nothing: runs, tables, claims, figures, executed notebooks. What is there already is not redone.
+    """Make runs, tables, claims, figures and executed notebooks. Runs that are finished already are not trained again.
 
-    Seeds are trained one after the other, and tables are written after each: stop whenever you like. What notebooks
-    show beside the tables is trained last.
+    Seeds are trained one after the other, and the tables are written after each seed, so you can stop at any time.
+    Systems that notebooks show beside the tables are trained last.
 
     Args:
-        tables: the paper's, from `four_tables`, or your own.
-        seeds: how many trainings of every row.
-        jobs: trainings at a time; None, one for each core or, with a GPU, one.
+        tables: the paper's tables, from `four_tables`, or your own.
+        seeds: number of trainings per row.
+        jobs: number of trainings at a time; by default one per core or, with a GPU, one.
         factorial: also train every combination of Table 1's parts; see `ablation`.
 
     Raises:
         DataError: a table's data are not as they should be.
         ValueError: a test split does not divide into the table's folds, or a notebook has other parameters.
-        FileNotFoundError: data or notebooks are not there.
-        GridError: some of the runs failed; all others were trained.
+        FileNotFoundError: data or notebooks are missing.
+        GridError: some of the runs failed; all others are trained.
     """
     settings = {"data": data, "preset": preset}
-    for table in tables:  # before hours of training, not after
+    for table in tables:  # find errors before hours of training
         if table.notebook:
             known_parameters(table.notebook)
         _look_at_data(table, **settings)
@@ -69,7 +69,7 @@ def reproduce_tables(
 def _with_folds(
     tables: Sequence[Table], rows: Sequence[Mapping[str, System]], seed: int, settings: Mapping[str, str]
 ) -> dict[Run, int]:
-    """The runs of these rows of these tables, and in how many folds each is ranked."""
+    """Return the runs of these rows of these tables, each with its number of folds."""
     return {
         run: table.folds
         for table, of_table in zip(tables, rows, strict=True)
@@ -79,7 +79,7 @@ def _with_folds(
 
 
 def _look_at_data(table: Table, *, data: str, preset: str) -> None:
-    """Raise what would be raised later; name folds that are not the paper's."""
+    """Open the data of a table, so that errors show early. Warn if the folds have another size than the paper's."""
     try:
         _, _, test = next(iter(table.runs(data=data, preset=preset, seed=0).values())).splits()
     except FileNotFoundError as error:
@@ -106,12 +106,12 @@ def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int
 
 
 def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> None:
-    os.environ["VSRPP_HOME"] = where  # a worker may have started when home was elsewhere
+    os.environ["VSRPP_HOME"] = where  # the worker may have started with another home
     execute(notebook, parameters)
 
 
 def known_parameters(notebook: str | Path) -> tuple[Path, dict[str, Any]]:
-    """The file of a notebook, by its path or its name in notebooks/, and its papermill parameters.
+    """Return the file of a notebook, given by path or by name in notebooks/, and its papermill parameters.
 
     Raises:
         FileNotFoundError: there is no such notebook.
@@ -124,10 +124,10 @@ def known_parameters(notebook: str | Path) -> tuple[Path, dict[str, Any]]:
 
 
 def execute(notebook: str | Path, parameters: dict[str, Any]) -> Path:
-    """Run a notebook with these parameters through papermill, into results/notebooks/.
+    """Run a notebook with these parameters through papermill. Return the executed copy, in results/notebooks/.
 
     Raises:
-        ValueError: the notebook has no such parameter. (Papermill would only warn, and run with the default.)
+        ValueError: the notebook has no such parameter. (Papermill would only warn and use the default.)
     """
     source, known = known_parameters(notebook)
     if unknown := parameters.keys() - known.keys():

@@ -1,7 +1,7 @@
-"""A table: what is trained for each row, our numbers beside the published ones, and a verdict for each claim.
+"""A table: a system to train for each row, our numbers beside the published ones, and a verdict for each claim.
 
-A table of your own is one `Table` and, if you like, a notebook that shows it; nothing else has to know of it. The
-paper's four are in `four_tables`.
+To add a table of your own, make a `Table` and, if you like, a notebook that shows it; you need not change other code.
+The paper's four tables are in `four_tables`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ from vsrpp_lite.training.runs import Result, Run
 
 
 class Claim(NamedTuple):
-    """That one row beats another by a metric: rsum, or the lead of text over image retrieval, `i2t - t2i`."""
+    """The claim that one row beats another in a metric: a key of `COMPARED`, such as rsum."""
 
     claim: str
     better: str
@@ -36,53 +36,54 @@ COMPARED = {
     "t2i": np.array([0, 0, 0, 1, 1, 1, 0, 0]),
     "i2t - t2i": np.array([1, 1, 1, -1, -1, -1, 0, 0]),
 }
-"""What a claim's metric is, as a weighted sum of `METRICS` in their order."""
+"""Each metric of claims, as a weighted sum of `METRICS` in their order. "i2t - t2i" is the lead of text retrieval."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """A table: its rows, and what was published and claimed of them.
+    """A table: its rows, their published numbers, and claims about them.
 
     All methods take `data`, the name of a data set, `preset`, and one seed or several.
     """
 
     name: str
-    """Its files are results/tables/<name>.csv and .md."""
+    """Name of its files, results/tables/<name>.csv and .md."""
     rows: Mapping[str, System]
-    """What is trained for each row."""
+    """System that is trained for each row."""
     notebook: str | Path | None = None
-    """The notebook that shows it: a name in notebooks/, or a path."""
+    """Notebook that shows the table: a name in notebooks/, or a path."""
     published: Recalls = field(default_factory=dict)
-    """The published recalls of rows, where there are any."""
+    """Published recalls of the rows that have some."""
     claims: Sequence[Claim] = ()
-    """What the published rows are taken to show."""
+    """Claims that the published numbers support."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """What a reader must know of a row before comparing it."""
+    """What a reader must know about a row before comparing it with another row."""
     averaged: Sequence[str] = ()
-    """Rows whose published numbers, or rivals', are averages of two models: ours are shown as both."""
+    """Rows for which we show single models and an average of two, since some published numbers are such averages."""
     folds: int = 1
-    """Parts of the test split that are ranked one by one; COCO 1K is the mean of five of 1,000 images."""
+    """Number of parts of the test split, each ranked by itself; COCO 1K is the mean of five parts of 1,000 images."""
     second_data: bool = False
-    """Whether it is about a second data set: scenes-coco beside scenes, coco beside f30k, mine-coco beside mine."""
+    """Whether the table uses a second data set: scenes-coco beside scenes, coco beside f30k, mine-coco beside mine."""
     further: Mapping[str, System] = field(default_factory=dict)
     """Systems that the notebook shows beside the table, trained with the first seed."""
     slides: Sequence[str] = ()
-    """Further notebooks that are run when the table is made; they take `data` and `preset`."""
+    """Further notebooks that run when the table is made, with the parameters `data` and `preset`."""
 
     def data(self, data: str) -> str:
-        """The name of the data set that the table is about, where the others are about `data`."""
+        """Return the name of the data set that this table uses when the other tables use `data`."""
         if not self.second_data:
             return data
         return "coco" if data == "f30k" else f"{data}-coco"
 
     def runs(self, rows: Mapping[str, System] | None = None, *, data: str, preset: str, seed: int) -> dict[str, Run]:
-        """The runs of one seed, by row: the table's own rows, or others on its data."""
+        """Return the runs of one seed, by row: the table's own rows, or other `rows` on its data."""
         shared: dict[str, Any] = {"data": self.data(data), "preset": preset, "seed": seed}
         return {row: Run(system=system, **shared) for row, system in (rows or self.rows).items()}
 
     def rankings(self, *, data: str, preset: str, seeds: Sequence[int]) -> list[Ranking]:
-        """What the table asks of finished runs beyond their own ranks: the first two seeds averaged, and the whole
-        test split at once, where it is ranked in folds otherwise.
+        """Return the rankings that the table needs beyond each run's own.
+
+        They are averages of the first two seeds and, for a table with folds, rankings of the whole test split.
         """
         first = {row: Result(run) for row, run in self.runs(data=data, preset=preset, seed=seeds[0]).items()}
         asked: list[Ranking] = []
@@ -94,16 +95,16 @@ class Table:
         return asked
 
     def published_metrics(self, row: str) -> dict[str, float]:
-        """The eight metrics that were published for a row; empty where none were."""
+        """Return the eight published metrics of a row. The dictionary is empty if there are none."""
         return metrics_of(self.published[row]) if row in self.published else {}
 
     def measure(
         self, rows: Mapping[str, System] | None = None, *, data: str, preset: str, seeds: Sequence[int]
     ) -> pd.DataFrame:
-        """One line for each row: each metric's mean over seeds, its 95 % interval, and the published figure.
+        """Return one line per row, with each metric's mean over seeds, its 95 % interval, and the published value.
 
-        With `rows`, other systems on the table's data. Where the test split is ranked in folds there is a second
-        group of columns, `<metric>_5k`: all images at once, by the first seed's model; empty until that was done.
+        `rows` are other systems to measure on the table's data. A table with folds has more columns, `<metric>_5k`,
+        for the first seed's model on the whole test split; they are empty until `grid.rank` has ranked it.
         """
         records = []
         for row in rows or self.rows:
@@ -127,7 +128,7 @@ class Table:
         return pd.DataFrame(records)
 
     def judge(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
-        """The claims: the paired difference of two rows, its interval, its p-value, and the verdict."""
+        """Return one line per claim: the paired difference of its rows, the interval, the p-value and the verdict."""
         by_seed = [self.runs(data=data, preset=preset, seed=seed) for seed in seeds]
         sampled = {row: samples([runs[row] for runs in by_seed], self.folds) for row in self.rows}
         records = []
@@ -138,7 +139,7 @@ class Table:
         return pd.DataFrame(records)
 
     def averages(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
-        """Our single models, the average of the first two seeds, and the published figures, which may be either."""
+        """Return our single models, the average of the first two seeds, and the published numbers, for each row."""
         records = []
         for row in self.averaged:
             pair = [Result(self.runs(data=data, preset=preset, seed=seed)[row]) for seed in seeds[:2]]
@@ -157,12 +158,12 @@ def _model(row: str, model: str, metrics: np.ndarray) -> dict[str, Any]:
 
 
 def samples(runs: Iterable[Run], folds: int = 1) -> np.ndarray:
-    """(S, I, M): what each test image adds to each metric, for each run, one for each seed."""
+    """Return what each test image adds to each metric, (S, I, M). There is one run for each of S seeds."""
     return np.stack([run.fit().contributions(folds=folds) for run in runs])
 
 
 def compare(better: np.ndarray, worse: np.ndarray, metric: str = "rsum") -> dict[str, float | str]:
-    """The paired difference of two `samples`, its 95 % interval, its p-value, and the verdict that this gives."""
+    """Return the paired difference of two `samples`, its 95 % interval, its p-value and its verdict."""
     difference = ((better - worse) @ COMPARED[metric])[:, :, None]
     mean, low, high = (float(x[0]) for x in interval(difference))
     return {
@@ -175,7 +176,7 @@ def compare(better: np.ndarray, worse: np.ndarray, metric: str = "rsum") -> dict
 
 
 def verdict(low: float, high: float) -> str:
-    """`reproduced` if the whole interval is above zero, `not reproduced` if it is below, else `inconclusive`."""
+    """Return `reproduced` if the interval lies above zero, `not reproduced` if below, else `inconclusive`."""
     if low > 0:
         return "reproduced"
     if high < 0:
@@ -184,24 +185,24 @@ def verdict(low: float, high: float) -> str:
 
 
 def ordering(published: Recalls) -> list[Claim]:
-    """The published order by rsum as claims: each row over the next, then the best over all others."""
+    """Return the published order by rsum as claims: each row beats the next, and the best row beats all others."""
     rows = sorted(published, key=lambda row: -metrics_of(published[row])["rsum"])
     against_all = [(rows[0], row) for row in rows[2:]]
     return [Claim(f"{better} beats {worse}", better, worse) for better, worse in [*pairwise(rows), *against_all]]
 
 
 def rescored(result: Result, scores: np.ndarray) -> dict[str, float]:
-    """The recalls of another score matrix over the same test split."""
+    """Return the recalls of another score matrix over the test split of a result."""
     caption_to_image = result.run.dataset("test").caption_to_image
     return recalls(*ranks(scores, caption_to_image), caption_to_image)
 
 
 def beside(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """The table for reading: `measured ± half the interval (published)` in each cell."""
+    """Return the table in a form to read: each cell is `measured ± half the interval (published)`."""
 
     def cell(row: pd.Series, metric: str) -> str:
-        paper = row[f"{metric}_paper"]
-        ours = f"{row[metric]:.1f} ± {row[f'{metric}_hi'] - row[metric]:.1f}"
+        mean, high, paper = row[metric], row[f"{metric}_hi"], row[f"{metric}_paper"]
+        ours = f"{mean:.1f} ± {high - mean:.1f}"
         return ours if pd.isna(paper) else f"{ours} ({paper:.1f})"
 
     cells = {metric: table.apply(cell, axis=1, metric=metric) for metric in metrics}
@@ -209,5 +210,5 @@ def beside(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
 
 
 def results_folder(data: str) -> Path:
-    """results/ for the embedded data, results/<data>/ for any other."""
+    """Return results/ for the embedded data, and results/<data>/ for other data."""
     return home() / "results" if data == "scenes" else home() / "results" / Path(data).name

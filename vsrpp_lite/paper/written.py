@@ -1,4 +1,4 @@
-"""Tables and claims as files: results/tables/<name>.csv and .md, and results/claims.csv."""
+"""Files of tables and claims: results/tables/<name>.csv and .md, and results/claims.csv."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from vsrpp_lite.training.evaluate import holm
 
 
 def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:
-    """Write a table's two files and its lines of claims.csv; returns the Markdown."""
+    """Write a table's two files and its lines of claims.csv. Return the Markdown."""
     measured = table.measure(data=data, preset=preset, seeds=seeds)
     judged = table.judge(data=data, preset=preset, seeds=seeds)
     folder = results_folder(data)
@@ -28,8 +28,8 @@ def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:
 
 
 def _merge_claims(path: Path, claims: pd.DataFrame) -> pd.DataFrame:
-    """Replace a table's lines of claims.csv. Lines of another preset are dropped, and all verdicts adjusted anew."""
-    with FileLock(path.with_name(".claims.lock")):  # table notebooks run side by side
+    """Replace a table's lines of claims.csv, drop lines of other presets, and adjust all verdicts again."""
+    with FileLock(path.with_name(".claims.lock")):  # the notebooks of several tables run at the same time
         kept = [claims.round({"difference": 3, "lo": 3, "hi": 3})]
         if path.exists():
             stored = pd.read_csv(path)
@@ -42,31 +42,31 @@ def _merge_claims(path: Path, claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def adjusted(claims: pd.DataFrame) -> pd.DataFrame:
-    """The claims with the column `verdict_holm`: the verdicts that are left when all claims are judged together.
+    """Return the claims with another column, `verdict_holm`: the verdicts when all claims are judged together.
 
     At 95 % each, one verdict in twenty would be wrong if no row differed from another. Holm's method bounds the chance
-    that *any* of them is wrong by 5 %; what does not pass it becomes inconclusive.
+    that *any* verdict is wrong by 5 %. A verdict that does not pass becomes inconclusive.
     """
     certain = pd.Series(holm(claims["p"].tolist()), index=claims.index) < 0.05
     return claims.assign(verdict_holm=claims["verdict"].where(certain, "inconclusive"))
 
 
 def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame) -> str:
-    """A measured table and its judged claims as Markdown."""
-    first = measured.iloc[0]
-    seeds = f"{first['seeds']} seed" if first["seeds"] == 1 else f"{first['seeds']} seeds"
+    """Return a measured table and its judged claims in Markdown."""
+    data, preset, count = measured.iloc[0][["data", "preset", "seeds"]]
+    seeds = "1 seed" if count == 1 else f"{count} seeds"
     name = table.name.replace("table", "Table ")
     lines = [
-        f"### {name} on `{Path(first['data']).name}`, preset `{first['preset']}`, {seeds}",
+        f"### {name} on `{Path(data).name}`, preset `{preset}`, {seeds}",
         "",
         "Measured ± half of the 95 % interval (published). Text retrieval (i2t), image retrieval (t2i).",
     ]
-    if first["seeds"] == 1:
-        lines.append("One seed: the intervals speak of the test images alone, not of training.")
+    if count == 1:
+        lines.append("There is one seed, so the intervals tell of the test images alone, not of training.")
     lines += ["", beside(measured).to_markdown(index=False, disable_numparse=True), ""]
     lines += [f"- *{row}*: {note}." for row, note in table.notes.items()]
     if len(judged):
         shown = judged[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
         lines += ["", shown.round(1).to_markdown(index=False), ""]
-        lines.append("verdict: by the interval of the claim alone. verdict_holm: with all claims judged together.")
+        lines.append("Here, verdict judges each claim by its own interval; verdict_holm judges all claims together.")
     return "\n".join([*lines, ""])
