@@ -1,11 +1,10 @@
-"""Prepare `multi30k`: real English captions, German descriptions standing in for image regions.
+"""Prepare `multi30k`: real English captions, with German descriptions standing in for image regions.
 
-The 31,014 images of Flickr30K (Young et al. 2014) in their usual split, five English captions each.
-There are no pixels: Multi30K (Elliott et al. 2016) has five German descriptions of each image, by
-people who looked at it, not at the English. Their content words, at most 36, are the fragments:
-German descriptions standing in for image regions. A word is a fixed vector of 256 numbers made of
-hashed character n-grams: related words are close, and nothing is learned. The data are for
-non-commercial research and teaching only.
+The data are the 31,014 images of Flickr30K (Young et al. 2014) in their usual split, with five English captions each.
+There are no pixels. Multi30K (Elliott et al. 2016) has five German descriptions of each image, by people who saw the
+image and not the English captions. At most 36 of their content words stand in for the regions of the image. Each word
+becomes a fixed vector of 256 numbers, which is made from hashed character n-grams: similar spellings have similar
+vectors, and nothing is learned. The data are for non-commercial research and teaching only.
 
     python data_scripts/multi30k.py OUT [--from DIR] [--images N] [--seed 0]
 """
@@ -25,7 +24,7 @@ import typer
 
 from vsrpp_lite.data.write import RawSplit, write_dataset
 
-Texts = list[list[str]]  # five texts for every image
+Texts = list[list[str]]  # five texts per image
 REGIONS, SIZE, BUCKETS, TABLE_SEED = 36, 256, 2**16, 30
 SPLITS = {"train": "train", "dev": "val", "test": "test_2016"}
 IMAGES = [f"{raw}_images.txt" for raw in SPLITS.values()]
@@ -36,8 +35,8 @@ SOURCE = (
     "German descriptions standing in for image regions: up to 36 content words of five German "
     "descriptions, as hashed n-grams; no pixels. For non-commercial research and teaching only."
 )
-WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")  # letters and digits; "T-Shirt" is one word
-# German function words, then frequent slips of the pen for them
+WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")  # a word has letters and digits; "T-Shirt" is one word
+# German function words, and then frequent misspellings of them
 FUNCTION_WORDS = """
 der die das den dem des ein eine einen einem einer eines kein keine keinen keinem keiner und oder
 aber sowie sondern denn als wie dass ob wenn weil während wobei damit um zu zum zur in im ins an am
@@ -54,10 +53,10 @@ STOP_WORDS = frozenset(FUNCTION_WORDS.split())
 
 
 def fragments(descriptions: list[str]) -> list[str]:
-    """Choose the content words of one image's German descriptions, most agreed-upon first.
+    """Return the content words of one image's German descriptions. Words in more descriptions come first.
 
-    Agreement is the number of descriptions with the word; ties go to the one that appears first.
-    Words are case-folded, which also makes `Straße` and `Strasse` one word.
+    Words in equally many descriptions keep the order in which they appear. Words are case-folded, which also makes
+    `Straße` and `Strasse` one word.
     """
     votes: Counter[str] = Counter()
     for text in descriptions:
@@ -67,7 +66,7 @@ def fragments(descriptions: list[str]) -> list[str]:
 
 
 def ngrams(word: str) -> list[str]:
-    """List the distinct character n-grams (n = 3, 4, 5) of `<word>`, then `<word>` itself."""
+    """Return the distinct character n-grams (n = 3, 4, 5) of `<word>`, and then `<word>` itself."""
     marked = f"<{word}>"
     grams = [marked[i : i + n] for n in (3, 4, 5) for i in range(len(marked) - n + 1)]
     return list(dict.fromkeys([*grams, marked]))
@@ -75,7 +74,7 @@ def ngrams(word: str) -> list[str]:
 
 @cache
 def bucket_table() -> np.ndarray:
-    """Return the hash buckets' fixed Gaussian vectors (RandomState: a stream frozen for good)."""
+    """Return the fixed Gaussian vectors of the hash buckets. (NumPy never changes the stream of RandomState.)"""
     return np.random.RandomState(TABLE_SEED).standard_normal((BUCKETS, SIZE)).astype(np.float32)
 
 
@@ -87,26 +86,32 @@ def word_vectors(words: list[str]) -> np.ndarray:
 
 
 def read_table(path: Path) -> dict[str, str]:
-    """Read a table of `sha256  file name` lines into {file name: sha256}."""
+    """Read a file with lines of `sha256  file name` into a dictionary from file names to sha256."""
     pairs = [line.split() for line in path.read_text("utf-8").splitlines() if line.strip()]
     return {name: digest for digest, name in pairs}
 
 
 def read_verified(folder: Path, table: dict[str, str]) -> dict[str, bytes]:
-    """Read all files, refusing a missing one or one whose sha256 is not the one in `table`."""
+    """Read all files and return their content by name.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file does not have the sha256 that `table` has.
+    """
     content = {}
     for name in IMAGES + TEXTS:
-        path, expected = folder / name, f"expected sha256 {table.get(name, 'in the table')}"
+        path, digest = folder / name, table.get(name)
+        expected = f"expected sha256 {digest or 'in the table'}"
         if not path.is_file():
             raise FileNotFoundError(f"{path}: {expected}, found no file")
         content[name] = path.read_bytes()
-        if (found := hashlib.sha256(content[name]).hexdigest()) != table.get(name):
+        if (found := hashlib.sha256(content[name]).hexdigest()) != digest:
             raise ValueError(f"{path}: {expected}, found {found}")
     return content
 
 
 def download(table: dict[str, str]) -> Path:
-    """Fetch the files that the cache folder lacks from the public repository; return the folder."""
+    """Download the files that the cache folder lacks from the public repository. Return the cache folder."""
     import pooch
 
     places = dict.fromkeys(IMAGES, "image_splits") | dict.fromkeys(TEXTS, "raw")
@@ -120,7 +125,11 @@ def download(table: dict[str, str]) -> Path:
 
 
 def read_lines(content: dict[str, bytes], name: str) -> list[str]:
-    """Decode one file into lines, white space collapsed; an empty line or bad UTF-8 is an error."""
+    """Return the lines of one file, with single spaces between words.
+
+    Raises:
+        ValueError: a line is empty or is not UTF-8.
+    """
     raw = gzip.decompress(content[name]) if name.endswith(".gz") else content[name]
     lines = []
     for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n"), start=1):
@@ -134,8 +143,12 @@ def read_lines(content: dict[str, bytes], name: str) -> list[str]:
 
 
 def read_ids(content: dict[str, bytes], name: str) -> list[int]:
-    """Return the integers in the image file names (1000092795.jpg), which must be distinct."""
-    ids: dict[int, None] = {}  # as an ordered set
+    """Return the integers in the image file names, such as 1000092795.jpg.
+
+    Raises:
+        ValueError: a line is not such a name, or an integer occurs twice.
+    """
+    ids: dict[int, None] = {}  # a dictionary keeps the order
     for number, line in enumerate(read_lines(content, name), start=1):
         match = re.fullmatch(r"([0-9]+)\.jpg", line)
         if match is None or int(match[1]) in ids:
@@ -145,7 +158,7 @@ def read_ids(content: dict[str, bytes], name: str) -> list[int]:
 
 
 def read_split(content: dict[str, bytes], raw: str) -> tuple[list[int], Texts, Texts]:
-    """Return image ids, English captions and German descriptions of one split, image by image."""
+    """Return the ids, the English captions and the German descriptions of one split, one entry per image."""
     ids = read_ids(content, f"{raw}_images.txt")
     texts = {}
     for language in ("en", "de"):
@@ -159,7 +172,7 @@ def read_split(content: dict[str, bytes], raw: str) -> tuple[list[int], Texts, T
 
 
 def make_split(ids: list[int], captions: Texts, descriptions: Texts) -> RawSplit:
-    """Turn the German descriptions into padded fragment features and pair them with the English."""
+    """Return a split with the English captions, and with features from the German descriptions, padded to 36."""
     chosen = [fragments(five) for five in descriptions]
     row = {word: i for i, word in enumerate(dict.fromkeys(w for words in chosen for w in words))}
     vectors = word_vectors(list(row)).astype(np.float16)
@@ -175,8 +188,9 @@ def make_split(ids: list[int], captions: Texts, descriptions: Texts) -> RawSplit
 def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, seed: int = 0) -> Path:
     """Verify the files in `folder` and write the data set to `out`, whole or not at all.
 
-    `images` > 0 keeps so many training images, drawn with `seed`, in file order, and the first dev images, half as
-    many (each epoch searches dev: a whole one would cost more than the training); test stays.
+    With `images` > 0, it keeps this number of training images, drawn with `seed` and in file order, and half as many
+    dev images, the first ones: every epoch evaluates dev, which would else take longer than the training. All test
+    images stay.
     """
     if out.exists():
         raise FileExistsError(f"{out} already exists: remove it or choose another folder")
@@ -200,12 +214,12 @@ def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, see
 
 
 def main(
-    out: Annotated[Path, typer.Argument(help="folder to write; must not exist yet")],
-    folder: Annotated[Path | None, typer.Option("--from", help="folder with the files")] = None,
-    images: Annotated[int, typer.Option(help="training images to keep, with half as many of dev; 0 keeps all")] = 0,
-    seed: Annotated[int, typer.Option(help="seed of the choice of training images")] = 0,
+    out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
+    folder: Annotated[Path | None, typer.Option("--from", help="Folder with the files, else downloaded.")] = None,
+    images: Annotated[int, typer.Option(help="Training images to keep, and half as many of dev; 0 keeps all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed that draws the training images.")] = 0,
 ) -> None:
-    """Prepare multi30k: German descriptions standing in for image regions, English captions."""
+    """Prepare multi30k: English captions, with German descriptions standing in for image regions."""
     try:
         table = read_table(Path(__file__).with_suffix(".sha256"))
         convert(out, folder or download(table), table, images, seed)

@@ -1,10 +1,11 @@
 """Prepare `f30k` or `coco` from a released `*_precomp` folder (SCAN's, VSRN's), or from features of your own.
 
-Read are `{split}_ims.npy`, `{split}_ids.txt` and `{split}_caps.txt` of train, dev and test, or of testall where
-there is one, as in COCO's release, whose test is the first 1,000 of its 5,000 images. Written is the one format: an
-image once (released dev and test splits hold each five times), float16, with the sha256 of every file. With Karpathy's
-json (`dataset_flickr30k.json`, `dataset_coco.json`) captions are taken from there, the first five of each image, and
-`{split}_caps.txt` is not needed. Nothing is fetched: the hosts of these files have gone.
+The script reads `{split}_ims.npy`, `{split}_ids.txt` and `{split}_caps.txt` of train, dev and test. If there is a
+testall, it reads testall in place of test: in COCO's release, test is only the first 1,000 of 5,000 images. It writes a
+data folder that holds each image once (released dev and test splits hold it five times), in float16, with the sha256 of
+every file. With Karpathy's json (`dataset_flickr30k.json`, `dataset_coco.json`), it takes the first five captions of
+each image from the json and does not need `{split}_caps.txt`. It downloads nothing, since the hosts of these files no
+longer exist.
 
     python data_scripts/released.py OUT --from DIR [--karpathy FILE]
 """
@@ -23,12 +24,12 @@ from vsrpp_lite.data.manifest import DataError
 from vsrpp_lite.data.precomp import open_split, read_ids
 from vsrpp_lite.data.write import RawSplit, write_dataset
 
-BLOCK = 256  # images converted at a time
+BLOCK = 256  # number of images that are converted at a time
 KARPATHY = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
 
 
 def halved(dataset: Dataset, path: Path) -> np.ndarray:
-    """The features (I, R, F), an image a row, as float16 in a new file that is mapped, not read.
+    """Write the features (I, R, F), one row per image, as float16 to `path`. Return them as a memory map.
 
     Raises:
         DataError: a feature is too large for float16.
@@ -47,9 +48,12 @@ def halved(dataset: Dataset, path: Path) -> np.ndarray:
 
 
 def sentences(karpathy: Path) -> dict[int, tuple[str, list[str]]]:
-    """Of every image of Karpathy's json, by its id: our split, and its first five sentences in a line each.
+    """Return the split and the first five sentences of every image in Karpathy's json, by its id.
 
-    The id is COCO's own where there is one, as in the released files, else Karpathy's.
+    The id is COCO's if there is one, as in the released files; else it is Karpathy's.
+
+    Raises:
+        DataError: the file is not a Karpathy json, or an image has fewer than five sentences or an empty one.
     """
     try:
         images = json.loads(karpathy.read_text(encoding="utf-8"))["images"]
@@ -69,10 +73,10 @@ def sentences(karpathy: Path) -> dict[int, tuple[str, list[str]]]:
 
 
 def captioned(source: Path, split: str, known: dict[int, tuple[str, list[str]]], scratch: Path) -> Path:
-    """A folder with the features and ids of one split, by reference, and the captions of `known`.
+    """Put links to the features and ids of one split into `scratch`, and the captions from `known`. Return `scratch`.
 
     Raises:
-        DataError: an id is not in Karpathy's json, or in another split of it.
+        DataError: the features are missing, or an id is not in Karpathy's json or is in another split of it.
     """
     for kind in ("ims.npy", "ids.txt", "masks.npy", "boxes.npy"):
         if (source / f"{split}_{kind}").exists():
@@ -85,7 +89,7 @@ def captioned(source: Path, split: str, known: dict[int, tuple[str, list[str]]],
         where, said = known.get(image, ("nowhere", []))
         if where != split.removesuffix("all"):
             raise DataError(f"{source}/{split}_ids.txt: line {line}, image {image} is in {where} of Karpathy's json")
-        # one row a caption: each row takes the next sentence; one row an image: it takes all of them
+        # with one row per caption, each row takes the next sentence; with one row per image, it takes all sentences
         captions += said if times[image] == 1 else said[turn[image] : turn[image] + 1]
         turn[image] += 1
     (scratch / f"{split}_caps.txt").write_text("".join(f"{line}\n" for line in captions), encoding="utf-8")
@@ -124,7 +128,7 @@ def prepare(source: Path, out: Path, karpathy: Path | None = None) -> Path:
 def main(
     out: Annotated[Path, typer.Argument(help="The data folder to write, such as data/f30k.")],
     source: Annotated[Path, typer.Option("--from", exists=True, file_okay=False, help="The *_precomp folder.")],
-    karpathy: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Take captions from it.")] = None,
+    karpathy: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Take captions from here.")] = None,
 ) -> None:
     """Convert released or your own region features into the one format."""
     try:

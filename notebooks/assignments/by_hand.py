@@ -1,4 +1,4 @@
-"""Written answers: laid out to be read one after another, and the marks that the reader gives."""
+"""Written answers: a page on which to read them one after another, and a table for the marks of the reader."""
 
 import csv
 from collections import defaultdict
@@ -11,19 +11,19 @@ from nbgrader.utils import is_grade, is_solution
 
 COLUMNS = ["student", "assignment", "question", "points", "max", "remark"]
 Marks = dict[tuple[str, str, str], tuple[float, str]]
-"""Student, assignment and question to points and a remark."""
+"""Points and a remark for each (student, assignment, question)."""
 
 
 def read(path: Path, keys: dict[str, NotebookNode]) -> Marks:
-    """The marks in by_hand.csv so far; lines without points wait. Without the file there are none.
+    """Return the marks in by_hand.csv. Lines without points are skipped, and a missing file gives no marks.
 
     Raises:
-        ValueError: a line is no mark of a written answer of this course; says which, what it has and what it should.
+        ValueError: a line is not a mark of a written answer of this course. The message names the line and the fault.
     """
     if not path.exists():
         return {}
     most, marks = _most(keys), {}
-    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before the first letter
+    with path.open(encoding="utf-8-sig", newline="") as file:  # some spreadsheets write a byte order mark
         table = csv.DictReader(file)
         if not {*COLUMNS} <= {*(table.fieldnames or [])}:
             raise ValueError(f"{path}: expected columns {','.join(COLUMNS)}; found {','.join(table.fieldnames or [])}")
@@ -45,7 +45,7 @@ def read(path: Path, keys: dict[str, NotebookNode]) -> Marks:
 
 
 def enter(marks: Marks, results: list[Graded]) -> None:
-    """Put the marks given into the results."""
+    """Put the marks into the results."""
     for result in results:
         for number, row in enumerate(result.rows):
             mark = marks.get((result.student, result.assignment, row.question))
@@ -54,7 +54,7 @@ def enter(marks: Marks, results: list[Graded]) -> None:
 
 
 def write(marks: Marks, results: list[Graded], keys: dict[str, NotebookNode], out: Path) -> None:
-    """by_hand.md, the answers question by question below the model's, and by_hand.csv, a line for each mark."""
+    """Write by_hand.md, with the model answer and all answers per question, and by_hand.csv, with one line per mark."""
     answers = defaultdict(list)
     most = _most(keys)
     lines = {key: [*key, f"{points:g}", f"{most[key[1:]]:g}", remark] for key, (points, remark) in marks.items()}
@@ -75,20 +75,21 @@ def write(marks: Marks, results: list[Graded], keys: dict[str, NotebookNode], ou
             text += ["", f"## {name}, {cell.id}: {cell.metadata.nbgrader['points']} points", "", "*Full marks:*", ""]
             text += [_quoted(model)]
             for student, given, answer in answers[name, cell.id]:
-                text += ["", f"### {student}{f' ({given} points)' if given else ''}", "", _quoted(answer)]
+                marked = f" ({given} points)" if given else ""
+                text += ["", f"### {student}{marked}", "", _quoted(answer)]
     (out / "by_hand.md").write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
 def _most(keys: dict[str, NotebookNode]) -> dict[tuple[str, str], float]:
-    """The points of each written answer, by assignment and question."""
+    """Return the most points for each written answer, by assignment and question."""
     return {(name, cell.id): cell.metadata.nbgrader["points"] for name in keys for cell in _written(keys[name])}
 
 
 def _written(key: NotebookNode) -> list[NotebookNode]:
-    """The answers of a notebook that no machine can read."""
+    """Return the answer cells of a notebook that a person must read."""
     return [cell for cell in key.cells if is_grade(cell) and is_solution(cell)]
 
 
 def _quoted(text: str) -> str:
-    """As a quotation, so that no heading of an answer is one of the page."""
+    """Return the text as a quotation, so that a heading in an answer is not a heading of the page."""
     return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())

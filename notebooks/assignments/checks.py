@@ -1,4 +1,4 @@
-"""What the hidden tests share: a comparison that names the mistake, and a call that may not use the package."""
+"""Functions for hidden tests: a comparison that names the mistake, and a call that must not use the package."""
 
 import sys
 import threading
@@ -17,10 +17,10 @@ PACKAGE = str(Path(vsrpp_lite.__file__).parent)
 
 
 def compare(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None = None, atol: float = 1e-5) -> None:
-    """Pass if `found` equals `expected`, else say what went wrong, by name where the mistake is a known one.
+    """Pass if `found` equals `expected`; else raise an error, which names the mistake if it is a known one.
 
     Args:
-        mistakes: a message that teaches, and the value that an answer with that mistake would give.
+        mistakes: for each known mistake, a message that teaches, and the value that an answer with the mistake gives.
 
     Raises:
         AssertionError: the values differ.
@@ -44,10 +44,10 @@ def compare(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None 
 
 
 def by_hand(function: Callable, *args: Any, allowed: tuple[str, ...] = (), **kwargs: Any) -> Any:
-    """The value of a call that enters no function of the package and leaves its arguments as they were.
+    """Return the value of a call that must use no function of the package and must not change its arguments.
 
-    Every route counts: an import, an alias, a method, a thread. Functions in `allowed` may be used, and so may what
-    they call.
+    Every use counts: through an import, an alias, a method or a thread. The call may use functions in `allowed`, and
+    these may use others.
 
     Raises:
         AssertionError: the package was used, or an argument was changed in place.
@@ -75,7 +75,7 @@ def by_hand(function: Callable, *args: Any, allowed: tuple[str, ...] = (), **kwa
 
 
 def _within(frame: Any, allowed: tuple[str, ...]) -> bool:
-    """Whether this call is one of the allowed functions, or was made by one."""
+    """Tell whether this call is a call of an allowed function, or was made by one."""
     while frame is not None:
         code = frame.f_code
         if code.co_filename.startswith(PACKAGE) and code.co_qualname in allowed:

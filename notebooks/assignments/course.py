@@ -1,4 +1,4 @@
-"""The course: build the student version of the assignments, grade what comes back.
+"""The course: build the student version of the assignments, and grade submissions.
 
 python notebooks/assignments/course.py build --draw 2026
 python notebooks/assignments/course.py grade SUBMISSIONS        SUBMISSIONS/<student>/<assignment>.ipynb
@@ -37,18 +37,18 @@ log = logging.getLogger("course")
 
 
 def names() -> list[str]:
-    """The assignments, in the order of the course."""
+    """Return the names of the assignments, in the order of the course."""
     return [path.stem for path in sorted(SOURCES.glob("*.py"))]
 
 
 def source(name: str, draw: int) -> NotebookNode:
-    """The instructor's notebook, solutions and hidden tests included, for one draw.
+    """Return the instructor's notebook for one draw, with solutions and hidden tests.
 
-    A cell's id is its nbgrader name, and a cell without one is given both and locked: so every cell of the student
-    version is known by its id, for good.
+    The id of a cell is its nbgrader name. A cell without a name gets one and is locked. So the id identifies every cell
+    of the student version.
 
     Raises:
-        ValueError: two cells have one name, or metadata that nbgrader does not accept.
+        ValueError: two cells have the same name, or a cell has metadata that nbgrader does not accept.
     """
     notebook = jupytext.read(SOURCES / f"{name}.py")
     for number, cell in enumerate(notebook.cells):
@@ -63,7 +63,7 @@ def source(name: str, draw: int) -> NotebookNode:
 
 
 def student_version(notebook: NotebookNode) -> NotebookNode:
-    """A copy without solutions and hidden tests, its cells locked and signed, by nbgrader's own preprocessors."""
+    """Return a copy without solutions and hidden tests. nbgrader's preprocessors lock its cells and add checksums."""
     release = nbformat.from_dict(json.loads(json.dumps(notebook)))
     for step in (ClearSolutions, ClearHiddenTests, LockCells, ComputeChecksums):
         release, _ = step().preprocess(release, {})
@@ -72,13 +72,13 @@ def student_version(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = {
             key: cell.metadata[key] for key in ("nbgrader", "deletable", "editable") if key in cell.metadata
         }
-        if "checksum" in cell.metadata.nbgrader:  # of the source as it is now
+        if "checksum" in cell.metadata.nbgrader:  # the checksum of the stripped source
             ComputeChecksums().preprocess_cell(cell, {}, 0)
     return release
 
 
 @app.command()
-def build(draw: Annotated[int, typer.Option(help="Which pictures; another draw has other answers.")] = 2026) -> None:
+def build(draw: Annotated[int, typer.Option(help="Seed of the pictures, and so of the answers.")] = 2026) -> None:
     """Write the student version into release/, and the instructor's notebooks beside this file."""
     record = RELEASE / "release.json"
     before = json.loads(record.read_text())["sha256"] if record.exists() else {}
@@ -100,10 +100,10 @@ def _sha256(path: Path) -> str:
 
 
 def release_draw() -> int:
-    """The draw that the last `build` was made for.
+    """Return the draw of the last `build`.
 
     Raises:
-        typer.BadParameter: nothing was built yet.
+        typer.BadParameter: there is no student version yet.
     """
     if not (RELEASE / "release.json").exists():
         raise typer.BadParameter("there is no student version yet: run `make assignments` first")
@@ -113,14 +113,14 @@ def release_draw() -> int:
 @app.command()
 def grade(
     submissions: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="<student>/<assignment>.ipynb")],
-    out: Annotated[Path | None, typer.Option(help="Where to; results/course if not given.")] = None,
-    hidden: Annotated[int | None, typer.Option(help="Draw that scores the capstone; else the release's and 1.")] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Submissions at a time; 0: one a core.")] = 0,
-    seconds: Annotated[int, typer.Option(min=1, help="Of each submission, from its first cell to its last.")] = 180,
-    cell_seconds: Annotated[int, typer.Option(min=1, help="Of each cell; the next ones are still run.")] = 20,
-    memory: Annotated[float, typer.Option(help="GiB of address space of each submission.")] = 6.0,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; by default results/course.")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Draw that scores the capstone; else the release's + 1.")] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Submissions at a time; 0 is one per core.")] = 0,
+    seconds: Annotated[int, typer.Option(min=1, help="Limit for each submission, from first cell to last.")] = 180,
+    cell_seconds: Annotated[int, typer.Option(min=1, help="Limit for each cell; later cells still run.")] = 20,
+    memory: Annotated[float, typer.Option(help="Limit for each submission's address space, in GiB.")] = 6.0,
 ) -> None:
-    """Grade a folder of submissions: points, feedback, the leaderboard, and what is to be read by hand."""
+    """Grade a folder of submissions: write points, feedback, the leaderboard, and the answers to read by hand."""
     draw = release_draw()
     hidden = draw + 1 if hidden is None else hidden
     out = out or home() / "results" / "course"
@@ -130,11 +130,11 @@ def grade(
         marks = by_hand.read(out / "by_hand.csv", keys)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    # a file of any name that lies in a student's folder is theirs, and is answered
+    # every file in a student's folder is a submission and gets feedback, whatever its name is
     paths = sorted(path for path in submissions.glob("*/*") if path.is_file() and not path.name.startswith("."))
     if not paths:
         raise typer.BadParameter(f"{submissions}: expected <student>/<assignment>.ipynb, found no such file")
-    unit.trained(draw), unit.hidden_split(hidden)  # now, so that no submission waits for it or spoils it
+    unit.trained(draw), unit.hidden_split(hidden)  # make them before any submission runs
     limits = {"seconds": seconds, "cell_seconds": cell_seconds, "memory": memory, "hidden": hidden}
 
     def graded(path: Path) -> Graded:

@@ -1,4 +1,4 @@
-"""What instructors and students get to read: tables of points, a feedback file each, the leaderboard."""
+"""Files for instructors and students: tables of points, one feedback file per submission, the leaderboard."""
 
 from pathlib import Path
 from shutil import rmtree
@@ -8,7 +8,7 @@ from grading import Graded
 
 
 def write(results: list[Graded], out: Path) -> pd.DataFrame:
-    """Write grades.csv, summary.csv, the leaderboard and feedback/ into `out`; the summary, a row a student."""
+    """Write grades.csv, summary.csv, the leaderboard and feedback/ into `out`. Return the summary, by student."""
     rmtree(out / "feedback", ignore_errors=True)
     for result in results:
         path = out / "feedback" / result.student / f"{result.assignment}.md"
@@ -24,7 +24,7 @@ def write(results: list[Graded], out: Path) -> pd.DataFrame:
     grades.to_csv(out / "grades.csv", index=False)
     summary = grades.pivot_table(index="student", columns="assignment", values="points", aggfunc="sum")
     summary = summary.reindex(sorted({result.student for result in results}))
-    handed_in = grades.drop_duplicates(["assignment", "question"])  # by anyone: who did not has no points of these
+    handed_in = grades.drop_duplicates(["assignment", "question"])  # the questions that at least one student handed in
     summary["points"], summary["of"] = summary.sum(axis=1), handed_in["max"].sum()
     waiting = grades[grades["status"] == "to be read"].groupby("student")["max"].sum()
     summary["to be read"] = waiting.reindex(summary.index, fill_value=0.0)
@@ -34,7 +34,7 @@ def write(results: list[Graded], out: Path) -> pd.DataFrame:
 
 
 def letter(result: Graded) -> str:
-    """The feedback on one submission, in Markdown: points, what each lost point was lost for, what was put right."""
+    """Return the feedback on one submission, in Markdown: its points, why points were lost, and what was repaired."""
     lines = [f"# {result.assignment}: {result.student}", "", f"**{result.points:g} of {result.out_of:g} points.**", ""]
     if any(row.status == "to be read" for row in result.rows):
         lines += ["A written answer waits to be read; its points are not in this sum yet.", ""]
@@ -50,7 +50,7 @@ def letter(result: Graded) -> str:
 
 
 def leaderboard(results: list[Graded], out: Path) -> None:
-    """leaderboard.csv and .md: every capstone that could be scored, among the similarities that it was to beat."""
+    """Write leaderboard.csv and .md: every capstone with a score, and the similarities that it should beat."""
     scored = [(result.student, result.score) for result in results if result.score]
     if not scored:
         return
@@ -71,5 +71,5 @@ def leaderboard(results: list[Graded], out: Path) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that cannot break a table."""
+    """Return the text without characters that would break a table."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -1,4 +1,4 @@
-"""One submission to its points: read, repair, run apart from all others, and count."""
+"""Grade one submission: read it, repair it, run it in a process of its own, and count its points."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from repair import repair
 log = logging.getLogger("course")
 HERE = Path(__file__).resolve().parent
 SCORE = "application/vnd.vsrpp.score+json"
-"""Under this type the capstone's hidden test shows what the leaderboard is made of."""
+"""Type of the output in which the capstone's hidden test reports a score for the leaderboard."""
 
 
 @dataclass(frozen=True)
@@ -31,37 +31,37 @@ class Row:
     points: float
     max: float
     status: str
-    """passed, failed, not answered, not reached, to be read, read, or not graded."""
+    """One of: passed, failed, not answered, not reached, to be read, read, not graded."""
     remark: str = ""
 
 
 @dataclass
 class Graded:
-    """One submission: its questions, and what the student should know beside them."""
+    """One graded submission: its questions, and remarks for the student."""
 
     student: str
     assignment: str
     rows: list[Row] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
-    """The text of each written answer."""
+    """Text of each written answer."""
     score: dict | None = None
-    """Of a capstone that could be scored: its own row of the leaderboard, and its rivals'."""
+    """Rows of the leaderboard for a capstone and its rivals; None if there is no score."""
 
     @property
     def points(self) -> float:
-        """Of all questions graded so far."""
+        """Return the sum of points over all questions graded so far."""
         return sum(row.points for row in self.rows)
 
     @property
     def out_of(self) -> float:
-        """What they could have been."""
+        """Return the most points that the submission could get."""
         return sum(row.max for row in self.rows)
 
 
 def grade_one(path: Path, key: NotebookNode | None, release: NotebookNode | None, **limits: float) -> Graded:
-    """Grade `<student>/<assignment>.ipynb`; what is no notebook of the course gets no points and a reason."""
-    # another ending stays, or a file would take the feedback of the notebook beside it
+    """Grade `<student>/<assignment>.ipynb`. A file that is not a notebook of the course gets no points and a reason."""
+    # keep any other ending, or the file's feedback would replace that of the notebook with the same stem
     name = path.stem if path.suffix == ".ipynb" else path.name
     graded = Graded(student=path.parent.name, assignment=name)
     if key is None or path.suffix != ".ipynb":
@@ -74,7 +74,7 @@ def grade_one(path: Path, key: NotebookNode | None, release: NotebookNode | None
         if stopped:
             graded.remarks.append(stopped)
         _count(done, stopped, graded)
-    except Exception as error:  # whatever is in the file, the others are graded too
+    except Exception as error:  # no file may stop the grading of the others
         if not isinstance(error, ValueError):
             log.exception("%s: not graded", path)
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
@@ -85,7 +85,7 @@ def grade_one(path: Path, key: NotebookNode | None, release: NotebookNode | None
 
 
 def _count(done: NotebookNode, stopped: str, graded: Graded) -> None:
-    """From the notebook that was run: a row a question, what broke beside the tests, the capstone's score."""
+    """Fill `graded` from the executed notebook: a row per question, errors outside tests, the capstone's score."""
     open_answer = False
     for cell in done.cells:
         error = _error(cell)
@@ -93,7 +93,7 @@ def _count(done: NotebookNode, stopped: str, graded: Graded) -> None:
             graded.rows.append(_row(cell, stopped, open_answer))
             if is_solution(cell):
                 graded.answers[cell.id] = cell.source
-            scores = SCORE in cell.source  # the course's own test, and no student's cell
+            scores = SCORE in cell.source  # a test of the course, not a student's cell
             for output in cell.get("outputs", []) if scores else []:
                 found = output.get("data", {}).get(SCORE, {})
                 graded.score = found if {"own", "rivals"} <= found.keys() else graded.score
@@ -104,10 +104,14 @@ def _count(done: NotebookNode, stopped: str, graded: Graded) -> None:
 
 
 def _read(path: Path) -> NotebookNode:
-    """A notebook, or a ValueError that says why it is none."""
+    """Read a notebook.
+
+    Raises:
+        ValueError: the file is not a notebook.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an old format, without cell ids
+            warnings.simplefilter("ignore")  # old formats have no cell ids
             notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
             for cell in notebook.cells:
                 cell.source, cell.cell_type, cell.metadata.get("nbgrader")
@@ -119,7 +123,7 @@ def _read(path: Path) -> NotebookNode:
 def _run(
     notebook: NotebookNode, *, seconds: float, cell_seconds: float, memory: float, hidden: int
 ) -> tuple[NotebookNode, str]:
-    """The notebook as far as it came, and why it came no further, if so."""
+    """Run a notebook. Return it as far as it ran, and the reason if it was stopped."""
     with tempfile.TemporaryDirectory(prefix="submission-") as folder:
         path = Path(folder) / "submission.ipynb"
         for cell in notebook.cells:
@@ -132,7 +136,7 @@ def _run(
             "JUPYTER_DATA_DIR": folder,
             "TMPDIR": folder,
             "COURSE_HIDDEN_DRAW": str(hidden),
-            "CUDA_VISIBLE_DEVICES": "",  # a GPU maps more address space than the limit of memory allows
+            "CUDA_VISIBLE_DEVICES": "",  # a GPU maps more address space than the limit allows
         }
         worker = subprocess.Popen(
             [sys.executable, HERE / "worker.py", path, str(cell_seconds), str(seconds), str(memory)],
@@ -159,7 +163,7 @@ def _run(
 
 
 def _end(folder: str) -> None:
-    """The worker and all that it started, which may have left its family: known by the environment they were given."""
+    """End the worker and all processes that it started. All have its TMPDIR, even if they have other parents."""
     while family := [process for process in psutil.process_iter() if _environment(process).get("TMPDIR") == folder]:
         for process in family:
             with suppress(psutil.NoSuchProcess):
@@ -168,7 +172,7 @@ def _end(folder: str) -> None:
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
-    """Of a process of one's own that still runs; else nothing."""
+    """Return the environment of a process. It is empty if the process has ended or belongs to another user."""
     try:
         return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
     except psutil.Error:
@@ -176,7 +180,7 @@ def _environment(process: psutil.Process) -> dict[str, str]:
 
 
 def _row(cell: NotebookNode, stopped: str, open_answer: bool) -> Row:
-    """Points of a graded cell: nbgrader's rule, but a cell that never ran has passed nothing."""
+    """Return the points of a graded cell by nbgrader's rule, except that a cell which never ran gets no points."""
     most = float(cell.metadata.nbgrader["points"])
     if is_solution(cell):
         points, _ = determine_grade(cell)
@@ -184,7 +188,7 @@ def _row(cell: NotebookNode, stopped: str, open_answer: bool) -> Row:
     if cell.execution_count is None:
         return Row(cell.id, 0.0, most, "not reached", stopped or "an earlier cell ended the run")
     error = _error(cell)
-    # a warning on stderr is no failure, which nbgrader would make of it
+    # nbgrader would count a warning on stderr as a failure; we do not
     points, _ = determine_grade(NotebookNode(cell | {"outputs": [error] if error else []}))
     if points:
         return Row(cell.id, points, most, "passed")
@@ -194,12 +198,12 @@ def _row(cell: NotebookNode, stopped: str, open_answer: bool) -> Row:
 
 
 def _error(cell: NotebookNode) -> NotebookNode | None:
-    """The error that a cell ended with, if it did."""
+    """Return the error that ended a cell, or None."""
     return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 
 def _message(error: NotebookNode) -> str:
-    """What an error says, in one line, without the lines of the hidden test around it."""
+    """Return the message of an error in one line, without the lines of the hidden test."""
     says = re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)).strip()[:500]
     match error.ename:
         case "AssertionError":

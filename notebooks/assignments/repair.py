@@ -1,4 +1,4 @@
-"""A submission against its release, cell by cell: what is locked is put back, what the student wrote is kept."""
+"""Compare a submission with its release, cell by cell: restore locked cells, and keep what the student wrote."""
 
 from collections import defaultdict
 
@@ -14,15 +14,15 @@ class NotThisAssignment(ValueError):
 def repair(
     submission: NotebookNode, release: NotebookNode, key: NotebookNode
 ) -> tuple[NotebookNode, dict[str, list[str]]]:
-    """The notebook to run, and what was put right: remarks by the name of a cell, "" for the whole.
+    """Return the notebook to run, and remarks on what was repaired, by the name of a cell; "" is the whole notebook.
 
-    The cells of `key` (the release with its hidden tests) in their own order; in each answer cell the student's text;
-    a student's own cells after the cell that they stood behind. A cell is known by nbgrader's name, or, where that was
-    lost, by its id. Nothing is guessed: copies of an answer are all run, in the student's order, as they were at home;
-    an answer that is nowhere to be found stays empty.
+    The notebook has the cells of `key` (the release with its hidden tests) in their order, and each answer cell has the
+    student's text. A student's own cells follow the cell that they followed in the submission. A cell is known by its
+    nbgrader name or, if the name was lost, by its id. Nothing is guessed: if an answer has copies, all of them run in
+    the student's order, and an answer that is missing stays empty.
 
     Raises:
-        NotThisAssignment: not one cell of it is there.
+        NotThisAssignment: no cell of the release is in the submission.
     """
     released = {cell.id: cell for cell in release.cells}
     followers: dict[str, list[NotebookNode]] = defaultdict(list)
@@ -60,7 +60,7 @@ def repair(
 
 
 def _name(cell: NotebookNode, released: dict[str, NotebookNode]) -> str | None:
-    """Which cell of the release this is, if any."""
+    """Return the name of the cell of the release that this cell is, or None."""
     named = cell.metadata.get("nbgrader", {})
     for name in (named.get("grade_id") if isinstance(named, dict) else None, cell.get("id")):
         if isinstance(name, str) and name in released:
@@ -91,5 +91,5 @@ def _locked_remarks(found: list[NotebookNode], released: NotebookNode) -> list[s
 
 
 def _own(cell: NotebookNode) -> NotebookNode:
-    """A student's own cell, without the metadata of a copied one; what is neither code nor text becomes text."""
+    """Return a student's own cell without its metadata. A cell that is neither code nor text becomes text."""
     return new_code_cell(cell.source) if cell.cell_type == "code" else new_markdown_cell(cell.source)

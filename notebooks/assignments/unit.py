@@ -1,4 +1,4 @@
-"""The data and the model that every assignment starts from, for one draw. Students get this file too."""
+"""The data and the model of one draw, with which every assignment starts. Students get this file too."""
 
 import vsrpp_lite as vl
 from vsrpp_lite.data import scenes
@@ -9,9 +9,9 @@ from vsrpp_lite.settings import Sizes
 
 
 def course_run(draw: int) -> vl.Run:
-    """A small VSR++ on 340 pictures drawn with seed `draw`: the pictures take seconds, and so does the training.
+    """Return the run of a small VSR++ on 340 pictures that are drawn with seed `draw`.
 
-    Another draw gives other pictures, other weights and other answers.
+    Drawing and training take seconds each. Another draw gives other pictures, other weights and other answers.
     """
     folder = scenes.ensure(home() / "data" / f"course-{draw}", seed=draw, size="tiny")
     sizes = Sizes(embed=64, word=32, caption=32, layers=1)
@@ -20,11 +20,11 @@ def course_run(draw: int) -> vl.Run:
 
 
 def trained(draw: int) -> tuple[Matcher, Dataset]:
-    """The trained matcher and its test split, 100 pictures with 500 captions; the first call trains, others read."""
+    """Return the matcher and its test split, 100 pictures with 500 captions. The first call trains the matcher."""
     run = course_run(draw)
     return run.fit().matcher(), run.dataset("test")
 
 
 def hidden_split(draw: int) -> Dataset:
-    """The test split of another draw, which the trained model has not seen."""
+    """Return the test split of another draw, which the trained matcher has not seen."""
     return vl.open_split(scenes.ensure(home() / "data" / f"course-{draw}", seed=draw, size="tiny"), "test")

@@ -1,6 +1,6 @@
-"""Runs one notebook under limits, in a process of its own: worker.py NOTEBOOK CELL_SECONDS SECONDS GIB.
+"""Run one notebook under limits, in a process of its own: worker.py NOTEBOOK CELL_SECONDS SECONDS GIB.
 
-The notebook is written back after every cell, so that what was done stands, whatever happens next.
+The notebook is written back after every cell, so that later failures do not lose the cells that are done.
 """
 
 import resource
@@ -14,15 +14,15 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_output
 
 HEARD = 2**20
-"""So many characters of what a cell prints are kept."""
+"""Number of printed characters that are kept per cell."""
 TOO_LONG = {"ename": "CellTimeoutError", "evalue": "", "traceback": []}
 
 
 class Client(NotebookClient):
-    """One that stops listening to a cell that prints without end, which would fill the memory of this process."""
+    """A client that keeps a limited amount of what a cell prints. A cell that prints without end cannot fill memory."""
 
     def output(self, outs: list, msg: dict, display_id: str, cell_index: int) -> nbformat.NotebookNode | None:
-        """Keep one more output of a cell, or the part of it that there is room for."""
+        """Keep one more output of a cell, or only its beginning if the limit is reached."""
         if msg["msg_type"] == "stream":
             text = msg["content"]["text"]
             msg["content"]["text"] = text[: max(0, HEARD - self.heard[cell_index])]
@@ -31,20 +31,20 @@ class Client(NotebookClient):
 
 
 def the_course_s(cell: nbformat.NotebookNode) -> bool:
-    """Whether a cell prepares the ground and holds nothing of the student's: it may be slow on a slow machine."""
+    """Tell whether a cell is a locked preparation of the course, which may be slow on a slow machine."""
     named = cell.metadata.get("nbgrader", {})
     return bool(named.get("locked")) and not named.get("grade")
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """All of it or nothing: this process may be killed at any moment."""
+    """Write the whole notebook or nothing, since this process may be killed at any moment."""
     draft = path.with_suffix(".draft")
     nbformat.write(notebook, draft)
     draft.replace(path)
 
 
 def main(path: Path, cell_seconds: int, seconds: int, gib: float) -> None:
-    """Execute in place. Limits hold for this process and for the kernel that it starts."""
+    """Execute a notebook in place. The limits hold for this process and for the kernel that it starts."""
     for limit, most in (
         (resource.RLIMIT_AS, int(gib * 2**30)),
         (resource.RLIMIT_CPU, 2 * seconds),
@@ -60,7 +60,7 @@ def main(path: Path, cell_seconds: int, seconds: int, gib: float) -> None:
         last, reply = cell_index, execute_reply["content"]
         if reply["status"] == "error" and not any(output.output_type == "error" for output in cell.outputs):
             names = {name: reply[name] for name in ("ename", "evalue", "traceback")}
-            cell.outputs.append(new_output("error", **names))  # interrupted: the kernel did not say so itself
+            cell.outputs.append(new_output("error", **names))  # the kernel does not report every interrupt
         write(notebook, path)
 
     client = Client(
@@ -80,7 +80,7 @@ def main(path: Path, cell_seconds: int, seconds: int, gib: float) -> None:
         notebook.metadata["stopped"] = True
         for cell in notebook.cells[last + 1 :]:
             if cell.cell_type == "code":
-                cell.execution_count = None  # the one that Python died of had begun, and has passed nothing
+                cell.execution_count = None  # a cell that ended Python has passed nothing
     write(notebook, path)
 
 
