@@ -13,6 +13,8 @@ from vsrpp_lite.data.text import load_tokenizer
 from vsrpp_lite.matcher import Progress
 from vsrpp_lite.systems.saem import SAEM
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers")
 PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] a and the near some do ##g c ##ar t ##ree b ##oat re ##d gre ##en black"
 both = pytest.mark.parametrize("faithful", [False, True])

@@ -26,7 +26,7 @@ import repair
 
 from vsrpp_lite.global_alignment import l2norm
 
-pytestmark = pytest.mark.xdist_group("course")  # graded once, for all tests
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("course")]  # graded once, for all tests
 NAMES = course.names()
 SUBMISSIONS = ROOT / "tests" / "submissions"
 

@@ -26,7 +26,10 @@ from vsrpp_lite.training.distributed import gather
 from vsrpp_lite.training.evaluate import evaluate
 from vsrpp_lite.training.runs import Run
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # torch and Fabric announce deprecations to one another
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+]  # torch and Fabric announce deprecations to one another
 
 
 class Plain(System):

@@ -38,6 +38,7 @@ def test_check_says_what_is_there_or_what_is_wrong(toy):
     assert "dev_ids.txt: missing" in found.output
 
 
+@pytest.mark.slow
 def test_scenes_are_drawn_where_asked_and_nothing_is_overwritten(tmp_path):
     folder = tmp_path / "mine"
     assert RUNNER.invoke(app, ["scenes", str(folder), "--seed", "3", "--size", "tiny"]).exit_code == 0
@@ -91,6 +92,7 @@ def test_every_public_name_is_documented():
                 assert thing.__doc__, f"{module.__name__}.{name}"
 
 
+@pytest.mark.slow
 def test_the_package_is_there_without_the_seconds_that_figures_and_training_take_to_import():
     loaded = "import sys, vsrpp_lite; print(*sorted({'seaborn', 'lightning_fabric', 'scipy.stats'} & {*sys.modules}))"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)

@@ -24,6 +24,8 @@ from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.models import describe, rebuild
 
+pytestmark = pytest.mark.slow
+
 SHORT = Training(epochs=2, batch_size=20, learning_rate=0.01, min_count=1)
 
 

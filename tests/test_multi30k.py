@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from vsrpp_lite.data.write import RawSplit, write_dataset
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "multi30k"
 COUNTS = {"train": 6, "val": 3, "test_2016": 2}

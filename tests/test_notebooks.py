@@ -15,6 +15,8 @@ import pytest
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLES
 from vsrpp_lite.paper.reproduce import execute, reproduce_tables
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SLIDES = "06_visual_analysis"
 BY_COMMAND = {*(table.notebook for table in TABLES), SLIDES}

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from vsrpp_lite.data.manifest import DataError, verify
 from vsrpp_lite.data.precomp import open_split
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parent.parent / "data_scripts" / "released.py"
 specification = importlib.util.spec_from_file_location("released", SCRIPT)
 released = importlib.util.module_from_spec(specification)

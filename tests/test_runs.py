@@ -27,6 +27,8 @@ from vsrpp_lite.training.grid import GridError, expand, train
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.runs import Result, Run
 
+pytestmark = pytest.mark.slow
+
 original = VSRpp
 SHORT = Training(epochs=3, batch_size=20, learning_rate=0.01)
 

@@ -15,7 +15,7 @@ from vsrpp_lite.data.scenes.regions import F, R, _detect, describe
 from vsrpp_lite.data.scenes.words import COLOURS, COUNTS, NAMES, PLURALS
 from vsrpp_lite.data.scenes.world import HEIGHT, PLACES, WIDTH
 
-pytestmark = pytest.mark.xdist_group("scenes")  # drawn once, for all tests
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("scenes")]  # drawn once, for all tests
 COUNT = 160
 
 

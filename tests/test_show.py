@@ -22,6 +22,8 @@ from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.evaluate import METRICS, score, sweep
 from vsrpp_lite.training.runs import Run
 
+pytestmark = pytest.mark.slow
+
 # S_G finds the next picture, S_L the right one: mu decides, and at mu = 1 a tie counts against us
 NEXT, OWN, WHERE = np.roll(np.eye(3), 1, axis=1), np.eye(3), np.arange(3)
 

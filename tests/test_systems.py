@@ -121,6 +121,7 @@ def distinct(tmp_path):
     return open_split(write_dataset(tmp_path / "distinct", name="distinct", source="tests", splits=splits), "train")
 
 
+@pytest.mark.slow
 @every_system
 def test_it_learns_64_pairs_by_heart(system, distinct):
     vocabulary = Vocabulary.build(distinct.captions)

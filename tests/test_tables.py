@@ -180,6 +180,7 @@ def test_verdicts_are_adjusted_for_how_many_there_are():
     assert adjusted(claims)["verdict_holm"].tolist() == ["reproduced"] * 2 + ["inconclusive"] * 3
 
 
+@pytest.mark.slow
 def test_a_table_of_ones_own_is_one_object(pretend, home):
     mine = Table(
         name="mine",
@@ -209,6 +210,7 @@ def test_other_data_have_results_of_their_own(home):
     assert tables.results_folder("some/where/multi30k") == home / "results" / "multi30k"
 
 
+@pytest.mark.slow
 def test_averages_and_wider_searches_are_those_of_the_scores(toy):
     """Two seeds averaged and ranked in folds, as `Table.rankings` asks, against the whole matrices."""
     runs = [Run(system=VSEpp(), data=str(toy), preset="smoke", seed=seed) for seed in (0, 1)]

@@ -22,6 +22,8 @@ from vsrpp_lite.training.evaluate import evaluate
 from vsrpp_lite.training.runs import Run
 from vsrpp_lite.training.train import fit
 
+pytestmark = pytest.mark.slow
+
 SHORT = Training(epochs=4, batch_size=20, learning_rate=0.01, decay_every=3)
 FABRIC = Fabric(accelerator="cpu")
 

@@ -13,6 +13,8 @@ from vsrpp_lite import show
 from vsrpp_lite.show import widgets
 from vsrpp_lite.training.evaluate import score, sweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_figure_stays_open():
