@@ -20,8 +20,9 @@ import numpy as np
 import typer
 
 from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.data.manifest import DataError
-from vsrpp_lite.data.precomp import open_split, read_ids
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.lines import read_ids
+from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.data.write import RawSplit, write_dataset
 
 BLOCK = 256  # number of images that are converted at a time

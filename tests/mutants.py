@@ -286,7 +286,7 @@ MATCHER_AND_SETTINGS = [
     Mutant(
         "losses are added without their weights",
         "matcher.py",
-        "self.losses[name].weight * loss",
+        "self.terms[name].weight * loss",
         "loss",
         "test_train.py::test_the_balance_of_losses_is_the_released_one_at_any_batch_size",
     ),
@@ -352,8 +352,8 @@ TRAINING = [
     Mutant(
         "no word is hidden while training",
         "training/train.py",
-        "shown = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)",
-        "shown = tokens",
+        "visible = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)",
+        "visible = tokens",
         "test_train.py::test_a_step_follows_the_gradient_of_the_weighted_sum_of_losses_and_of_one_batch_alone",
     ),
     Mutant(
@@ -526,7 +526,7 @@ RUNS = [
     Mutant(
         "training moves the caller's random generator",
         "training/runs.py",
-        "with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it was",
+        "with torch.random.fork_rng(devices=[]):  # keep the caller's generator",
         "if True:",
         "test_runs.py::test_training_leaves_the_callers_generator_alone",
     ),
@@ -554,7 +554,7 @@ RUNS = [
     Mutant(
         "one failed run of a grid is not mentioned",
         "training/grid.py",
-        "failures[outcome.run] = outcome.failure\n",
+        "failures[missing[number]] = failure\n",
         "pass\n",
         "test_runs.py::test_a_run_that_fails_is_named_and_does_not_stop_the_others",
     ),
@@ -605,7 +605,7 @@ DATA = [
     ),
     Mutant(
         "NaN in features is let in",
-        "data/precomp.py",
+        "data/arrays.py",
         "if row is not None:",
         "if False:",
         "test_precomp.py::test_a_damaged_folder_is_refused_by_file_and_place",
@@ -626,7 +626,7 @@ DATA = [
     ),
     Mutant(
         "captions that are bytes written as text are let in",
-        "data/precomp.py",
+        "data/lines.py",
         "if line[:2] in (\"b'\", 'b\"'):",
         "if False:",
         "test_precomp.py::test_a_damaged_folder_is_refused_by_file_and_place",
@@ -634,7 +634,7 @@ DATA = [
     Mutant(
         "two images of one id are believed to be one",
         "data/precomp.py",
-        "if same != row and not np.array_equal(features[row, 0], features[same, 0]):",
+        "if same != row and not np.array_equal(array[row], array[same]):",
         "if False:",
         "test_precomp.py::test_rows_of_one_id_must_hold_one_image",
     ),
@@ -662,8 +662,8 @@ DATA = [
     Mutant(
         "the fingerprint of data is made of names",
         "data/manifest.py",
-        "contents.append([path.name, _remembered_sha256(path)])",
-        "contents.append(path.name)",
+        "[[path.name, _remembered_sha256(path)] for path in",
+        "[path.name for path in",
         "test_runs.py::test_the_digest_follows_the_content_of_the_data",
     ),
     Mutant(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from vsrpp_lite.data.manifest import DataError, fingerprint, verify
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.manifest import fingerprint, verify
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.data.write import RawSplit, write_dataset
 
@@ -136,7 +137,7 @@ def damage_boxes(folder):
         (damage_nan, "test_ims.npy: row 13 holds NaN"),
         (damage_infinite, "test_ims.npy: row 4 holds NaN or infinity"),
         (damage_dtype, "test_ims.npy: found int64; expected float16 or float32"),
-        (damage_objects, "test_ims.npy: not a whole .npy file of numbers"),
+        (damage_objects, "test_ims.npy: found object; expected float16 or float32"),
         (damage_rank, r"test_ims.npy: found shape \(20, 12\); expected 3 axes"),
         (
             damage_count,

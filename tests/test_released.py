@@ -9,7 +9,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from vsrpp_lite.data.manifest import DataError, verify
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.manifest import verify
 from vsrpp_lite.data.precomp import open_split
 
 pytestmark = pytest.mark.slow

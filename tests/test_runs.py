@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from conftest import SMALL
 
-from vsrpp_lite.data.manifest import DataError, fingerprint
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.text import Vocabulary
 from vsrpp_lite.settings import PRESETS, Sizes, Training
 from vsrpp_lite.systems.saem import SAEM

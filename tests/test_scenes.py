@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vsrpp_lite.data import scenes
-from vsrpp_lite.data.manifest import DataError
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.scenes import make_example
 from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.data.scenes.plans import FAMILY, sample_scene

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.data.manifest import DataError
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.data.text import Tokenizer, Vocabulary, WordPieces, tokenize
 from vsrpp_lite.data.write import RawSplit, write_dataset

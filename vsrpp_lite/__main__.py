@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from vsrpp_lite.data import scenes
-from vsrpp_lite.data.manifest import DataError, verify
-from vsrpp_lite.data.precomp import SPLITS, open_split
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.manifest import verify
+from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.settings import PRESETS
 
@@ -45,11 +46,11 @@ def check(folder: Path) -> None:
     try:
         verify(folder)
         whole_coco = (folder / "testall_ims.npy").exists()
-        for split in ("train", "dev", "testall") if whole_coco else SPLITS:
-            found = open_split(folder, split)
-            typer.echo(
-                f"{split}: {len(found)} images, {len(found.captions)} captions, features {found.features.shape[1:]}"
-            )
+        splits = [open_split(folder, split) for split in ("train", "dev", "testall" if whole_coco else "test")]
+        check_fit(splits)
+        for split in splits:
+            counts = f"{len(split)} images, {len(split.captions)} captions"
+            typer.echo(f"{split.split}: {counts}, features {split.features.shape[1:]}")
     except DataError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

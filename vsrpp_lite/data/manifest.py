@@ -5,30 +5,39 @@ manifest.json      name, source, sizes, and the sha256 of every array and text f
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
+from vsrpp_lite.data.errors import DataError, check_plain_file
 from vsrpp_lite.files import home, write_text
 
 KINDS = ("ims.npy", "caps.txt", "ids.txt", "masks.npy", "boxes.npy")
 """Kinds of the files of a split. Each file is named `{split}_{kind}`."""
 
-
-class DataError(ValueError):
-    """A data folder is not as it should be. The message says which file, where, what it holds and what it should."""
+LARGEST = 10_000_000
+"""Bytes of the largest manifest that is read."""
 
 
 def read_manifest(folder: Path) -> dict:
     """Read the manifest of a folder that has one.
 
     Raises:
-        DataError: the manifest is not an object with the sha256 of files.
+        DataError: the manifest is not an object with the sha256 of files of this folder.
     """
     path = folder / "manifest.json"
+    check_plain_file(path, "an object with the sha256 of files")
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"{path}: larger than {LARGEST} bytes; expected an object with the sha256 of files")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["sha256"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        stored = dict(content["sha256"].items())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: expected an object with the sha256 of files, or no such file ({error!r})") from error
+    for name, checksum in stored.items():
+        if name in ("", ".", "..") or Path(name).name != name:
+            raise DataError(f"{path}: names {name!r}; expected files of this folder")
+        if not isinstance(checksum, str) or not re.fullmatch("[0-9a-f]{64}", checksum):
+            raise DataError(f"{path}: the sha256 of {name} is {str(checksum)[:70]!r}; expected 64 hex digits")
     return content
 
 
@@ -38,16 +47,30 @@ def verify(folder: str | Path) -> None:
     `open_split` does not do this, since it would have to read all files each time.
 
     Raises:
-        DataError: a file is missing, or is not the one that was written.
+        DataError: a file is missing, is not the one that was written, or is not named in the manifest.
     """
     folder = Path(folder)
-    stored = read_manifest(folder)["sha256"] if (folder / "manifest.json").exists() else {}
+    if not (folder / "manifest.json").exists():
+        return
+    stored = read_manifest(folder)["sha256"]
     for name, expected in stored.items():
         path = folder / name
-        if not path.exists():
-            raise DataError(f"{path}: missing; expected sha256 {expected}")
+        check_plain_file(path, f"a file with the sha256 {expected}")
         if (found := sha256(path)) != expected:
             raise DataError(f"{path}: found sha256 {found}; expected {expected}, as manifest.json has it")
+    for path in split_files(folder):
+        if path.name not in stored:
+            raise DataError(f"{path}: not named in manifest.json; expected its sha256 there, or no such file")
+
+
+def split_files(folder: Path) -> list[Path]:
+    """Return the array and text files of all splits in a folder, in the order of their names."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        split, _, kind = path.name.rpartition("_")
+        if split and kind in KINDS:
+            found.append(path)
+    return found
 
 
 def sha256(path: Path) -> str:
@@ -62,15 +85,12 @@ def fingerprint(folder: str | Path) -> str:
     It does not rely on the manifest, and other files in the folder do not change it. A file of the same size and time
     as before is not read again: its checksum is kept in data/.checksums under the home of the package.
     """
-    contents = []
-    for path in sorted(Path(folder).resolve().iterdir()):
-        split, _, kind = path.name.rpartition("_")
-        if split and kind in KINDS:
-            contents.append([path.name, _remembered_sha256(path)])
+    contents = [[path.name, _remembered_sha256(path)] for path in split_files(Path(folder).resolve())]
     return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
 
 def _remembered_sha256(path: Path) -> str:
+    check_plain_file(path, "a file of a split")
     stat = path.stat()
     state = f"{path} {stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
     kept = home() / "data" / ".checksums" / hashlib.sha256(state.encode()).hexdigest()

@@ -36,6 +36,11 @@ def tokenize(caption: str) -> list[str]:
     return _WORD.findall(caption.lower())
 
 
+def has_word(caption: str) -> bool:
+    """Tell whether a caption has a word in it."""
+    return _WORD.search(caption.lower()) is not None
+
+
 FUNCTION_WORDS = frozenset(
     tokenize(
         "a about after all along an and another are around as at be been being beside between both but by down each "

@@ -21,9 +21,9 @@ import torch
 from filelock import FileLock
 
 from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.data.manifest import DataError, fingerprint
+from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.named import data_folder
-from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.files import atomic, home, write_text
 from vsrpp_lite.matcher import Matcher, Similarity, System
@@ -127,12 +127,7 @@ class Run:
             DataError: a split is not as it should be, or the splits do not fit each other.
         """
         train, dev, test = (self.dataset(split) for split in ("train", "dev", "test"))
-        for other in (dev, test):
-            if other.feature_size != train.feature_size:
-                raise DataError(
-                    f"{self.data_folder}: {other.split}_ims.npy has {other.feature_size} numbers a region; expected "
-                    f"{train.feature_size}, as train_ims.npy has"
-                )
+        check_fit([train, dev, test])
         return train, dev, test
 
     def build(self, tokenizer: Tokenizer | None = None) -> Matcher:

@@ -18,7 +18,8 @@ import numpy as np
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from vsrpp_lite.data.manifest import DataError, read_manifest
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.example import Drawn, make_example
 from vsrpp_lite.data.write import RawSplit, write_dataset
 

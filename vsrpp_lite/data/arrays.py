@@ -1,0 +1,102 @@
+"""Arrays that a stranger may have written: nothing in them is executed, and nothing large is read unchecked.
+
+The header of an .npy file is compared with the size of the file before the numbers are mapped, so that a header that
+lies costs neither memory nor time.
+"""
+
+import math
+import os
+import tokenize
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from vsrpp_lite.data.errors import DataError, check_plain_file
+
+LARGEST = 1e30
+"""Larger numbers are refused: their squares overflow in the first training step."""
+
+UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
+"""What reading a header that is not one can raise."""
+
+
+def open_array(path: Path, dtypes: tuple[str, ...], rank: int, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Map the numbers of an .npy file, copy-on-write, so that torch may wrap them. The file itself is never written.
+
+    Args:
+        dtypes: the names of the types that are allowed, such as float16.
+        rank: the number of axes.
+        shape: the shape that another file of the split asks for, if there is one.
+
+    Raises:
+        DataError: the path is no plain file, the file is no whole .npy file, its numbers have another type, byte order,
+            rank or shape, or some of them are not finite.
+    """
+    check_plain_file(path, f"an array of {' or '.join(dtypes)}")
+    with path.open("rb") as file:
+        found, fortran, dtype = _header(path, file)
+        begin, stat = file.tell(), os.fstat(file.fileno())
+    if dtype.hasobject or dtype.name not in dtypes:
+        raise DataError(f"{path}: found {dtype}; expected {' or '.join(dtypes)}")
+    if not dtype.isnative:
+        raise DataError(f"{path}: found {dtype.str}, the byte order of other processors; expected {dtype.name}")
+    if len(found) != rank or 0 in found:
+        raise DataError(f"{path}: found shape {found}; expected {rank} axes, none empty")
+    expected = math.prod(found) * dtype.itemsize
+    if stat.st_size - begin != expected:
+        held = stat.st_size - begin
+        raise DataError(f"{path}: not a whole .npy file of numbers: {held} bytes; expected {expected} for {found}")
+    if shape and found != shape:
+        features = f"{path.name.rpartition('_')[0]}_ims.npy"
+        raise DataError(f"{path}: found shape {found}; expected {shape}, as {features} has")
+    if dtype.kind == "f":
+        row = _first_bad_row(path, stat.st_size, stat.st_mtime_ns)
+        if row is not None:
+            raise DataError(
+                f"{path}: row {row} holds NaN or infinity, or a number above {LARGEST:g}; expected finite numbers"
+            )
+    if fortran:  # the file holds the transposed array
+        return np.memmap(path, dtype, mode="c", offset=begin, shape=found[::-1]).view(np.ndarray).T
+    return np.memmap(path, dtype, mode="c", offset=begin, shape=found).view(np.ndarray)
+
+
+def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return the shape, the order and the type that an .npy file claims to have."""
+    magic = file.read(6)
+    if magic[:4] == b"PK\x03\x04":
+        raise DataError(f"{path}: found a zip archive, as .npz and torch files are; not a whole .npy file of numbers")
+    if magic != b"\x93NUMPY":
+        raise DataError(f"{path}: begins with {magic!r}; not a whole .npy file of numbers")
+    file.seek(0)
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            header = np.lib.format.read_array_header_1_0(file)
+        elif version == (2, 0):
+            header = np.lib.format.read_array_header_2_0(file)
+        else:
+            raise ValueError(f"version {version} of the format")
+    except UNREADABLE as error:
+        raise DataError(f"{path}: not a whole .npy file of numbers ({str(error)[:80]})") from error
+    shape, fortran, dtype = header
+    if any(length < 0 for length in shape):
+        raise DataError(f"{path}: found shape {shape}; expected lengths of at least 1")
+    return shape, fortran, dtype
+
+
+@lru_cache(maxsize=64)
+def _first_bad_row(path: Path, _size: int, _mtime: int) -> int | None:
+    """Return the first row with NaN, infinity or a number that is too large. A large file takes seconds: cached."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    step = max(1, 2**24 // max(1, array[0].size))
+    for start in range(0, len(array), step):
+        block = array[start : start + step]
+        good = np.isfinite(block)
+        if array.itemsize > 2:  # float16 cannot hold a number that is too large
+            good &= np.abs(block) < LARGEST
+        of_row = good.all(axis=tuple(range(1, block.ndim)))
+        if not of_row.all():
+            return start + int(of_row.argmin())
+    return None

@@ -1,0 +1,29 @@
+"""What is wrong with a data folder, and the first thing that can be: a path that is no plain file."""
+
+import stat
+from pathlib import Path
+
+
+class DataError(ValueError):
+    """A data folder is not as it should be. The message says which file, where, what it holds and what it should."""
+
+
+def check_plain_file(path: Path, expected: str) -> None:
+    """Refuse a path that cannot be read to its end, such as a folder, a pipe or a device.
+
+    Args:
+        expected: what the file should be, for the message.
+
+    Raises:
+        DataError: there is no such file, it is not a plain file, or it cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; expected {expected}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); expected {expected}") from error
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{path}: found a folder; expected {expected}")
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{path}: found a pipe, a socket or a device; expected {expected}")
