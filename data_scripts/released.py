@@ -11,7 +11,6 @@ longer exist.
 """
 
 import json
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.lines import read_ids
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.data.write import RawSplit, write_dataset
+from vsrpp_lite.files import scratch
 
 BLOCK = 256  # number of images that are converted at a time
 KARPATHY = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
@@ -108,15 +108,15 @@ def prepare(source: Path, out: Path, karpathy: Path | None = None) -> Path:
         raise FileExistsError(f"{out} exists; nothing was written")
     known = sentences(karpathy) if karpathy else None
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-halved-") as scratch:
+    with scratch(out.parent) as drafts:
         splits = {}
         for split in ("train", "dev", "test"):
             name = "testall" if split == "test" and (source / "testall_ims.npy").exists() else split
-            dataset = open_split(captioned(source, name, known, Path(scratch)) if known else source, name)
+            dataset = open_split(captioned(source, name, known, drafts) if known else source, name)
             by_image = np.argsort(dataset.caption_to_image, kind="stable")
             ends = np.cumsum(np.bincount(dataset.caption_to_image))
             splits[split] = RawSplit(
-                features=halved(dataset, Path(scratch) / f"{split}-halved.npy"),
+                features=halved(dataset, drafts / f"{split}-halved.npy"),
                 captions=[[dataset.captions[k] for k in group] for group in np.split(by_image, ends[:-1])],
                 image_ids=dataset.image_ids.tolist(),
                 counts=None if dataset.mask.all() else dataset.mask.sum(1),

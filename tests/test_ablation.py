@@ -64,6 +64,6 @@ def test_a_model_swept_at_test_time_is_itself_at_its_own_mu(system, toy):
     found = ablation.swept(result, [0.0, 2.0])
     assert found[2.0].shape == (1, 20, len(METRICS))
     assert found[2.0].mean((0, 1)) == pytest.approx(list(result.recalls.values()))
-    scores = (np.load(result.run.folder / f"scores-{part}.npy") for part in ("global", "local"))
+    scores = (np.load(result.run.folder / f"scores-{part}.npz")["scores"] for part in ("global", "local"))
     expected = sweep(*scores, result.run.dataset("test").caption_to_image, [0.0])
     assert found[0.0].mean((0, 1)) == pytest.approx(expected.to_numpy()[0])

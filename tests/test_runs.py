@@ -230,7 +230,7 @@ def test_the_kept_matcher_scores_as_the_result_says(run):
     assert evaluate(result.matcher(), run.dataset("test")) == result.recalls
     where = run.dataset("test").caption_to_image
     assert recalls(*ranks(result.scores(), where), where) == result.recalls
-    assert (run.folder / "scores-own.npy").exists()
+    assert (run.folder / "scores-own.npz").exists()
     with pytest.raises(ValueError, match="needs a name of its own"):
         result.scores(choose=lambda matcher: matcher.similarity)
 
@@ -381,3 +381,20 @@ def test_a_tokenizer_of_another_kind_is_found_again_by_its_system(run, tmp_path)
     result = replace(run, system=Mine()).fit()
     for matcher in (result.matcher(), load(result.export(tmp_path / "exported"), Mine)):
         assert type(matcher.tokenizer) is Shouted
+
+
+def test_a_finished_run_is_read_where_nothing_can_be_written(run, monkeypatch):
+    """As on another user's disk: nothing is locked, and what is not there yet is computed and not kept."""
+    done = run.fit()
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for call in ("mkdir", "touch", "write_text"):
+        monkeypatch.setattr(f"pathlib.Path.{call}", refused)
+    monkeypatch.setattr("vsrpp_lite.training.runs.FileLock", refused)
+    again = replace(run).fit()
+    assert again.recalls["rsum"] > 0
+    assert again.scores().shape == (20, 60)
+    assert len(again.history) == 3
+    assert not list(done.run.folder.glob("*.npz"))

@@ -1,13 +1,16 @@
 """Where the files of the package lie, and how it writes them: a reader sees a whole file or none."""
 
+import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 
 def home() -> Path:
@@ -24,15 +27,52 @@ def notebooks_folder() -> Path:
     return checkout if checkout.is_dir() else package / "notebooks"
 
 
+DRAFTS = ".draft-"
+"""How the names of scratch folders begin; they end at random, since two containers may both be process 1."""
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """Yield a new folder for drafts, on the same disk as what they will become. It is removed at the end.
+
+    A process that is killed leaves its folder behind; the next call of any process removes it. A living process is
+    known by the lock that it holds on its folder.
+    """
+    _sweep(parent)
+    token = secrets.token_hex(6)
+    folder, lock = parent / f".new-{token}", FileLock(parent / f".new-{token}" / ".lock")
+    folder.mkdir()
+    with lock:
+        folder = folder.rename(parent / f"{DRAFTS}{token}")  # from here on others see the folder, and that it is locked
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the scratch folders of processes that are dead."""
+    for folder in parent.glob(f"{DRAFTS}*"):
+        try:
+            with FileLock(folder / ".lock", timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+        except (Timeout, OSError):  # somebody works in it, or it is not ours to remove
+            continue
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield the path of a draft to write, and then replace `path` by it: readers see the old file or the new one."""
-    draft = path.with_name(f".draft-{secrets.token_hex(6)}-{path.name}")
+    """Yield the path of a draft to write, and then replace `path` by it: readers see the old file or the new one.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to; the message names `path`.
+    """
     try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        with scratch(path.parent) as folder:
+            yield folder / path.name
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise type(error)(error.errno, f"{error.strerror or error}, while it was written", str(path)) from error
 
 
 def write_text(path: Path, content: str) -> None:
@@ -44,7 +84,10 @@ def write_text(path: Path, content: str) -> None:
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     """Write tensors and plain values with `torch.save`; see `atomic`."""
     with atomic(path) as draft:
-        torch.save(state, draft)
+        try:
+            torch.save(state, draft)
+        except RuntimeError as error:  # torch's own writer tells of a full disk in this way
+            raise OSError(errno.EIO, f"torch could not write it ({error})") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

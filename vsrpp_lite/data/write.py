@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from vsrpp_lite.data.manifest import sha256
 from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.files import scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ def write_dataset(
     if folder.exists():
         raise FileExistsError(f"{folder} exists; nothing was written")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        draft = Path(scratch) / folder.name
+    with scratch(folder.parent) as drafts:
+        draft = drafts / folder.name
         draft.mkdir()
         for split, raw in splits.items():
             _write_split(draft, split, raw)

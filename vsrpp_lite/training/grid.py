@@ -7,6 +7,7 @@ last. So you may start the same grid in several terminals, each on its own GPU, 
 import logging
 import os
 import threading
+import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -103,7 +104,9 @@ def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, i
 
         def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
             fit = joblib.delayed(_fit)
-            return parallel(fit(k, missing[k], parts.get(missing[k], 1), where, wait=wait) for k in numbers)
+            return parallel(
+                fit(k, missing[k], parts.get(missing[k], 1), where, os.getpid(), wait=wait) for k in numbers
+            )
 
         elsewhere = []
         for number, finished, failure in work(range(len(missing)), wait=False):
@@ -132,7 +135,7 @@ def rank(asked: Iterable[Ranking], jobs: int | None = None) -> None:
     if not missing:
         return
     parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered")
-    work = parallel(joblib.delayed(_rank)(*task, str(home())) for task in missing)
+    work = parallel(joblib.delayed(_rank)(*task, str(home()), os.getpid()) for task in missing)
     for _ in tqdm(work, total=len(missing), desc="ranking test splits", unit="model"):
         pass
 
@@ -142,13 +145,33 @@ def _jobs(jobs: int | None, tasks: Sequence[Any]) -> int:
     return min(jobs or one_each, len(tasks))
 
 
-def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) -> None:
+def _leave_with(parent: int) -> None:
+    """End this worker when the process that started it is gone, killed without a word to its workers.
+
+    Args:
+        parent: the process that runs the grid; if that is this process, there is no worker to end.
+    """
+    if os.getpid() == parent or any(thread.name == "leave" for thread in threading.enumerate()):
+        return
+    starter = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == starter:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="leave", daemon=True).start()
+
+
+def _rank(result: Result, partners: Sequence[Result], folds: int, where: str, parent: int) -> None:
+    _leave_with(parent)
     with _one_thread(where):
         result.rank(partners, folds)
 
 
-def _fit(number: int, run: Run, folds: int, where: str, *, wait: bool) -> Outcome:
+def _fit(number: int, run: Run, folds: int, where: str, parent: int, *, wait: bool) -> Outcome:
     """Train and rank a run in a worker. `where` is home."""
+    _leave_with(parent)
     with _one_thread(where):
         try:
             run.fit(wait=wait, progress=False).rank(folds=folds)

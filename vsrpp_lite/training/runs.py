@@ -3,7 +3,7 @@
 config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
 history.jsonl, best.pt, last.pt   the epochs, the best weights, and the state to resume from
 result.json                       written last; if it exists, the run is done
-ranks-*.npz, scores-*.npy         ranks and scores of the test split, computed at their first use
+ranks-*.npz, scores-*.npz         ranks and scores of the test split, computed at their first use
 """
 
 import hashlib
@@ -25,11 +25,12 @@ from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.named import data_folder
 from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.data.text import Tokenizer
-from vsrpp_lite.files import atomic, home, write_text
+from vsrpp_lite.files import home, write_text
 from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_fields, resolve
 from vsrpp_lite.training import evaluate as ev
 from vsrpp_lite.training import models
+from vsrpp_lite.training.kept import keep
 from vsrpp_lite.training.provenance import provenance
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Run:
             FloatingPointError: a gradient was not finite.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
+        if self.done:  # also where nothing can be written
+            return Result(self)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
             if not self.done:
@@ -250,22 +253,24 @@ class Result:
             FileNotFoundError: one of the runs is not trained to its end.
             ValueError: the test split does not divide into `folds` equal parts.
         """
-        for result in (self, *partners):
-            result._check_done()
-        path = self.ranks_file(partners, folds)
-        if path.exists():
-            return
-        test = self.run.dataset("test")
-        encoded = [result._encoded() for result in (self, *partners)]
-        images, texts = ev.fold_ranks(encoded, test.caption_to_image, folds)
-        with atomic(path) as draft:
-            np.savez(draft, images=images, texts=texts, caption_to_image=test.caption_to_image)
+        self._ranks(partners, folds)
 
     def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
         """Return what each test image adds to each metric, (I, M); see `rank`."""
-        self.rank(partners, folds)
-        with np.load(self.ranks_file(partners, folds), allow_pickle=False) as stored:
-            return ev.contributions(stored["images"], stored["texts"], stored["caption_to_image"])
+        found = self._ranks(partners, folds)
+        return ev.contributions(found["images"], found["texts"], found["caption_to_image"])
+
+    def _ranks(self, partners: "Sequence[Result]", folds: int) -> dict[str, np.ndarray]:
+        for result in (self, *partners):
+            result._check_done()
+
+        def compute() -> dict[str, np.ndarray]:
+            caption_to_image = self.run.dataset("test").caption_to_image
+            encoded = [result._encoded() for result in (self, *partners)]
+            image_ranks, text_ranks = ev.fold_ranks(encoded, caption_to_image, folds)
+            return {"images": image_ranks, "texts": text_ranks, "caption_to_image": caption_to_image}
+
+        return keep(self.ranks_file(partners, folds), compute)
 
     def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
         """Return the test scores (I, T) of the system's own similarity, or of one that `choose` takes from the matcher.
@@ -279,12 +284,8 @@ class Result:
         if choose and name == "own":
             raise ValueError("another similarity than the system's own needs a name of its own")
         self._check_done()
-        path = self.run.folder / f"scores-{name}.npy"
-        if not path.exists():
-            with atomic(path) as draft:
-                np.save(draft, ev.score(*self._encoded(choose)))
-        scores: np.ndarray = np.load(path, allow_pickle=False)
-        return scores
+        path = self.run.folder / f"scores-{name}.npz"
+        return keep(path, lambda: {"scores": ev.score(*self._encoded(choose))})["scores"]
 
     def _encoded(self, choose: Callable[[Matcher], Similarity] | None = None) -> ev.Encodings:
         matcher = self.matcher().to("cuda" if torch.cuda.is_available() else "cpu")

@@ -10,7 +10,6 @@ captions   writes five sentences about a scene, as five annotators would
 example    makes one complete example from a seed, a split and an index
 """
 
-import tempfile
 from pathlib import Path
 
 import joblib
@@ -22,6 +21,7 @@ from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.example import Drawn, make_example
 from vsrpp_lite.data.write import RawSplit, write_dataset
+from vsrpp_lite.files import scratch
 
 __all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
 
@@ -69,10 +69,9 @@ def write(folder: Path, *, seed: int, size: str) -> Path:
     if folder.exists():
         raise FileExistsError(f"{folder} exists; nothing was drawn")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-pictures-") as scratch:
+    with scratch(folder.parent) as drafts:
         splits: dict[str, RawSplit] = {}
-        # the scratch folder is readable for its owner only; a folder inside it gets the usual permissions
-        pictures = Path(scratch) / "images"
+        pictures = drafts / "images"
         first_id = 0
         with tqdm(total=sum(SIZES[size].values()), desc=f"drawing {folder.name}", unit="picture") as bar:
             for split, count in SIZES[size].items():
