@@ -223,6 +223,18 @@ def test_a_model_that_still_learns_has_no_results(run, monkeypatch):
     assert not list(run.folder.glob("*.np[yz]"))
 
 
+def test_what_was_kept_of_a_model_that_learns_again_does_not_count(run):
+    """Without result.json a run is not done, whatever files lie beside it."""
+    result = replace(run, system=VSEpp(), training=replace(SHORT, epochs=1)).fit()
+    asked = [result.contributions, result.scores, lambda: Result(result.run).record]
+    for ask in asked:
+        ask()
+    (result.run.folder / "result.json").unlink()
+    for ask in asked:
+        with pytest.raises(FileNotFoundError, match="not trained to its end"):
+            ask()
+
+
 def test_the_kept_matcher_scores_as_the_result_says(run):
     from vsrpp_lite.training.evaluate import evaluate, ranks, recalls
 

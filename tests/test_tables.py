@@ -226,3 +226,6 @@ def test_averages_and_wider_searches_are_those_of_the_scores(toy):
     expected = np.mean([list(recalls(*ranks(scores, own), own).values()) for scores, own in parts], axis=0)
     assert first.contributions([second], folds=2).mean(0) == pytest.approx(expected)
     assert first.recalls["rsum"] == pytest.approx(whole[METRICS.index("rsum")])
+    both = first.contributions([second]).mean(0)  # though ranks of the first alone were kept
+    assert both == pytest.approx(list(recalls(*ranks(average, where), where).values()))
+    assert first.contributions().mean(0) == pytest.approx(whole)
