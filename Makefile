@@ -75,7 +75,7 @@ lab: .venv/.ready ## JupyterLab on the notebooks
 notebooks: .venv/.ready ## from the text in notebooks/src to notebooks/*.ipynb, executed
 	for source in notebooks/src/*.py; do \
 	  $(BIN)/jupytext --quiet --to ipynb --update --output notebooks/$$(basename $$source .py).ipynb $$source; done
-	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace --execute \
+	OMP_NUM_THREADS=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace --execute \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: results/book/_build/html/index.html

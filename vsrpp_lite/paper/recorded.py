@@ -66,13 +66,15 @@ def verdicts(*recorded: str) -> str:
     for name in recorded:
         claims = pd.read_csv(recorded_folder() / name / "claims.csv")
         columns[name] = claims.set_index(["table", "claim"]).apply(_verdict, axis=1)
-    return pd.DataFrame(columns).fillna("").reset_index().to_markdown(index=False, disable_numparse=True)
+    in_order = pd.DataFrame(columns).reindex(columns[recorded[0]].index).fillna("")
+    return in_order.reset_index().to_markdown(index=False, disable_numparse=True)
 
 
 def _verdict(claim: pd.Series) -> str:
-    difference, low, high, alone, holm = claim[["difference", "lo", "hi", "verdict", "verdict_holm"]]
-    found = f"{difference:.1f} ({low:.1f} to {high:.1f}): {alone}"
-    return found if holm == alone else f"{found} ({holm} by Holm)"
+    """Describe a claim's difference, interval and verdict; and the one by Holm, where it is known and another."""
+    plain, together = claim["verdict"], claim.get("verdict_holm", claim["verdict"])
+    by_holm = "" if together == plain else f" ({together} by Holm)"
+    return f"{claim['difference']:.1f} ({claim['lo']:.1f} to {claim['hi']:.1f}): {plain}{by_holm}"
 
 
 def csv(name: str) -> str:

@@ -106,7 +106,9 @@ def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int
 
 
 def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> None:
-    os.environ["VSRPP_HOME"] = where  # the worker may have started with another home
+    """Run a notebook in a worker. `where` is home."""
+    os.environ["VSRPP_HOME"] = where  # a worker may have started when home was elsewhere
+    os.environ["OMP_NUM_THREADS"] = "1"  # two kernels run side by side, and threads that wait for each other are slow
     execute(notebook, parameters)
 
 

@@ -1,0 +1,63 @@
+"""What was measured at length is kept as CSV, and the pages that quote it are written from there."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from vsrpp_lite.paper import recorded
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_pages_are_what_report_writes(monkeypatch):
+    """No number in RESULTS.md, or in the README's table, is typed by hand."""
+    monkeypatch.setenv("VSRPP_HOME", str(ROOT))
+    for path, text in recorded.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"run `make report`: {path.name} is not what is recorded"
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """One measured table of two rows, and one claim."""
+    monkeypatch.setattr(recorded, "recorded_folder", lambda: tmp_path)
+    folder = tmp_path / "mine-lite"
+    folder.mkdir()
+    line = {"rsum": 400.25, "rsum_lo": 390.25, "rsum_hi": 410.25, "rsum_paper": 490.5, "i2t_r1": 40.0}
+    line |= {"i2t_r1_lo": 39.0, "i2t_r1_hi": 41.0, "i2t_r1_paper": 70.0}
+    pd.DataFrame([{"row": "VSR++ (full)"} | line]).to_csv(folder / "table1.csv", index=False)
+    claim = {"table": "table1", "claim": "a beats b", "difference": 12.0, "lo": 2.0, "hi": 22.0}
+    claim |= {"verdict": "reproduced", "verdict_holm": "inconclusive"}
+    pd.DataFrame([claim]).to_csv(folder / "claims.csv", index=False)
+    (folder / "facts.json").write_text(json.dumps({"versions": {"torch": "2.13.0"}}))
+    return tmp_path
+
+
+def test_directives_are_replaced_by_what_is_recorded(kept):
+    assert recorded.filled("rsum {{value mine-lite table1 VSR++ (full) rsum}}") == "rsum 400.2"
+    assert recorded.filled("torch {{fact mine-lite versions torch}}") == "torch 2.13.0"
+    table = recorded.filled("{{table mine-lite table1 i2t_r1 rsum}}")
+    assert "40.0 ± 1.0 (70.0)" in table and "400.2 ± 10.0 (490.5)" in table
+    assert "12.0 (2.0 to 22.0): reproduced (inconclusive by Holm)" in recorded.filled("{{verdicts mine-lite}}")
+
+
+@pytest.mark.parametrize(
+    "directive", ["{{plot mine-lite}}", "{{table theirs table1}}", "{{value mine-lite table1 VSE rsum}}"]
+)
+def test_what_is_not_there_is_refused_with_the_directive(kept, directive):
+    with pytest.raises(ValueError, match=r"\{\{"):
+        recorded.filled(directive)
+
+
+def test_tables_are_recorded_with_what_made_them(home, kept):
+    with pytest.raises(FileNotFoundError, match="no tables; run `make reproduce-tables` first"):
+        recorded.record("scenes")
+    tables = home / "results" / "tables"
+    tables.mkdir(parents=True)
+    pd.DataFrame([{"row": "a", "preset": "lite"}]).to_csv(tables / "table1.csv", index=False)
+    pd.DataFrame([{"claim": "c"}]).to_csv(home / "results" / "claims.csv", index=False)
+    folder = recorded.record("scenes")
+    assert folder == kept / "scenes-lite"
+    assert {path.name for path in folder.iterdir()} == {"table1.csv", "claims.csv", "facts.json"}
+    assert json.loads((folder / "facts.json").read_text())["versions"].keys() >= {"torch", "vsrpp_lite"}
