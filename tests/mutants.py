@@ -512,8 +512,8 @@ RUNS = [
     ),
     Mutant(
         "what was kept of a model that learns again counts",
-        "training/runs.py",
-        "if not self.run.done:",
+        "training/kept.py",
+        "if not (folder / RESULT).exists():",
         "if False:",
         "test_runs.py::test_what_was_kept_of_a_model_that_learns_again_does_not_count",
     ),
@@ -576,9 +576,9 @@ RUNS = [
     Mutant(
         "a half-trained model is loaded",
         "training/models.py",
-        "if not exported and not (folder / RUN_RESULT).exists():",
-        "if False:",
-        "test_models.py::test_the_folder_of_a_finished_run_is_a_model_too",
+        "check_done(folder)",
+        "pass",
+        "test_models.py::test_the_folder_of_a_run_loads_too_once_it_is_done",
     ),
     Mutant(
         "an export writes over what is there",
@@ -597,7 +597,7 @@ RUNS = [
     Mutant(
         "a run gives its last weights for its best",
         "training/models.py",
-        "matcher.load_state_dict(load_checkpoint(folder / RUN_WEIGHTS))",
+        "matcher.load_state_dict(load_checkpoint(folder / BEST))",
         'matcher.load_state_dict(load_checkpoint(folder / "last.pt")["model"])',
         "test_models.py::test_the_folder_of_a_run_loads_too_once_it_is_done",
     ),
@@ -641,7 +641,7 @@ DATA = [
     ),
     Mutant(
         "two images of one id are believed to be one",
-        "data/precomp.py",
+        "data/arrays.py",
         "if same != row and not np.array_equal(array[row], array[same]):",
         "if False:",
         "test_precomp.py::test_rows_of_one_id_must_hold_one_image",

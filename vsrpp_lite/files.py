@@ -28,15 +28,16 @@ def notebooks_folder() -> Path:
 
 
 DRAFTS = ".draft-"
-"""How the names of scratch folders begin; they end at random, since two containers may both be process 1."""
+"""The beginning of the name of every scratch folder. The rest is random: process numbers would not be unique, since two
+containers that share a disk may both run as process 1."""
 
 
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
     """Yield a new folder for drafts, on the same disk as what they will become. It is removed at the end.
 
-    A process that is killed leaves its folder behind; the next call of any process removes it. A living process is
-    known by the lock that it holds on its folder.
+    A process that is killed leaves its folder behind, and the next call of any process removes that folder. A process
+    that is alive holds a lock on its folder, so that no other process removes it.
     """
     _sweep(parent)
     token = secrets.token_hex(6)

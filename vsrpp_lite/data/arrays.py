@@ -1,7 +1,7 @@
-"""Arrays that a stranger may have written: nothing in them is executed, and nothing large is read unchecked.
+"""Read arrays that a stranger may have written. This executes nothing in them and maps nothing before it is checked.
 
-The header of an .npy file is compared with the size of the file before the numbers are mapped, so that a header that
-lies costs neither memory nor time.
+`open_array` compares the header of an .npy file with the size of the file before it maps the numbers, so that a false
+header costs neither memory nor time.
 """
 
 import math
@@ -19,7 +19,7 @@ LARGEST = 1e30
 """Larger numbers are refused: their squares overflow in the first training step."""
 
 UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
-"""What reading a header that is not one can raise."""
+"""The errors that NumPy can raise when it reads a broken header."""
 
 
 def open_array(path: Path, dtypes: tuple[str, ...], rank: int, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
@@ -99,4 +99,20 @@ def _first_bad_row(path: Path, _size: int, _mtime: int) -> int | None:
         of_row = good.all(axis=tuple(range(1, block.ndim)))
         if not of_row.all():
             return start + int(of_row.argmin())
+    return None
+
+
+def first_unequal_row(path: Path, first: np.ndarray) -> int | None:
+    """Return the first row that differs from the row that it should repeat, `first[row]`; None if all are equal."""
+    stat = path.stat()
+    return _first_unequal_row(path, stat.st_size, stat.st_mtime_ns, tuple(first.tolist()))
+
+
+@lru_cache(maxsize=64)
+def _first_unequal_row(path: Path, _size: int, _mtime: int, first: tuple[int, ...]) -> int | None:
+    """Return what `first_unequal_row` does. A large file takes seconds: cached."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    for row, same in enumerate(first):
+        if same != row and not np.array_equal(array[row], array[same]):
+            return row
     return None

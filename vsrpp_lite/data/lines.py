@@ -1,4 +1,4 @@
-"""Text files with one caption or one id per line, read line by line, whatever a stranger put into them."""
+"""Read text files with one caption or one id per line. They may hold anything, so each line is checked."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,10 @@ from vsrpp_lite.data.errors import DataError, check_plain_file
 from vsrpp_lite.data.text import has_word
 
 LONGEST = 10_000
-"""Bytes of the longest line that is read. No caption comes near it."""
+"""Number of bytes of the longest line that is read. Captions are much shorter."""
 
 MARKS = {b"\xff\xfe": "UTF-16 or UTF-32", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff": "UTF-32"}
-"""How files in other encodings begin."""
+"""Byte order marks: the bytes with which files in other encodings begin."""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -6,6 +6,7 @@ manifest.json      name, source, sizes, and the sha256 of every array and text f
 import hashlib
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from vsrpp_lite.data.errors import DataError, check_plain_file
@@ -90,6 +91,7 @@ def fingerprint(folder: str | Path) -> str:
 
 
 def _remembered_sha256(path: Path) -> str:
+    """Return the checksum of a file. The file is read only if its size, times or place changed since the last call."""
     check_plain_file(path, "a file of a split")
     stat = path.stat()
     state = f"{path} {stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
@@ -98,9 +100,7 @@ def _remembered_sha256(path: Path) -> str:
         return kept.read_text(encoding="ascii")
     except OSError:
         found = sha256(path)
-    try:
+    with suppress(OSError):  # where we cannot write to home, the file will be read again next time
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, found)
-    except OSError:  # we cannot write to home, so the file will be read again next time
-        pass
     return found

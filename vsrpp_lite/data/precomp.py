@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsrpp_lite.data.arrays import open_array
+from vsrpp_lite.data.arrays import first_unequal_row, open_array
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.lines import read_captions, read_ids
@@ -54,9 +54,8 @@ def open_split(folder: str | Path, split: str) -> Dataset:
         boxes = open_array(path, ("float16", "float32", "float64"), 3, shape=(*features.shape[:2], 4))
         _check_boxes(path, boxes, mask)
         boxes = boxes[rows]
-    for path in (folder / f"{split}_{kind}" for kind in ("ims.npy", "masks.npy", "boxes.npy")):
-        if len(ids) == len(features) == len(captions) and path.exists():
-            _check_repeated(path, split, ids, rows[caption_to_image])
+    if len(ids) == len(features) == len(captions):
+        _check_repeated(folder, split, ids, rows[caption_to_image])
     first_captions = np.unique(caption_to_image, return_index=True)[1]
     image_ids = ids[rows if len(ids) == len(features) else first_captions]
     return Dataset(folder, split, features, rows, mask[rows], boxes, image_ids, captions, caption_to_image)
@@ -92,13 +91,13 @@ def _check_boxes(path: Path, boxes: np.ndarray, mask: np.ndarray) -> None:
         )
 
 
-def _check_repeated(path: Path, split: str, ids: np.ndarray, first: np.ndarray) -> None:
+def _check_repeated(folder: Path, split: str, ids: np.ndarray, first: np.ndarray) -> None:
     """Raise DataError where rows that give one image's id differ. `first[row]` is the first row with the same id."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    for row, same in enumerate(first):
-        if same != row and not np.array_equal(array[row], array[same]):
+    for path in (folder / f"{split}_{kind}" for kind in ("ims.npy", "masks.npy", "boxes.npy")):
+        row = first_unequal_row(path, first) if path.exists() else None
+        if row is not None:
             raise DataError(
-                f"{path}: row {row} differs from row {same}, yet {split}_ids.txt gives both the id {ids[row]}; "
+                f"{path}: row {row} differs from row {first[row]}, yet {split}_ids.txt gives both the id {ids[row]}; "
                 "expected one image's rows repeated"
             )
 

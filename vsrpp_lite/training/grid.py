@@ -146,7 +146,7 @@ def _jobs(jobs: int | None, tasks: Sequence[Any]) -> int:
 
 
 def _leave_with(parent: int) -> None:
-    """End this worker when the process that started it is gone, killed without a word to its workers.
+    """End this worker when the process that started it is gone. A process that is killed cannot end its workers.
 
     Args:
         parent: the process that runs the grid; if that is this process, there is no worker to end.

@@ -18,9 +18,9 @@ from safetensors.torch import load_model, save_model
 from vsrpp_lite.files import atomic, load_checkpoint, write_text
 from vsrpp_lite.matcher import Matcher, System
 from vsrpp_lite.settings import Sizes
+from vsrpp_lite.training.kept import BEST, CONFIG, check_done
 
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-RUN_WEIGHTS, RUN_RESULT = "best.pt", "result.json"
+WEIGHTS, CARD = "model.safetensors", "README.md"
 
 
 def describe(system: System) -> dict[str, Any]:
@@ -103,8 +103,8 @@ def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
     folder = Path(folder)
     config = read_config(folder)
     exported = (folder / WEIGHTS).exists()
-    if not exported and not (folder / RUN_RESULT).exists():
-        raise FileNotFoundError(f"{folder}: not trained to its end; call fit() of the run first")
+    if not exported:
+        check_done(folder)
     built = rebuild(config["system"], system)
     tokenizer = built.saved_tokenizer(folder)
     matcher = built.build(tokenizer, config["feature_size"], Sizes(**config["sizes"]))
@@ -112,7 +112,7 @@ def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
         if exported:
             load_model(matcher, folder / WEIGHTS)
         else:
-            matcher.load_state_dict(load_checkpoint(folder / RUN_WEIGHTS))
+            matcher.load_state_dict(load_checkpoint(folder / BEST))
     except RuntimeError as error:
         raise ValueError(f"{folder}: its weights are not those of {config['system']['name']} ({error})") from error
     return matcher.eval()

@@ -30,7 +30,7 @@ from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_fields, resolve
 from vsrpp_lite.training import evaluate as ev
 from vsrpp_lite.training import models
-from vsrpp_lite.training.kept import keep
+from vsrpp_lite.training.kept import CONFIG, HISTORY, RESULT, check_done, keep
 from vsrpp_lite.training.provenance import provenance
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 RESULTS_VERSION = 4
 """Part of every digest. Raise it by hand when the same settings no longer give the same numbers."""
-
-RESULT, HISTORY = models.RUN_RESULT, "history.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +190,7 @@ class Run:
             # with the values of the preset, since presets may change later
             whole = replace(self, sizes=self.settings.sizes, training=self.settings.training)
             config = {"run": repr(whole), "feature_size": train.feature_size, "data_name": self.data} | self.content
-            write_text(self.folder / models.CONFIG, json.dumps(config, indent=2))
+            write_text(self.folder / CONFIG, json.dumps(config, indent=2))
             matcher.tokenizer.save(self.folder)
         training = self.settings.training
         fit(matcher, train, dev, training, seed=self.seed, folder=self.folder, fabric=fabric, progress=progress)
@@ -215,7 +213,7 @@ class Result:
     @cached_property
     def record(self) -> dict[str, Any]:
         """Return the seconds since training last started or resumed, the device, the versions and the commit."""
-        self._check_done()
+        check_done(self.run.folder)
         return json.loads((self.run.folder / RESULT).read_text(encoding="utf-8"))
 
     @property
@@ -226,7 +224,7 @@ class Result:
 
     def matcher(self) -> Matcher:
         """Return the trained matcher, in evaluation mode."""
-        self._check_done()
+        check_done(self.run.folder)
         return models.load(self.run.folder, type(self.run.system))
 
     def export(self, folder: str | Path) -> Path:
@@ -262,7 +260,7 @@ class Result:
 
     def _ranks(self, partners: "Sequence[Result]", folds: int) -> dict[str, np.ndarray]:
         for result in (self, *partners):
-            result._check_done()
+            check_done(result.run.folder)
 
         def compute() -> dict[str, np.ndarray]:
             caption_to_image = self.run.dataset("test").caption_to_image
@@ -283,14 +281,10 @@ class Result:
         """
         if choose and name == "own":
             raise ValueError("another similarity than the system's own needs a name of its own")
-        self._check_done()
+        check_done(self.run.folder)
         path = self.run.folder / f"scores-{name}.npz"
         return keep(path, lambda: {"scores": ev.score(*self._encoded(choose))})["scores"]
 
     def _encoded(self, choose: Callable[[Matcher], Similarity] | None = None) -> ev.Encodings:
         matcher = self.matcher().to("cuda" if torch.cuda.is_available() else "cpu")
         return (choose(matcher) if choose else matcher.similarity), *matcher.encode(self.run.dataset("test"))
-
-    def _check_done(self) -> None:
-        if not self.run.done:  # ranks of an unfinished model would be kept as final
-            raise FileNotFoundError(f"{self.run.folder}: not trained to its end; call fit() of the run first")

@@ -19,11 +19,9 @@ from vsrpp_lite.matcher import Matcher, Progress, alone
 from vsrpp_lite.settings import Training
 from vsrpp_lite.training.distributed import gather
 from vsrpp_lite.training.evaluate import evaluate
+from vsrpp_lite.training.kept import BEST, HISTORY, LAST
 
 log = logging.getLogger(__name__)
-
-BEST, LAST, HISTORY = "best.pt", "last.pt", "history.jsonl"
-"""Files that training writes: the best weights, the state to resume from, and a text file with a line per epoch."""
 
 
 def fit(
