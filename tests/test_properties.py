@@ -169,13 +169,15 @@ def split(draw):
     images, regions, size = len(captions), draw(st.integers(1, 4)), draw(st.integers(1, 3))
     rng = np.random.default_rng(draw(seeds))
     kind = draw(st.sampled_from([np.float16, np.float32]))
+    corners = np.sort(rng.random((images, regions, 2, 2), dtype=np.float32), 2)  # left before right, top before bottom
+    boxes = corners.reshape(images, regions, 4)
     ids = draw(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=images, max_size=images, unique=True))
     return RawSplit(
         features=rng.normal(size=(images, regions, size)).astype(kind),
         captions=captions,
         image_ids=ids,
         counts=rng.integers(1, regions + 1, images) if draw(st.booleans()) else None,
-        boxes=rng.random((images, regions, 4), dtype=np.float32) if draw(st.booleans()) else None,
+        boxes=boxes if draw(st.booleans()) else None,
     )
 
 
