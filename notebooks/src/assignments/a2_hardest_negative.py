@@ -139,9 +139,7 @@ checks.compare(
         "both directions are needed: wrong captions for a picture, and wrong pictures for a caption": variant(
             half, apart, 0.2, both=False
         ),
-        "both directions are needed: yours looks at the wrong pictures alone": variant(
-            half.T, apart, 0.2, both=False
-        ),
+        "both directions are needed: yours looks at the wrong pictures alone": variant(half.T, apart, 0.2, both=False),
         "the mean over the pairs, not their sum: else the loss grows with the batch": variant(
             half, apart, 0.2, mean=False
         ),
