@@ -6,6 +6,7 @@ SEEDS   ?= 3
 JOBS    ?= auto
 TABLES  ?= 1 2 3 4
 FACTORIAL ?=
+FRESH   ?=
 FROM    ?=
 KARPATHY ?=
 DRAW    ?= 2026
@@ -41,8 +42,8 @@ lock: ## write requirements.txt anew from pyproject.toml: needs uv
 	    --python-version 3.11.7 | grep -oE '^(nvidia|cuda)[a-z0-9-]*'); do echo --no-emit-package $$name; done) \
 	  --custom-compile-command "make lock" --output-file requirements.txt
 
-reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1
-	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" $(if $(FACTORIAL),--factorial)
+reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1 FRESH=1
+	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" $(if $(FACTORIAL),--factorial) $(if $(FRESH),--fresh)
 
 record: .venv/.ready ## keep the tables of results/ under notebooks/recorded: DATA=scenes|...
 	$(BIN)/python -m vsrpp_lite record --data $(DATA)

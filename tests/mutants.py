@@ -513,9 +513,9 @@ RUNS = [
     Mutant(
         "what was kept of a model that learns again counts",
         "training/kept.py",
-        "if not (folder / RESULT).exists():",
+        "if not files.has(RESULT):",
         "if False:",
-        "test_runs.py::test_what_was_kept_of_a_model_that_learns_again_does_not_count",
+        "test_runs.py::test_a_model_that_still_learns_has_no_results",
     ),
     Mutant(
         "COCO is tested on its first thousand images",
@@ -576,30 +576,53 @@ RUNS = [
     Mutant(
         "a half-trained model is loaded",
         "training/models.py",
-        "check_done(folder)",
+        "check_done(files)",
         "pass",
         "test_models.py::test_the_folder_of_a_run_loads_too_once_it_is_done",
     ),
     Mutant(
         "an export writes over what is there",
-        "training/models.py",
-        "if folder.exists() and any(folder.iterdir()):",
+        "files.py",
+        "if path.exists() and not (path.is_dir() and not any(path.iterdir())):",
         "if False:",
         "test_models.py::test_what_is_there_already_is_not_written_over",
     ),
     Mutant(
         "a loaded model drops out",
         "training/models.py",
-        "return matcher.eval()",
-        "return matcher",
+        'Sizes(**config["sizes"])).eval()',
+        'Sizes(**config["sizes"]))',
         "test_models.py::test_an_exported_model_scores_to_the_last_digit_without_its_data",
     ),
     Mutant(
         "a run gives its last weights for its best",
         "training/models.py",
-        "matcher.load_state_dict(load_checkpoint(folder / BEST))",
-        'matcher.load_state_dict(load_checkpoint(folder / "last.pt")["model"])',
+        "with files.open(BEST) as file, _fits(files.folder, config):\n"
+        "        matcher.load_state_dict(load_checkpoint(file))",
+        "with files.open(LAST) as file, _fits(files.folder, config):\n"
+        '        matcher.load_state_dict(load_checkpoint(file)["model"])',
         "test_models.py::test_the_folder_of_a_run_loads_too_once_it_is_done",
+    ),
+    Mutant(
+        "a file that is not the one that was written is read",
+        "training/sealed.py",
+        "if found in expected:",
+        "if True:",
+        "test_damaged.py::test_a_permuted_vocabulary_is_refused",
+    ),
+    Mutant(
+        "the folder of another run is read",
+        "training/sealed.py",
+        "if self.owner is not None and owner != self.owner:",
+        "if False:",
+        "test_damaged.py::test_the_whole_folder_of_another_run_is_refused",
+    ),
+    Mutant(
+        "during a move the old content is refused",
+        "training/sealed.py",
+        "self._enter(name, [checksum, before])",
+        "self._enter(name, [checksum])",
+        "test_damaged.py::test_a_file_can_be_read_whenever_its_writer_is_killed",
     ),
 ]
 
@@ -656,8 +679,8 @@ DATA = [
     Mutant(
         "what would not open is put in its place",
         "data/write.py",
-        "            open_split(draft, split)\n",
-        "            pass\n",
+        "        open_split(draft, split)\n",
+        "        pass\n",
         "test_precomp.py::test_a_dataset_is_written_whole_or_not_at_all",
     ),
     Mutant(

@@ -47,7 +47,7 @@ def test_scenes_are_drawn_where_asked_and_nothing_is_overwritten(tmp_path):
     assert len(list((folder / "images" / "test").glob("*.jpg"))) == 100
     again = RUNNER.invoke(app, ["scenes", str(folder)])
     assert again.exit_code == 2
-    assert "nothing was drawn" in " ".join(again.output.replace("│", "").split())
+    assert "nothing was written" in " ".join(again.output.replace("│", "").split())
     assert (folder / "manifest.json").read_text() == manifest
 
 

@@ -22,7 +22,9 @@ from vsrpp_lite.systems.sco import SCO
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.training.kept import run_folder
 from vsrpp_lite.training.models import describe, rebuild
+from vsrpp_lite.training.sealed import DamagedError
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +43,7 @@ def test_an_exported_model_scores_to_the_last_digit_without_its_data(run, system
     exported = result.export(tmp_path / "exported")
     assert {path.name for path in exported.iterdir()} == {
         "README.md",
+        "checksums.json",
         "config.json",
         "model.safetensors",
         "vocabulary.json",
@@ -66,9 +69,14 @@ def test_the_folder_of_a_run_loads_too_once_it_is_done(run):
     result = run.fit()
     matcher = vl.load(run.folder)
     assert np.array_equal(vl.score(matcher.similarity, *matcher.encode(run.dataset("test"))), result.scores())
-    (run.folder / "result.json").unlink()
+    half_way = run_folder(run.folder.with_name("half-way"))
+    half_way.write_text("config.json", (run.folder / "config.json").read_text())
+    half_way.write_text("vocabulary.json", (run.folder / "vocabulary.json").read_text())
+    for name in ("best.pt", "last.pt"):
+        with half_way.write(name) as draft:
+            shutil.copy(run.folder / name, draft)
     with pytest.raises(FileNotFoundError, match="not trained to its end"):
-        vl.load(run.folder)
+        vl.load(half_way.folder)
     with pytest.raises(FileNotFoundError, match=r"config\.json: missing; expected an exported model"):
         vl.load(run.folder.parent)
 
@@ -76,7 +84,7 @@ def test_the_folder_of_a_run_loads_too_once_it_is_done(run):
 def test_what_is_there_already_is_not_written_over(run, tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="taken is not empty; nothing was written"):
+    with pytest.raises(FileExistsError, match="taken exists; nothing was written"):
         run.fit().export(tmp_path / "taken")
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["thesis.txt"]
 
@@ -86,6 +94,9 @@ def test_weights_of_another_system_are_refused(run, tmp_path):
     config = json.loads((exported / "config.json").read_text())
     config["sizes"]["embed"] = 12
     (exported / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DamagedError, match=r"config\.json: found sha256"):
+        vl.load(exported)
+    (exported / "checksums.json").unlink()
     with pytest.raises(ValueError, match="its weights are not those of VSRpp"):
         vl.load(exported)
 

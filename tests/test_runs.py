@@ -215,24 +215,30 @@ def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
 def test_a_model_that_still_learns_has_no_results(run, monkeypatch):
     """Or what it found half-way would be kept, and taken for the last word."""
     one_epoch = replace(run, training=replace(SHORT, epochs=1)).fit()
-    shutil.copytree(one_epoch.run.folder, run.folder, ignore=shutil.ignore_patterns("result.json", "ranks*", ".lock"))
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "log", Interrupts())
+        with pytest.raises(KeyboardInterrupt):
+            run.fit()
     half_way = Result(run)
+    assert run.epochs_done == 1
     for ask in (half_way.contributions, half_way.scores, lambda: one_epoch.contributions([half_way])):
         with pytest.raises(FileNotFoundError, match="not trained to its end"):
             ask()
     assert not list(run.folder.glob("*.np[yz]"))
 
 
-def test_what_was_kept_of_a_model_that_learns_again_does_not_count(run):
-    """Without result.json a run is not done, whatever files lie beside it."""
-    result = replace(run, system=VSEpp(), training=replace(SHORT, epochs=1)).fit()
-    asked = [result.contributions, result.scores, lambda: Result(result.run).record]
-    for ask in asked:
-        ask()
-    (result.run.folder / "result.json").unlink()
-    for ask in asked:
-        with pytest.raises(FileNotFoundError, match="not trained to its end"):
-            ask()
+class Interrupts:
+    """A log whose reader stops the training at the second line that it reads."""
+
+    def __init__(self):
+        self.lines = 0
+
+    def info(self, *_):
+        self.lines += 1
+        if self.lines == 2:
+            raise KeyboardInterrupt
+
+    warning = info
 
 
 def test_the_kept_matcher_scores_as_the_result_says(run):

@@ -19,6 +19,7 @@ from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.evaluate import evaluate
+from vsrpp_lite.training.kept import run_folder
 from vsrpp_lite.training.runs import Run
 from vsrpp_lite.training.train import fit
 
@@ -32,7 +33,7 @@ def trained(toy, folder, training=SHORT, system=None, seed=0):
     folder.mkdir(exist_ok=True)
     run = Run(system=system or VSRpp(), data=str(toy), sizes=SMALL, training=training, seed=seed)
     matcher = run.build()
-    fit(matcher, run.dataset("train"), run.dataset("dev"), training, seed=seed, folder=folder, fabric=FABRIC)
+    fit(matcher, run.dataset("train"), run.dataset("dev"), training, seed=seed, files=run_folder(folder), fabric=FABRIC)
     return matcher.state_dict()
 
 
@@ -157,7 +158,7 @@ def test_a_loss_that_is_not_a_number_stops_training_before_the_weights(toy, tmp_
     with torch.no_grad():
         matcher.images.project.weight[0, 0] = float("nan")
     with pytest.raises(FloatingPointError, match=r"epoch 0, step 0: gradient not finite, losses \{'ranking': nan\}"):
-        fit(matcher, run.dataset("train"), run.dataset("dev"), SHORT, seed=0, folder=tmp_path, fabric=FABRIC)
+        fit(matcher, run.dataset("train"), run.dataset("dev"), SHORT, seed=0, files=run_folder(tmp_path), fabric=FABRIC)
 
 
 @pytest.fixture
@@ -226,7 +227,7 @@ def test_a_step_follows_the_gradient_of_the_weighted_sum_of_losses_and_of_one_ba
     """128 times the hinge plus once the caption loss, taken here by hand; nothing is left of the batch before."""
     run = Run(system=VSRN(), data=str(toy), sizes=SMALL, training=replace(SHORT, epochs=1, batch_size=90, clip=1e9))
     matcher, train = run.build(), run.dataset("train")
-    fit(matcher, train, run.dataset("dev"), run.training, seed=0, folder=tmp_path, fabric=FABRIC)
+    fit(matcher, train, run.dataset("dev"), run.training, seed=0, files=run_folder(tmp_path), fabric=FABRIC)
 
     by_hand, tokens = run.build().train(), matcher.tokenizer.encode_all(train.captions)
     adam = torch.optim.Adam(by_hand.parameters(), lr=0.01, fused=True)

@@ -13,7 +13,7 @@ from vsrpp_lite.data import scenes
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import verify
 from vsrpp_lite.data.precomp import check_fit, open_split
-from vsrpp_lite.files import home, notebooks_folder, write_text
+from vsrpp_lite.files import home, new_folder, notebooks_folder, write_text
 from vsrpp_lite.settings import PRESETS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -66,6 +66,7 @@ def reproduce(
         str, typer.Option(help="Trainings that run at a time; auto is one per core, or one if there is a GPU.")
     ] = "auto",
     factorial: Annotated[bool, typer.Option(help="Also train every combination of Table 1's parts.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Train every run again, whatever is kept of it.")] = False,
 ) -> None:
     """Make the paper's tables again, beside the published numbers."""
     from vsrpp_lite.paper.four_tables import TABLES
@@ -83,7 +84,9 @@ def reproduce(
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
     try:
-        reproduce_tables(chosen, data=data, preset=preset.value, seeds=seeds, jobs=count, factorial=factorial)
+        reproduce_tables(
+            chosen, data=data, preset=preset.value, seeds=seeds, jobs=count, factorial=factorial, fresh=fresh
+        )
     except GridError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
@@ -117,11 +120,12 @@ def notebooks(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
     """Copy the notebooks to a new folder."""
-    if folder.exists():
-        raise typer.BadParameter(f"{folder} exists; nothing was written")
-    shutil.copytree(
-        notebooks_folder(), folder, ignore=shutil.ignore_patterns("__*", "release", "_*.yml", ".ipynb_checkpoints")
-    )
+    try:
+        with new_folder(folder) as draft:
+            left_out = shutil.ignore_patterns("__*", "release", "_*.yml", ".ipynb_checkpoints")
+            shutil.copytree(notebooks_folder(), draft, ignore=left_out, dirs_exist_ok=True)
+    except FileExistsError as error:
+        raise typer.BadParameter(str(error)) from error
     typer.echo(f"{folder}: begin with 00_start_here.ipynb")
 
 

@@ -4,10 +4,11 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from filelock import FileLock, Timeout
@@ -41,7 +42,7 @@ def scratch(parent: Path) -> Iterator[Path]:
     """
     _sweep(parent)
     token = secrets.token_hex(6)
-    folder, lock = parent / f".new-{token}", FileLock(parent / f".new-{token}" / ".lock")
+    folder, lock = parent / f"{BEGUN}{token}", FileLock(parent / f"{BEGUN}{token}" / ".lock")
     folder.mkdir()
     with lock:
         folder = folder.rename(parent / f"{DRAFTS}{token}")  # from here on others see the folder, and that it is locked
@@ -51,8 +52,42 @@ def scratch(parent: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+BEGUN = ".new-"
+"""The beginning of the name that a scratch folder has before its process has locked it, for less than a second."""
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty draft of a folder, and then move it to `path`. So the folder is complete or absent.
+
+    Raises:
+        FileExistsError: there is such a folder, and it is not empty; or another process is writing it. In both cases it
+            is not changed.
+        OSError: the disk is full, or the parent folder cannot be written to; the message names `path`.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists; nothing was written")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    if any((draft / path.name).exists() for draft in path.parent.glob(f"{DRAFTS}*")):
+        raise FileExistsError(f"{path}: another process is writing it; nothing was written")
+    with _named(path), scratch(path.parent) as drafts:
+        draft = drafts / path.name
+        draft.mkdir()
+        yield draft
+        try:
+            draft.rename(path)  # an empty folder is replaced, and no other
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise FileExistsError(f"{path} was written by another process meanwhile; it was not changed") from error
+            raise
+
+
 def _sweep(parent: Path) -> None:
     """Remove the scratch folders of processes that are dead."""
+    for folder in parent.glob(f"{BEGUN}*"):
+        if folder.stat().st_mtime < time.time() - 60:
+            shutil.rmtree(folder, ignore_errors=True)
     for folder in parent.glob(f"{DRAFTS}*"):
         try:
             with FileLock(folder / ".lock", timeout=0):
@@ -68,10 +103,18 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the disk is full, or the folder cannot be written to; the message names `path`.
     """
+    with _named(path), scratch(path.parent) as folder:
+        yield folder / path.name
+        (folder / path.name).replace(path)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the path that is being written into the message of an error of the disk."""
     try:
-        with scratch(path.parent) as folder:
-            yield folder / path.name
-            (folder / path.name).replace(path)
+        yield
+    except FileExistsError:
+        raise  # it tells of the path already
     except OSError as error:
         raise type(error)(error.errno, f"{error.strerror or error}, while it was written", str(path)) from error
 
@@ -82,16 +125,15 @@ def write_text(path: Path, content: str) -> None:
         draft.write_text(content, encoding="utf-8", newline="\n")
 
 
-def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values with `torch.save`; see `atomic`."""
-    with atomic(path) as draft:
-        try:
-            torch.save(state, draft)
-        except RuntimeError as error:  # torch's own writer tells of a full disk in this way
-            raise OSError(errno.EIO, f"torch could not write it ({error})") from error
+def save_checkpoint(state: dict[str, Any], draft: Path) -> None:
+    """Write tensors and plain values with `torch.save`."""
+    try:
+        torch.save(state, draft)
+    except RuntimeError as error:  # torch's own writer tells of a full disk in this way
+        raise OSError(errno.EIO, f"torch could not write it ({error})") from error
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(file: BinaryIO) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote, onto the CPU. It reads tensors and plain values alone, so no code can run."""
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return state

@@ -11,7 +11,8 @@ from typing import Any
 from huggingface_hub import ModelHubMixin, snapshot_download
 
 from vsrpp_lite.matcher import Matcher, System
-from vsrpp_lite.training.models import load, read_config
+from vsrpp_lite.training.kept import CONFIG
+from vsrpp_lite.training.models import load
 
 
 class HubModel(ModelHubMixin, library_name="vsrpp_lite"):
@@ -26,7 +27,8 @@ class HubModel(ModelHubMixin, library_name="vsrpp_lite"):
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        read_config(self.folder)
+        if not (self.folder / CONFIG).exists():
+            raise FileNotFoundError(f"{self.folder / CONFIG}: missing; expected an exported model")
 
     def matcher(self, system: type[System] | None = None) -> Matcher:
         """Return the trained matcher; see `vsrpp_lite.load`."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vsrpp_lite.data.manifest import sha256
+from vsrpp_lite.data.manifest import sha256, split_files
 from vsrpp_lite.data.precomp import open_split
-from vsrpp_lite.files import scratch
+from vsrpp_lite.files import new_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,36 +38,38 @@ def write_dataset(
         images: a folder of pictures, `{split}/{id}.jpg`, which is copied into the data folder.
 
     Raises:
-        FileExistsError: `folder` exists already; it is not changed.
+        FileExistsError: `folder` exists already, or another process is writing it; it is not changed.
         DataError: `open_split` refuses the draft.
     """
     folder = Path(folder)
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; nothing was written")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with scratch(folder.parent) as drafts:
-        draft = drafts / folder.name
-        draft.mkdir()
-        for split, raw in splits.items():
-            _write_split(draft, split, raw)
-        for split in splits:
-            open_split(draft, split)
-        files = sorted(path for path in draft.iterdir() if path.is_file())
-        manifest = {
-            "name": name,
-            "source": source,
-            "splits": {
-                split: dict(zip(("images", "regions", "features"), raw.features.shape, strict=True))
-                | {"captions": sum(map(len, raw.captions))}
-                for split, raw in splits.items()
-            },
-            "sha256": {path.name: sha256(path) for path in files},
-        }
+    with new_folder(folder) as draft:
+        fill_dataset(draft, name=name, source=source, splits=splits)
         if images:
             shutil.copytree(images, draft / "images")
-        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        draft.rename(folder)
     return folder
+
+
+def fill_dataset(draft: Path, *, name: str, source: str, splits: Mapping[str, RawSplit]) -> None:
+    """Write arrays, captions, ids and the manifest into the draft of a data folder, and check it.
+
+    Raises:
+        DataError: `open_split` refuses the draft.
+    """
+    for split, raw in splits.items():
+        _write_split(draft, split, raw)
+    for split in splits:
+        open_split(draft, split)
+    manifest = {
+        "name": name,
+        "source": source,
+        "splits": {
+            split: dict(zip(("images", "regions", "features"), raw.features.shape, strict=True))
+            | {"captions": sum(map(len, raw.captions))}
+            for split, raw in splits.items()
+        },
+        "sha256": {path.name: sha256(path) for path in split_files(draft)},
+    }
+    (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_split(folder: Path, split: str, raw: RawSplit) -> None:

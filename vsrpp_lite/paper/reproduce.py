@@ -24,7 +24,14 @@ log = logging.getLogger(__name__)
 
 
 def reproduce_tables(
-    tables: Sequence[Table], *, data: str, preset: str, seeds: int, jobs: int | None = None, factorial: bool = False
+    tables: Sequence[Table],
+    *,
+    data: str,
+    preset: str,
+    seeds: int,
+    jobs: int | None = None,
+    factorial: bool = False,
+    fresh: bool = False,
 ) -> None:
     """Make runs, tables, claims, figures and executed notebooks. Runs that are finished already are not trained again.
 
@@ -36,12 +43,14 @@ def reproduce_tables(
         seeds: number of trainings per row.
         jobs: number of trainings at a time; by default one per core or, with a GPU, one.
         factorial: also train every combination of Table 1's parts; see `ablation`.
+        fresh: train every run again, whatever is kept of it.
 
     Raises:
         DataError: a table's data are not as they should be.
         ValueError: a test split does not divide into the table's folds, or a notebook has other parameters.
         FileNotFoundError: data or notebooks are missing.
         GridError: some of the runs failed; all others are trained.
+        DamagedError: a kept file is not the one that was written.
     """
     settings = {"data": data, "preset": preset}
     for table in tables:  # find errors before hours of training
@@ -55,7 +64,7 @@ def reproduce_tables(
             beyond |= _with_folds([TABLE1], [FACTORIAL], seed, settings)
     folds = {run: count for part in (*by_seed, beyond) for run, count in part.items()}
     finished, complete = set(), 0
-    for result in grid.train(chain(*by_seed, beyond), jobs, folds=folds):
+    for result in grid.train(chain(*by_seed, beyond), jobs, folds=folds, fresh=fresh):
         finished.add(result.run)
         while complete < seeds and finished.issuperset(by_seed[complete]):
             complete += 1

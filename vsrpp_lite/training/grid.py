@@ -72,7 +72,9 @@ class Outcome(NamedTuple):
     failure: str | None = None
 
 
-def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, int] | None = None) -> Iterator[Result]:
+def train(
+    runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, int] | None = None, fresh: bool = False
+) -> Iterator[Result]:
     """Train the runs that are not done, and yield every result as soon as it is there, in no particular order.
 
     A run that fails does not stop the others.
@@ -82,6 +84,7 @@ def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, i
             numbers do not depend on `jobs`. An outer `joblib.parallel_config(...)` may choose another backend, such as
             dask. It must use processes, since threads would share a random generator.
         folds: number of parts in which each run's test split is ranked after its training; 1 for other runs.
+        fresh: train every run from the start, whatever is kept of it.
 
     Raises:
         GridError: some runs failed; it is raised after all others are trained.
@@ -89,7 +92,7 @@ def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, i
     done: list[Run] = []
     missing: list[Run] = []
     for run in dict.fromkeys(runs):
-        if run.done:
+        if run.done and not fresh:
             done.append(run)
         else:
             missing.append(run)
@@ -105,7 +108,8 @@ def train(runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, i
         def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
             fit = joblib.delayed(_fit)
             return parallel(
-                fit(k, missing[k], parts.get(missing[k], 1), where, os.getpid(), wait=wait) for k in numbers
+                fit(k, missing[k], parts.get(missing[k], 1), where, os.getpid(), wait=wait, fresh=fresh)
+                for k in numbers
             )
 
         elsewhere = []
@@ -131,7 +135,7 @@ Ranking = tuple[Result, tuple[Result, ...], int]
 
 def rank(asked: Iterable[Ranking], jobs: int | None = None) -> None:
     """Rank the test splits that are not ranked yet, each with its partners and its number of folds."""
-    missing = [task for task in dict.fromkeys(asked) if not task[0].ranks_file(*task[1:]).exists()]
+    missing = [task for task in dict.fromkeys(asked) if not task[0].ranked(*task[1:])]
     if not missing:
         return
     parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered")
@@ -169,12 +173,12 @@ def _rank(result: Result, partners: Sequence[Result], folds: int, where: str, pa
         result.rank(partners, folds)
 
 
-def _fit(number: int, run: Run, folds: int, where: str, parent: int, *, wait: bool) -> Outcome:
+def _fit(number: int, run: Run, folds: int, where: str, parent: int, *, wait: bool, fresh: bool) -> Outcome:
     """Train and rank a run in a worker. `where` is home."""
     _leave_with(parent)
     with _one_thread(where):
         try:
-            run.fit(wait=wait, progress=False).rank(folds=folds)
+            run.fit(wait=wait, fresh=fresh, progress=False).rank(folds=folds)
         except Timeout:
             return Outcome(number, finished=False)
         except Exception as error:

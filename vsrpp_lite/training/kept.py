@@ -1,12 +1,13 @@
 """The folder of a run: the names of its files, whether the run is done, and arrays that are kept once computed."""
 
+import errno
+import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from vsrpp_lite.files import atomic
+from vsrpp_lite.training.sealed import SealedFolder
 
 CONFIG = "config.json"
 """Says what was trained. An exported model has a file of the same name."""
@@ -16,25 +17,53 @@ RESULT = "result.json"
 """Written last. If it exists, the run is done."""
 
 
-def check_done(folder: Path) -> None:
+def run_folder(folder: Path, digest: str | None = None) -> SealedFolder:
+    """Return the sealed folder of a run.
+
+    Args:
+        digest: the digest of the run; None reads the folder of any run.
+    """
+    remedy = f"Nothing was changed. To train this run again, delete {folder}, or use --fresh or fit(fresh=True)"
+    return SealedFolder(folder, digest, remedy)
+
+
+def check_done(files: SealedFolder) -> None:
     """Refuse the folder of a run that is not trained to its end.
 
     Raises:
         FileNotFoundError: the folder holds no result.json.
     """
-    if not (folder / RESULT).exists():
-        raise FileNotFoundError(f"{folder}: not trained to its end; call fit() of the run first")
+    if not files.has(RESULT):
+        raise FileNotFoundError(f"{files.folder}: not trained to its end; call fit() of the run first")
 
 
-def keep(path: Path, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file. If the file does not exist, compute the arrays and write it.
 
     In a folder that cannot be written to, such as another user's, they are computed each time.
+
+    Raises:
+        DamagedError: the file is not the one that was written.
     """
-    if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
+    if (files.folder / name).exists():
+        with files.open(name) as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)
     arrays = dict(compute())
-    with suppress(OSError), atomic(path) as draft:
-        np.savez(draft, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for an option
+    try:
+        with files.write(name) as draft:
+            np.savez(draft, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for an option
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
     return arrays
+
+
+def forget(files: SealedFolder) -> None:
+    """Delete what was kept of a run: its folder, but for the lock, and the ranks that other runs made with it."""
+    for path in files.folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()
+    for path in files.folder.parent.glob(f"*/ranks-*-{files.owner}*.npz"):
+        path.unlink()

@@ -3,22 +3,28 @@
 model.safetensors   all weights
 config.json         the system, its sizes, and what it was trained with
 vocabulary.json     the tokenizer (or the folder word_pieces)
+checksums.json      the sha256 of these three; see `sealed`
 README.md           the model card, with the measured recalls
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
-from vsrpp_lite.files import atomic, load_checkpoint, write_text
+from vsrpp_lite.data.text import Tokenizer
+from vsrpp_lite.files import load_checkpoint, new_folder
 from vsrpp_lite.matcher import Matcher, System
 from vsrpp_lite.settings import Sizes
-from vsrpp_lite.training.kept import BEST, CONFIG, check_done
+from vsrpp_lite.training.kept import BEST, CONFIG, LAST, check_done, run_folder
+from vsrpp_lite.training.sealed import LOCK, SealedFolder
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 
@@ -74,18 +80,28 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
         config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are.
 
     Raises:
-        FileExistsError: the folder exists and is not empty.
+        FileExistsError: the folder exists and is not empty, or another process is writing it.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; nothing was written")
-    folder.mkdir(parents=True, exist_ok=True)
-    matcher.tokenizer.save(folder)
-    with atomic(folder / WEIGHTS) as draft:
-        save_model(matcher, str(draft), metadata={"format": "pt"})
-    write_text(folder / CARD, card(config, recalls))
-    write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+    with new_folder(folder) as draft:
+        files = SealedFolder(draft)
+        save_tokenizer(matcher.tokenizer, files)
+        with files.write(WEIGHTS) as weights:
+            save_model(matcher, str(weights), metadata={"format": "pt"})
+        files.write_text(CONFIG, json.dumps(config, indent=2) + "\n")
+        (draft / CARD).write_text(card(config, recalls), encoding="utf-8")
+        (draft / LOCK).unlink()  # nobody writes into an export later
     return folder
+
+
+def save_tokenizer(tokenizer: Tokenizer, files: SealedFolder) -> None:
+    """Write the file or the folder of a tokenizer into a sealed folder."""
+    with TemporaryDirectory() as drafts:
+        tokenizer.save(Path(drafts))
+        for path in sorted(Path(drafts).rglob("*")):
+            if path.is_file():
+                with files.write(path.relative_to(drafts).as_posix()) as draft:
+                    draft.write_bytes(path.read_bytes())
 
 
 def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
@@ -98,37 +114,54 @@ def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
 
     Raises:
         FileNotFoundError: the folder holds no model, or a run that is not trained to its end.
+        DamagedError: a file is not the one that was written.
         ValueError: the class of the system cannot be imported, or the weights do not fit the system.
     """
     folder = Path(folder)
-    config = read_config(folder)
-    exported = (folder / WEIGHTS).exists()
-    if not exported:
-        check_done(folder)
-    built = rebuild(config["system"], system)
-    tokenizer = built.saved_tokenizer(folder)
-    matcher = built.build(tokenizer, config["feature_size"], Sizes(**config["sizes"]))
-    try:
-        if exported:
-            load_model(matcher, folder / WEIGHTS)
-        else:
-            matcher.load_state_dict(load_checkpoint(folder / BEST))
-    except RuntimeError as error:
-        raise ValueError(f"{folder}: its weights are not those of {config['system']['name']} ({error})") from error
-    return matcher.eval()
+    if (folder / WEIGHTS).exists():
+        return _load_exported(folder, system)
+    if not (folder / CONFIG).exists():
+        raise FileNotFoundError(f"{folder / CONFIG}: missing; expected an exported model or the folder of a run")
+    return load_run(run_folder(folder), system)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read the config.json of an exported model or of a run, which says what was trained.
+def load_run(files: SealedFolder, system: type[System] | None = None) -> Matcher:
+    """Load the matcher of a finished run; see `load`."""
+    check_done(files)
+    config = files.read_json(CONFIG)
+    files.check(name for name in files.names if name != LAST and not name.endswith(".npz"))  # the tokenizer among them
+    matcher = _build(files.folder, config, system)
+    with files.open(BEST) as file, _fits(files.folder, config):
+        matcher.load_state_dict(load_checkpoint(file))
+    return matcher
 
-    Raises:
-        FileNotFoundError: there is no config.json.
-    """
+
+def _load_exported(folder: Path, system: type[System] | None) -> Matcher:
+    files = SealedFolder(folder, remedy="Export the model again, or copy the folder again")
+    files.check(files.names)  # none where a stranger wrote the folder, or the hub library
     path = folder / CONFIG
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: missing; expected an exported model or the folder of a run")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return config
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        matcher = _build(folder, config, system)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: expected a system, its sizes and the feature size; found {error!r}") from error
+    with _fits(folder, config):
+        load_model(matcher, folder / WEIGHTS)
+    return matcher
+
+
+def _build(folder: Path, config: Mapping[str, Any], system: type[System] | None) -> Matcher:
+    built = rebuild(config["system"], system)
+    return built.build(built.saved_tokenizer(folder), config["feature_size"], Sizes(**config["sizes"])).eval()
+
+
+@contextmanager
+def _fits(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Say whose weights they should be, where they cannot be loaded."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{folder}: its weights are not those of {config['system']['name']} ({error})") from error
 
 
 def card(config: Mapping[str, Any], recalls: Mapping[str, float]) -> str:

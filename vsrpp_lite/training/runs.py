@@ -1,5 +1,6 @@
 """A run and its result. A run is a system, a data set and a seed; it is trained once and kept in its own folder:
 
+checksums.json                    the digest of the run, and the sha256 of every other file
 config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
 history.jsonl, best.pt, last.pt   the epochs, the best weights, and the state to resume from
 result.json                       written last; if it exists, the run is done
@@ -25,13 +26,14 @@ from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.named import data_folder
 from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.data.text import Tokenizer
-from vsrpp_lite.files import home, write_text
+from vsrpp_lite.files import home
 from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_fields, resolve
 from vsrpp_lite.training import evaluate as ev
 from vsrpp_lite.training import models
-from vsrpp_lite.training.kept import CONFIG, HISTORY, RESULT, check_done, keep
+from vsrpp_lite.training.kept import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 from vsrpp_lite.training.provenance import provenance
+from vsrpp_lite.training.sealed import SealedFolder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -101,6 +103,11 @@ class Run:
         return home() / "runs" / f"{type(self.system).__name__.lower()}-{self.data_folder.name}-{self.digest}"
 
     @property
+    def files(self) -> SealedFolder:
+        """Return the folder of this run as one that only gives files of this run, undamaged."""
+        return run_folder(self.folder, self.digest)
+
+    @property
     def done(self) -> bool:
         """Tell whether the run is trained to its end."""
         return (self.folder / RESULT).exists()
@@ -145,6 +152,7 @@ class Run:
         accelerator: str = "auto",
         strategy: str | None = None,
         wait: bool = True,
+        fresh: bool = False,
         progress: bool | None = None,
     ) -> "Result":
         """Train the run. A finished run is not trained again, and an interrupted run is resumed.
@@ -154,6 +162,7 @@ class Run:
                 gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm.
                 They start new processes, so a script must call this under `if __name__ == "__main__":`.
             wait: whether to wait for another process that is training the same run.
+            fresh: whether to delete what an earlier training of this run left, and to train from the start.
             progress: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
 
         Raises:
@@ -161,13 +170,16 @@ class Run:
             ValueError: a batch is larger than the split, or the devices cannot share it equally.
             FileNotFoundError: there is no such data set.
             FloatingPointError: a gradient was not finite.
+            DamagedError: a kept file that is needed is not the one that was written.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
-        if self.done:  # also where nothing can be written
+        if self.done and not fresh:  # also where nothing can be written
             return Result(self)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
-            if not self.done:
+            if fresh:
+                forget(self.files)
+            if not self.files.has(RESULT):
                 from lightning_fabric import Fabric  # this import takes a second or two; a finished run needs none
 
                 fabric = Fabric(
@@ -186,17 +198,17 @@ class Run:
         began = time.time()
         train, dev, _ = self.splits()
         matcher = self.build()
-        if fabric.is_global_zero:
+        if fabric.is_global_zero and not self.files.has(LAST):  # a resumed training has them already
             # with the values of the preset, since presets may change later
             whole = replace(self, sizes=self.settings.sizes, training=self.settings.training)
             config = {"run": repr(whole), "feature_size": train.feature_size, "data_name": self.data} | self.content
-            write_text(self.folder / CONFIG, json.dumps(config, indent=2))
-            matcher.tokenizer.save(self.folder)
+            self.files.write_text(CONFIG, json.dumps(config, indent=2))
+            models.save_tokenizer(matcher.tokenizer, self.files)
         training = self.settings.training
-        fit(matcher, train, dev, training, seed=self.seed, folder=self.folder, fabric=fabric, progress=progress)
+        fit(matcher, train, dev, training, seed=self.seed, files=self.files, fabric=fabric, progress=progress)
         if fabric.is_global_zero:
             record = {"seconds": round(time.time() - began, 1), "device": str(fabric.device)} | provenance()
-            write_text(self.folder / RESULT, json.dumps(record, indent=2))
+            self.files.write_text(RESULT, json.dumps(record, indent=2))
 
 
 @dataclass(frozen=True)
@@ -213,35 +225,35 @@ class Result:
     @cached_property
     def record(self) -> dict[str, Any]:
         """Return the seconds since training last started or resumed, the device, the versions and the commit."""
-        check_done(self.run.folder)
-        return json.loads((self.run.folder / RESULT).read_text(encoding="utf-8"))
+        check_done(self.run.files)
+        return self.run.files.read_json(RESULT)
 
     @property
     def history(self) -> pd.DataFrame:
         """Return one row per epoch, with losses per caption and recalls on the dev split."""
-        lines = (self.run.folder / HISTORY).read_text(encoding="utf-8").splitlines()
-        return pd.json_normalize(list(map(json.loads, lines)))
+        with self.run.files.open(HISTORY) as lines:
+            return pd.json_normalize(list(map(json.loads, lines)))
 
     def matcher(self) -> Matcher:
         """Return the trained matcher, in evaluation mode."""
-        check_done(self.run.folder)
-        return models.load(self.run.folder, type(self.run.system))
+        return models.load_run(self.run.files, type(self.run.system))
 
     def export(self, folder: str | Path) -> Path:
-        """Write the trained model to a folder that `vl.load` can read without the data; see `training.models`.
+        """Write the trained model to a folder that `vl.load` can read without the data; see `models.export`."""
+        return models.export(self.matcher(), self.run.files.read_json(CONFIG), self.recalls, folder)
 
-        Raises:
-            FileExistsError: the folder exists and is not empty.
-        """
-        return models.export(self.matcher(), models.read_config(self.run.folder), self.recalls, folder)
+    def ranked(self, partners: "Sequence[Result]" = (), folds: int = 1) -> bool:
+        """Tell whether `rank` has written its file."""
+        return (self.run.folder / self._ranks_file(partners, folds)).exists()
 
-    def ranks_file(self, partners: "Sequence[Result]" = (), folds: int = 1) -> Path:
-        """Return the path of the file that `rank` writes."""
+    def _ranks_file(self, partners: "Sequence[Result]", folds: int) -> str:
         parts = ["ranks", str(folds), *(partner.run.digest for partner in partners)]
-        return self.run.folder / f"{'-'.join(parts)}.npz"
+        return f"{'-'.join(parts)}.npz"
 
-    def rank(self, partners: "Sequence[Result]" = (), folds: int = 1) -> None:
+    def rank(self, partners: "Sequence[Result]" = (), folds: int = 1) -> dict[str, np.ndarray]:
         """Rank the test split by the average of this model's scores and its partners', unless it is ranked already.
+
+        The result holds the ranks of `images` (I,) and `texts` (T,), and `caption_to_image` (T,).
 
         Args:
             partners: other runs on the same data, whose scores are averaged with those of this run.
@@ -251,16 +263,8 @@ class Result:
             FileNotFoundError: one of the runs is not trained to its end.
             ValueError: the test split does not divide into `folds` equal parts.
         """
-        self._ranks(partners, folds)
-
-    def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
-        """Return what each test image adds to each metric, (I, M); see `rank`."""
-        found = self._ranks(partners, folds)
-        return ev.contributions(found["images"], found["texts"], found["caption_to_image"])
-
-    def _ranks(self, partners: "Sequence[Result]", folds: int) -> dict[str, np.ndarray]:
         for result in (self, *partners):
-            check_done(result.run.folder)
+            check_done(result.run.files)
 
         def compute() -> dict[str, np.ndarray]:
             caption_to_image = self.run.dataset("test").caption_to_image
@@ -268,7 +272,12 @@ class Result:
             image_ranks, text_ranks = ev.fold_ranks(encoded, caption_to_image, folds)
             return {"images": image_ranks, "texts": text_ranks, "caption_to_image": caption_to_image}
 
-        return keep(self.ranks_file(partners, folds), compute)
+        return keep(self.run.files, self._ranks_file(partners, folds), compute)
+
+    def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
+        """Return what each test image adds to each metric, (I, M); see `rank`."""
+        found = self.rank(partners, folds)
+        return ev.contributions(found["images"], found["texts"], found["caption_to_image"])
 
     def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
         """Return the test scores (I, T) of the system's own similarity, or of one that `choose` takes from the matcher.
@@ -281,9 +290,9 @@ class Result:
         """
         if choose and name == "own":
             raise ValueError("another similarity than the system's own needs a name of its own")
-        check_done(self.run.folder)
-        path = self.run.folder / f"scores-{name}.npz"
-        return keep(path, lambda: {"scores": ev.score(*self._encoded(choose))})["scores"]
+        check_done(self.run.files)
+        kept = keep(self.run.files, f"scores-{name}.npz", lambda: {"scores": ev.score(*self._encoded(choose))})
+        return kept["scores"]
 
     def _encoded(self, choose: Callable[[Matcher], Similarity] | None = None) -> ev.Encodings:
         matcher = self.matcher().to("cuda" if torch.cuda.is_available() else "cpu")

@@ -3,7 +3,6 @@
 import json
 import logging
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,12 +13,13 @@ from tqdm.auto import tqdm
 
 from vsrpp_lite.data.dataset import Dataset, batches
 from vsrpp_lite.data.text import hide_rare
-from vsrpp_lite.files import load_checkpoint, save_checkpoint, write_text
+from vsrpp_lite.files import load_checkpoint, save_checkpoint
 from vsrpp_lite.matcher import Matcher, Progress, alone
 from vsrpp_lite.settings import Training
 from vsrpp_lite.training.distributed import gather
 from vsrpp_lite.training.evaluate import evaluate
 from vsrpp_lite.training.kept import BEST, HISTORY, LAST
+from vsrpp_lite.training.sealed import SealedFolder
 
 log = logging.getLogger(__name__)
 
@@ -31,32 +31,34 @@ def fit(
     training: Training,
     *,
     seed: int,
-    folder: Path,
+    files: SealedFolder,
     fabric: Fabric,
     progress: bool | None = None,
 ) -> None:
-    """Train to the end. If an earlier call with this `folder` was interrupted, resume after its last epoch.
+    """Train to the end. If an earlier call with this folder was interrupted, resume after its last epoch.
 
     The best weights are those of the epoch with the highest rsum on `dev`; of equal epochs, the last. Order, dropout
     and schedule are functions of (seed, epoch). So an interrupted and an uninterrupted training give the same weights
     if they use the same number of threads.
 
     Args:
-        folder: the folder that gets `best.pt`, `last.pt` and `history.jsonl` after every epoch.
+        files: the folder that gets `best.pt`, `last.pt` and `history.jsonl` after every epoch.
         progress: whether to show a bar of epochs on stderr; None shows it on a terminal only.
 
     Raises:
         FloatingPointError: a gradient was not finite.
+        DamagedError: the state to resume from is not the one that was written.
     """
+    name = files.folder.name
     tokens = matcher.tokenizer.encode_all(train.captions)
     if fabric.world_size > 1 and fabric.device.type == "cuda":  # CPUs have no such layer
         nn.SyncBatchNorm.convert_sync_batchnorm(matcher)
     adam = torch.optim.Adam(matcher.parameters(), lr=training.learning_rate, fused=True)
     model, optimizer = fabric.setup(matcher, adam)
-    history = _resume(folder / LAST, matcher, adam)
+    history = _resume(files, matcher, adam)
     shown = progress if fabric.is_global_zero else False
     disable = None if shown is None else not shown  # None asks tqdm to show it on a terminal only
-    bar = tqdm(total=training.epochs, initial=len(history), desc=folder.name, unit="epoch", disable=disable)
+    bar = tqdm(total=training.epochs, initial=len(history), desc=name, unit="epoch", disable=disable)
     with bar:
         for epoch in range(len(history), training.epochs):
             _seed(seed, epoch, fabric.global_rank)
@@ -66,22 +68,24 @@ def fit(
             losses = _epoch(model, matcher, optimizer, train, visible, training, fabric, seed=seed, epoch=epoch)
             recalls = evaluate(matcher, dev)
             history.append({"epoch": epoch, "loss": losses, "dev": recalls})
-            _name_plateau(history, matcher, training, folder.name)
-            log.info("%s epoch %d loss %s dev rsum %.1f", folder.name, epoch, losses, recalls["rsum"])
+            _name_plateau(history, matcher, training, name)
+            log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch, losses, recalls["rsum"])
             bar.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
             bar.update()
             if fabric.is_global_zero:
-                _save(folder, matcher, adam, history)
+                _save(files, matcher, adam, history)
             fabric.barrier()
 
 
-def _save(folder: Path, matcher: Matcher, adam: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
+def _save(files: SealedFolder, matcher: Matcher, adam: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
     """Write the files of an epoch. `last.pt` is the last of them, since a resumed training starts from it."""
     if history[-1]["dev"]["rsum"] >= max(record["dev"]["rsum"] for record in history):
-        save_checkpoint(matcher.state_dict(), folder / BEST)
-    write_text(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
-    state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": history}
-    save_checkpoint(state, folder / LAST)
+        with files.write(BEST) as draft:
+            save_checkpoint(matcher.state_dict(), draft)
+    files.write_text(HISTORY, "".join(json.dumps(record) + "\n" for record in history))
+    with files.write(LAST) as draft:
+        state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": history}
+        save_checkpoint(state, draft)
 
 
 def _epoch(
@@ -147,11 +151,12 @@ def _seed(seed: int, epoch: int, rank: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0]))
 
 
-def _resume(path: Path, matcher: Matcher, adam: torch.optim.Optimizer) -> list[dict[str, Any]]:
+def _resume(files: SealedFolder, matcher: Matcher, adam: torch.optim.Optimizer) -> list[dict[str, Any]]:
     """Load the state of an interrupted training, if there is one, and return its history."""
-    if not path.exists():
+    if not files.has(LAST):
         return []
-    state = load_checkpoint(path)
+    with files.open(LAST) as file:
+        state = load_checkpoint(file)
     matcher.load_state_dict(state["model"])
     adam.load_state_dict(state["optimizer"])
     history: list[dict[str, Any]] = state["history"]

@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.example import Drawn, make_example
-from vsrpp_lite.data.write import RawSplit, write_dataset
-from vsrpp_lite.files import scratch
+from vsrpp_lite.data.write import RawSplit, fill_dataset
+from vsrpp_lite.files import new_folder
 
 __all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
 
@@ -64,20 +64,17 @@ def write(folder: Path, *, seed: int, size: str) -> Path:
     """Draw a whole data set on all cores, in the format that `data.precomp` describes; return its folder.
 
     Raises:
-        FileExistsError: `folder` already exists.
+        FileExistsError: `folder` exists already, or another process is drawing it.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; nothing was drawn")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with scratch(folder.parent) as drafts:
+    with new_folder(folder) as draft:
         splits: dict[str, RawSplit] = {}
-        pictures = drafts / "images"
         first_id = 0
         with tqdm(total=sum(SIZES[size].values()), desc=f"drawing {folder.name}", unit="picture") as bar:
             for split, count in SIZES[size].items():
-                splits[split] = _draw_split(seed, split, count, first_id, pictures, bar)
+                splits[split] = _draw_split(seed, split, count, first_id, draft / "images", bar)
                 first_id += count
-        return write_dataset(folder, name="scenes", source=_source(seed, size), splits=splits, images=pictures)
+        fill_dataset(draft, name="scenes", source=_source(seed, size), splits=splits)
+    return folder
 
 
 def _draw_split(seed: int, split: str, count: int, first_id: int, pictures: Path, bar: tqdm) -> RawSplit:

@@ -1,0 +1,240 @@
+"""Files of a run that are damaged, exchanged or taken away: each is refused by name, and none is used in silence."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL, toy_split
+
+from vsrpp_lite.data.write import write_dataset
+from vsrpp_lite.settings import Training
+from vsrpp_lite.systems.vsepp import VSEpp
+from vsrpp_lite.training import train as machine
+from vsrpp_lite.training.grid import GridError, train
+from vsrpp_lite.training.models import load
+from vsrpp_lite.training.runs import Result, Run
+from vsrpp_lite.training.sealed import DamagedError, SealedFolder
+
+
+def test_a_sealed_folder_gives_what_was_written_into_it(tmp_path):
+    files = SealedFolder(tmp_path / "mine", "me", "Write it again")
+    files.write_text("a.txt", "one")
+    files.write_text("words/b.txt", "two")
+    files.write_text("a.txt", "three")
+    with files.open("a.txt") as file:
+        assert file.read() == b"three"
+    assert files.names == ["a.txt", "words/b.txt"]
+    content = json.loads((tmp_path / "mine" / "checksums.json").read_text())
+    assert content["owner"] == "me"
+    assert len(content["files"]["a.txt"]) == 1  # that of the content before is forgotten
+    with pytest.raises(FileNotFoundError, match=r"c\.txt: missing"), files.open("c.txt"):
+        pass
+
+
+def test_a_file_can_be_read_whenever_its_writer_is_killed(tmp_path, monkeypatch):
+    """Between the checksum and the move both contents are right: here the move fails, and the old one is read."""
+    files = SealedFolder(tmp_path, "me")
+    files.write_text("a.txt", "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tmp_path), "replace", interrupted(type(tmp_path).replace, "a.txt"))
+        with pytest.raises(KeyboardInterrupt):
+            files.write_text("a.txt", "new")
+    with files.open("a.txt") as file:
+        assert file.read() == b"old"
+    (tmp_path / "a.txt").write_text("new")  # as if the move had been done
+    with files.open("a.txt") as file:
+        assert file.read() == b"new"
+    (tmp_path / "a.txt").write_text("other")
+    with pytest.raises(DamagedError, match=r"a\.txt: found sha256 [0-9a-f]{64}; expected sha256 [0-9a-f]{64}"):
+        files.check(["a.txt"])
+
+
+def interrupted(replace_file, name):
+    def moved(path, target):
+        if target.name == name:
+            raise KeyboardInterrupt
+        return replace_file(path, target)
+
+    return moved
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A home with a finished run, one that was interrupted after two epochs, and another system's finished run."""
+    home = tmp_path_factory.mktemp("home")
+    splits = {"train": toy_split(60, 1), "dev": toy_split(12, 2, 100), "test": toy_split(20, 3, 200)}
+    folder = write_dataset(home / "data" / "toy", name="toy", source="tests", splits=splits)
+    training = Training(epochs=3, batch_size=60, learning_rate=0.01)
+    done = Run(system=VSEpp(), data=str(folder), sizes=SMALL, training=training)
+    other, begun = replace(done, seed=1), replace(done, seed=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VSRPP_HOME", str(home))
+        for run in (done, other):
+            result = run.fit(accelerator="cpu")
+            result.rank()
+            result.scores()
+        evaluate, calls = machine.evaluate, []
+
+        def stops_in_the_third(*args):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return evaluate(*args)
+
+        patch.setattr(machine, "evaluate", stops_in_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            begun.fit(accelerator="cpu")
+    return home, done, other, begun
+
+
+@pytest.fixture
+def kept(made, tmp_path, monkeypatch):
+    """The three runs, in a copy of that home which a test may damage."""
+    home, done, other, begun = made
+    copy = shutil.copytree(home, tmp_path / "copy")
+    monkeypatch.setenv("VSRPP_HOME", str(copy))
+    runs = {"done": done, "other": other, "begun": begun}
+    return {name: replace(run, data=str(copy / "data" / "toy")) for name, run in runs.items()}
+
+
+def flipped(content, _):
+    return content[:20] + bytes([content[20] ^ 1]) + content[21:]
+
+
+DAMAGE = {
+    "a flipped bit": flipped,
+    "cut in half": lambda content, _: content[: len(content) // 2],
+    "empty": lambda content, _: b"",
+    "longer": lambda content, _: content + b"\0",
+    "another run's": lambda _, other: other,
+    "taken away": None,
+}
+USES = {
+    "config.json": lambda run: Result(run).matcher(),
+    "vocabulary.json": lambda run: Result(run).matcher(),
+    "best.pt": lambda run: Result(run).matcher(),
+    "history.jsonl": lambda run: Result(run).history,
+    "result.json": lambda run: Result(run).record,
+    "ranks-1.npz": lambda run: Result(run).recalls,
+    "scores-own.npz": lambda run: Result(run).scores(),
+    "last.pt": lambda run: run.fit(accelerator="cpu"),
+    "checksums.json": lambda run: Result(run).recalls,
+}
+ANOTHER_RUNS_IS_THE_SAME = {"vocabulary.json"}  # both read the same captions
+MAY_BE_TAKEN_AWAY = {"ranks-1.npz", "scores-own.npz"}  # they are computed again, from the weights
+CASES = [
+    (name, damage)
+    for name in USES
+    for damage in DAMAGE
+    if not (damage == "another run's" and name in ANOTHER_RUNS_IS_THE_SAME)
+    and not (damage == "taken away" and name in MAY_BE_TAKEN_AWAY)
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), CASES)
+def test_a_damaged_file_of_a_run_is_refused_by_name_and_nothing_is_changed(kept, name, damage):
+    run = kept["begun" if name == "last.pt" else "done"]
+    path = run.folder / name
+    if DAMAGE[damage] is None:
+        path.unlink()
+    else:
+        path.write_bytes(DAMAGE[damage](path.read_bytes(), (kept["other"].folder / name).read_bytes()))
+    before = {file.name: file.read_bytes() for file in run.folder.iterdir()}
+    with pytest.raises(DamagedError, match=r": found .*; expected .*fit\(fresh=True\)") as error:
+        USES[name](run)
+    # where the checksums are taken away, the first file that is read has none
+    assert name in str(error.value) if (name, damage) != ("checksums.json", "taken away") else "result.json"
+    assert {file.name: file.read_bytes() for file in run.folder.iterdir()} == before
+
+
+def test_there_are_at_least_as_many_damaged_files_as_were_once_tried():
+    assert len(CASES) >= 50
+
+
+def test_a_permuted_vocabulary_is_refused(kept):
+    path = kept["done"].folder / "vocabulary.json"
+    words = json.loads(path.read_text())
+    path.write_text(json.dumps([*words[:4], *reversed(words[4:])]))
+    with pytest.raises(DamagedError, match=r"vocabulary\.json: found sha256"):
+        Result(kept["done"]).matcher()
+    with pytest.raises(DamagedError, match=r"vocabulary\.json: found sha256"):
+        load(kept["done"].folder)
+
+
+def test_the_whole_folder_of_another_run_is_refused(kept):
+    done, other = kept["done"], kept["other"]
+    shutil.rmtree(done.folder)
+    shutil.copytree(other.folder, done.folder)
+    owners = f"found the owner '{other.digest}'; expected '{done.digest}'"
+    with pytest.raises(DamagedError, match=rf"checksums\.json: {owners}"):
+        _ = Result(done).recalls
+
+
+def test_a_pipe_in_the_place_of_a_file_is_never_opened(kept):
+    import os
+
+    path = kept["done"].folder / "best.pt"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DamagedError, match=r"best\.pt: found no plain file"):
+        Result(kept["done"]).matcher()
+
+
+def test_fresh_trains_again_and_forgets_what_others_ranked_with_it(kept):
+    done, other = kept["done"], kept["other"]
+    recalls = Result(done).recalls
+    Result(other).rank([Result(done)])
+    assert list(other.folder.glob(f"ranks-1-{done.digest}.npz"))
+    (done.folder / "best.pt").write_bytes(b"nonsense")
+    (done.folder / "a folder").mkdir()
+    with pytest.raises(DamagedError):
+        Result(done).matcher()
+    assert done.fit(accelerator="cpu", fresh=True).recalls == recalls
+    assert not (done.folder / "a folder").exists()
+    assert not list(other.folder.glob(f"ranks-1-{done.digest}.npz"))
+
+
+def test_a_grid_names_the_damaged_run_and_finishes_the_others(kept):
+    (kept["begun"].folder / "last.pt").write_bytes(b"nonsense")
+    third = replace(kept["done"], seed=3)
+    with pytest.raises(GridError, match=r"1 runs failed, all others are done:\n.*DamagedError: .*last\.pt: found"):
+        list(train([kept["begun"], third], jobs=1))
+    assert third.done
+    (result,) = train([kept["begun"]], jobs=1, fresh=True)
+    assert result.recalls
+
+
+def test_what_an_export_holds_is_checked_too(kept, tmp_path):
+    folder = Result(kept["done"]).export(tmp_path / "model")
+    (folder / "README.md").write_text("# my own card\n")
+    before = load(folder).state_dict()
+    assert all(torch.equal(before[name], x) for name, x in Result(kept["done"]).matcher().state_dict().items())
+    path = folder / "model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # one bit of one weight
+    with pytest.raises(DamagedError, match=r"model\.safetensors: found sha256 .*Export the model again"):
+        load(folder)
+    (folder / "checksums.json").unlink()  # as of a model that a stranger wrote
+    assert load(folder)
+
+
+def test_where_nothing_can_be_written_results_are_computed_and_where_the_disk_is_full_that_is_said(kept, monkeypatch):
+    import errno
+
+    result = Result(kept["done"])
+    expected = result.scores("own")
+    for code, refused in ((errno.EROFS, False), (errno.EACCES, False), (errno.ENOSPC, True)):
+
+        def fails(*_, code=code, **__):
+            raise OSError(code, "the disk says no")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "savez", fails)
+            if refused:
+                with pytest.raises(OSError, match=r"the disk says no, while it was written: .*scores-again\.npz"):
+                    result.scores("again", lambda matcher: matcher.similarity)
+            else:
+                assert np.array_equal(result.scores("again", lambda matcher: matcher.similarity), expected)

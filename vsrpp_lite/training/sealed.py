@@ -1,0 +1,160 @@
+"""Folders whose files are all known by their checksums, so that a damaged or a foreign file is refused, not used.
+
+A sealed folder holds checksums.json: the name of its owner, and the sha256 of every file. A file's checksum is written
+before the file is moved into the folder. So a process that is killed at any moment leaves a folder that can be read:
+during the move, the old and the new checksum are both right.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from vsrpp_lite.files import atomic, write_text
+
+CHECKSUMS, LOCK = "checksums.json", ".checksums.lock"
+
+
+class DamagedError(ValueError):
+    """A kept file is not the one that was written."""
+
+
+@dataclass(frozen=True)
+class SealedFolder:
+    """A folder whose files are written and read with a checksum.
+
+    Args:
+        folder: the folder. It need not exist before the first file is written.
+        owner: what the folder belongs to, such as the digest of a run. None reads the folder of any owner.
+        remedy: the end of every error message: what to do about a damaged file.
+    """
+
+    folder: Path
+    owner: str | None = None
+    remedy: str = ""
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[Path]:
+        """Yield the path of a draft to write. It becomes the file `name`, which readers see whole or not at all.
+
+        Raises:
+            DamagedError: checksums.json is damaged or belongs to another owner.
+            OSError: the disk is full, or the folder cannot be written to; the message names the file.
+        """
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as draft:
+            yield draft
+            with draft.open("rb") as file:
+                checksum = _sha256(file)
+            before = self._files().get(name, [None])[0]
+            self._enter(name, [checksum, before])
+        self._enter(name, [checksum])
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a UTF-8 text file."""
+        with self.write(name) as draft:
+            draft.write_text(content, encoding="utf-8", newline="\n")
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BufferedReader]:
+        """Open a file whose content has been compared with its checksum.
+
+        Raises:
+            FileNotFoundError: the file has not been written yet.
+            DamagedError: the file is not the one that was written. The message says what was found and expected.
+        """
+        path = self.folder / name
+        if not self.has(name):
+            raise FileNotFoundError(f"{path}: missing")
+        if not path.is_file():  # to open a pipe would wait for ever
+            raise self._damaged(name, "no plain file", self._files().get(name, []))
+        for _ in range(2):  # another process may replace the file between our two looks
+            with path.open("rb") as file:
+                found, expected = _sha256(file), self._files().get(name, [])
+                if found in expected:
+                    file.seek(0)
+                    yield file
+                    return
+        raise self._damaged(name, f"sha256 {found}", expected)
+
+    def read_json(self, name: str) -> Any:
+        """Return the content of a JSON file; see `open`."""
+        with self.open(name) as file:
+            return json.load(file)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file was written. Its content is not looked at.
+
+        Raises:
+            DamagedError: the file was written, but is there no longer.
+        """
+        if (self.folder / name).exists():
+            return True
+        checksums = self._files().get(name, [None])
+        if None not in checksums:
+            raise self._damaged(name, "no such file", checksums)
+        return False
+
+    def check(self, names: Iterable[str]) -> None:
+        """Compare files with their checksums; see `open`."""
+        for name in names:
+            with self.open(name):
+                pass
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all files that were written, in alphabetical order.
+
+        Raises:
+            DamagedError: checksums.json is damaged or belongs to another owner.
+        """
+        return sorted(self._files())
+
+    def _damaged(self, name: str, found: str, expected: list[str | None]) -> DamagedError:
+        if expected:
+            wanted = f"sha256 {expected[0]}"
+        elif (self.folder / CHECKSUMS).exists():
+            wanted = "no such file: checksums.json does not name it"
+        else:
+            wanted = "its sha256 in checksums.json, which is missing"
+        return self._refused(name, found, wanted)
+
+    def _files(self) -> dict[str, list[str | None]]:
+        """Return the checksums of each file: one or, while the file is replaced, the new and the old one.
+
+        None stands for the absence of the file.
+        """
+        path = self.folder / CHECKSUMS
+        if path.is_fifo():
+            raise self._refused(CHECKSUMS, "a pipe", "an owner, and the sha256 of files")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            owner, files = content["owner"], {name: list(entries) for name, entries in content["files"].items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
+            raise self._refused(CHECKSUMS, repr(error), "an owner, and the sha256 of files") from error
+        if self.owner is not None and owner != self.owner:
+            raise self._refused(CHECKSUMS, f"the owner {owner!r}", repr(self.owner))
+        return files
+
+    def _refused(self, name: str, found: str, expected: str) -> DamagedError:
+        return DamagedError(f"{self.folder / name}: found {found}; expected {expected}. {self.remedy}".rstrip())
+
+    def _enter(self, name: str, checksums: list[str | None]) -> None:
+        """Write the checksums of one file into checksums.json. Other processes may enter other files."""
+        with FileLock(self.folder / LOCK):
+            files = self._files() | {name: checksums}
+            content = {"owner": self.owner, "files": dict(sorted(files.items()))}
+            write_text(self.folder / CHECKSUMS, json.dumps(content, indent=1) + "\n")
+
+
+def _sha256(file: BufferedReader) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
