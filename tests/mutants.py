@@ -601,7 +601,7 @@ RUNS = [
         "        matcher.load_state_dict(load_checkpoint(file))",
         "with files.open(LAST) as file, _fits(files.folder, config):\n"
         '        matcher.load_state_dict(load_checkpoint(file)["model"])',
-        "test_models.py::test_the_folder_of_a_run_loads_too_once_it_is_done",
+        "test_models.py::test_a_run_gives_its_best_weights_and_not_its_last",
     ),
     Mutant(
         "a file that is not the one that was written is read",

@@ -22,6 +22,7 @@ from vsrpp_lite.systems.sco import SCO
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.kept import run_folder
 from vsrpp_lite.training.models import describe, rebuild
 from vsrpp_lite.training.sealed import DamagedError
@@ -79,6 +80,16 @@ def test_the_folder_of_a_run_loads_too_once_it_is_done(run):
         vl.load(half_way.folder)
     with pytest.raises(FileNotFoundError, match=r"config\.json: missing; expected an exported model"):
         vl.load(run.folder.parent)
+
+
+def test_a_run_gives_its_best_weights_and_not_its_last(run, monkeypatch):
+    """Of two epochs whose rsum on dev is told beforehand, the first is the better one."""
+    told = iter([200.0, 100.0])
+    monkeypatch.setattr(machine, "evaluate", lambda *_: {"rsum": next(told)})
+    given = run.fit(accelerator="cpu").matcher().state_dict()
+    best, last = (torch.load(run.folder / name, weights_only=True) for name in ("best.pt", "last.pt"))
+    assert all(torch.equal(given[name], x) for name, x in best.items())
+    assert not all(torch.equal(given[name], x) for name, x in last["model"].items())
 
 
 def test_what_is_there_already_is_not_written_over(run, tmp_path):
