@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vsrpp_lite.files import DRAFTS, atomic, scratch, write_text
+from vsrpp_lite.files import DRAFTS, atomic, new_folder, scratch, write_text
 
 
 def drafts(folder):
@@ -51,6 +51,38 @@ def test_drafts_within_drafts_are_left_alone(tmp_path):
     with scratch(tmp_path) as outer, scratch(tmp_path) as inner:
         assert outer.exists() and inner.exists()
     assert not drafts(tmp_path)
+
+
+def test_of_two_that_make_one_folder_the_first_makes_it_and_the_second_says_so(tmp_path):
+    target = tmp_path / "made"
+    with new_folder(target) as draft:
+        (draft / "a.txt").write_text("the first")
+        with pytest.raises(FileExistsError, match="made: another process is writing it"):
+            _fill(target, "the second")
+        assert not target.exists()
+    with pytest.raises(FileExistsError, match="made exists; nothing was written"):
+        _fill(target, "the third")
+    assert (target / "a.txt").read_text() == "the first"
+    assert not drafts(tmp_path)
+
+
+def test_a_folder_that_somebody_else_made_meanwhile_is_left_as_it_is(tmp_path):
+    target = tmp_path / "made"
+    with pytest.raises(FileExistsError, match="was written by another process meanwhile"):
+        _fill(target, "late", lambda: _fill_by_hand(target))
+    assert (target / "a.txt").read_text() == "early"
+    assert not drafts(tmp_path)
+
+
+def _fill_by_hand(target):
+    target.mkdir()
+    (target / "a.txt").write_text("early")
+
+
+def _fill(target, content, meanwhile=lambda: None):
+    with new_folder(target) as draft:
+        (draft / "a.txt").write_text(content)
+        meanwhile()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
