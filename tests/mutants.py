@@ -620,7 +620,7 @@ RUNS = [
     Mutant(
         "during a move the old content is refused",
         "training/sealed.py",
-        "self._enter(name, [checksum, before])",
+        "self._enter(name, [checksum, *self._files().get(name, [None])])",
         "self._enter(name, [checksum])",
         "test_damaged.py::test_a_file_can_be_read_whenever_its_writer_is_killed",
     ),

@@ -1,6 +1,8 @@
 """Files of a run that are damaged, exchanged or taken away: each is refused by name, and none is used in silence."""
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -49,6 +51,22 @@ def test_a_file_can_be_read_whenever_its_writer_is_killed(tmp_path, monkeypatch)
         assert file.read() == b"new"
     (tmp_path / "a.txt").write_text("other")
     with pytest.raises(DamagedError, match=r"a\.txt: found sha256 [0-9a-f]{64}; expected sha256 [0-9a-f]{64}"):
+        files.check(["a.txt"])
+
+
+def test_a_writer_that_is_killed_twice_in_a_row_leaves_the_old_file_readable(tmp_path, monkeypatch):
+    files = SealedFolder(tmp_path, "me")
+    files.write_text("a.txt", "old")
+    for content in ("new", "newer"):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(tmp_path), "replace", interrupted(type(tmp_path).replace, "a.txt"))
+            with pytest.raises(KeyboardInterrupt):
+                files.write_text("a.txt", content)
+    with files.open("a.txt") as file:
+        assert file.read() == b"old"
+    files.write_text("a.txt", "newest")
+    (tmp_path / "a.txt").write_text("old")  # what was accepted during the moves is not accepted any more
+    with pytest.raises(DamagedError, match=r"a\.txt: found sha256"):
         files.check(["a.txt"])
 
 
@@ -174,8 +192,6 @@ def test_the_whole_folder_of_another_run_is_refused(kept):
 
 
 def test_a_pipe_in_the_place_of_a_file_is_never_opened(kept):
-    import os
-
     path = kept["done"].folder / "best.pt"
     path.unlink()
     os.mkfifo(path)
@@ -222,8 +238,6 @@ def test_what_an_export_holds_is_checked_too(kept, tmp_path):
 
 
 def test_where_nothing_can_be_written_results_are_computed_and_where_the_disk_is_full_that_is_said(kept, monkeypatch):
-    import errno
-
     result = Result(kept["done"])
     expected = result.scores("own")
     for code, refused in ((errno.EROFS, False), (errno.EACCES, False), (errno.ENOSPC, True)):

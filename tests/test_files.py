@@ -74,6 +74,30 @@ def test_a_folder_that_somebody_else_made_meanwhile_is_left_as_it_is(tmp_path):
     assert not drafts(tmp_path)
 
 
+def test_an_error_that_tells_of_another_file_keeps_its_name(tmp_path):
+    missing = tmp_path / "missing.jpg"
+    with pytest.raises(FileNotFoundError) as error:
+        _fill(tmp_path / "made", "a", missing.read_bytes)
+    assert error.value.filename == str(missing)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / f"{DRAFTS}1" / "made" / "a.txt"))
+    with pytest.raises(OSError, match=r"No space left on device, while it was written: .*/made'"):
+        _fill(tmp_path / "made", "a", lambda: _raise(full))
+
+
+def test_a_scratch_folder_that_gets_its_other_name_just_now_is_no_error(tmp_path, monkeypatch):
+    seen = tmp_path / ".new-1"  # it was there when the folder was listed
+    listed = type(tmp_path).glob
+    monkeypatch.setattr(
+        type(tmp_path), "glob", lambda path, pattern: [seen] if pattern == ".new-*" else listed(path, pattern)
+    )
+    write_text(tmp_path / "file.txt", "a")
+    assert (tmp_path / "file.txt").read_text() == "a"
+
+
+def _raise(error):
+    raise error
+
+
 def _fill_by_hand(target):
     target.mkdir()
     (target / "a.txt").write_text("early")

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,6 +32,9 @@ DRAFTS = ".draft-"
 """The beginning of the name of every scratch folder. The rest is random: process numbers would not be unique, since two
 containers that share a disk may both run as process 1."""
 
+BEGUN = ".new-"
+"""The beginning of the name that a scratch folder has before its process has locked it, for less than a second."""
+
 
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
@@ -52,10 +55,6 @@ def scratch(parent: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-BEGUN = ".new-"
-"""The beginning of the name that a scratch folder has before its process has locked it, for less than a second."""
-
-
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield an empty draft of a folder, and then move it to `path`. So the folder is complete or absent.
@@ -68,10 +67,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f"{path} exists; nothing was written")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
-    if any((draft / path.name).exists() for draft in path.parent.glob(f"{DRAFTS}*")):
-        raise FileExistsError(f"{path}: another process is writing it; nothing was written")
     with _named(path), scratch(path.parent) as drafts:
+        if any((others / path.name).exists() for others in path.parent.glob(f"{DRAFTS}*")):
+            raise FileExistsError(f"{path}: another process is writing it; nothing was written")
         draft = drafts / path.name
         draft.mkdir()
         yield draft
@@ -86,8 +84,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 def _sweep(parent: Path) -> None:
     """Remove the scratch folders of processes that are dead."""
     for folder in parent.glob(f"{BEGUN}*"):
-        if folder.stat().st_mtime < time.time() - 60:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its process has just locked it, and given it its other name
+            if folder.stat().st_mtime < time.time() - 60:
+                shutil.rmtree(folder, ignore_errors=True)
     for folder in parent.glob(f"{DRAFTS}*"):
         try:
             with FileLock(folder / ".lock", timeout=0):
@@ -110,12 +109,18 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Put the path that is being written into the message of an error of the disk."""
+    """Put the path that is being written into the message of an error of the disk.
+
+    An error that tells of another file, such as one that is being copied, stays as it is.
+    """
     try:
         yield
     except FileExistsError:
         raise  # it tells of the path already
     except OSError as error:
+        parts = Path(str(error.filename)).parts
+        if error.filename is not None and not any(part.startswith((DRAFTS, BEGUN)) for part in parts):
+            raise
         raise type(error)(error.errno, f"{error.strerror or error}, while it was written", str(path)) from error
 
 

@@ -120,11 +120,8 @@ class Table:
                 }
             if self.folds > 1:
                 first = Result(of_row[0])
-                whole = (
-                    interval(first.contributions()[None])
-                    if first.ranked(folds=1)
-                    else np.full((3, len(METRICS)), np.nan)
-                )
+                unknown = np.full((3, len(METRICS)), np.nan)
+                whole = interval(first.contributions()[None]) if first.ranked(folds=1) else unknown
                 for metric, mean, low, high in zip(METRICS, *whole, strict=True):
                     record |= {f"{metric}_5k": mean, f"{metric}_5k_lo": low, f"{metric}_5k_hi": high}
             records.append(record)

@@ -129,7 +129,8 @@ def load_run(files: SealedFolder, system: type[System] | None = None) -> Matcher
     """Load the matcher of a finished run; see `load`."""
     check_done(files)
     config = files.read_json(CONFIG)
-    files.check(name for name in files.names if name != LAST and not name.endswith(".npz"))  # the tokenizer among them
+    # the tokenizer is among these; the configuration and the weights are compared where they are read
+    files.check(name for name in files.names if name not in (CONFIG, BEST, LAST) and not name.endswith(".npz"))
     matcher = _build(files.folder, config, system)
     with files.open(BEST) as file, _fits(files.folder, config):
         matcher.load_state_dict(load_checkpoint(file))

@@ -2,7 +2,7 @@
 
 A sealed folder holds checksums.json: the name of its owner, and the sha256 of every file. A file's checksum is written
 before the file is moved into the folder. So a process that is killed at any moment leaves a folder that can be read:
-during the move, the old and the new checksum are both right.
+during the move, the old and the new content are both accepted.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from vsrpp_lite.data.manifest import sha256
 from vsrpp_lite.files import atomic, write_text
 
 CHECKSUMS, LOCK = "checksums.json", ".checksums.lock"
@@ -51,10 +52,9 @@ class SealedFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as draft:
             yield draft
-            with draft.open("rb") as file:
-                checksum = _sha256(file)
-            before = self._files().get(name, [None])[0]
-            self._enter(name, [checksum, before])
+            checksum = sha256(draft)
+            # all that were accepted before stay so: after a kill, the newest of them need not be that of the file
+            self._enter(name, [checksum, *self._files().get(name, [None])])
         self._enter(name, [checksum])
 
     def write_text(self, name: str, content: str) -> None:
@@ -77,7 +77,8 @@ class SealedFolder:
             raise self._damaged(name, "no plain file", self._files().get(name, []))
         for _ in range(2):  # another process may replace the file between our two looks
             with path.open("rb") as file:
-                found, expected = _sha256(file), self._files().get(name, [])
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+                expected = self._files().get(name, [])
                 if found in expected:
                     file.seek(0)
                     yield file
@@ -127,9 +128,9 @@ class SealedFolder:
         return self._refused(name, found, wanted)
 
     def _files(self) -> dict[str, list[str | None]]:
-        """Return the checksums of each file: one or, while the file is replaced, the new and the old one.
+        """Return the accepted checksums of each file, the newest first.
 
-        None stands for the absence of the file.
+        There is one or, while the file is being replaced, also those from before. None stands for an absent file.
         """
         path = self.folder / CHECKSUMS
         if path.is_fifo():
@@ -154,7 +155,3 @@ class SealedFolder:
             files = self._files() | {name: checksums}
             content = {"owner": self.owner, "files": dict(sorted(files.items()))}
             write_text(self.folder / CHECKSUMS, json.dumps(content, indent=1) + "\n")
-
-
-def _sha256(file: BufferedReader) -> str:
-    return hashlib.file_digest(file, "sha256").hexdigest()
