@@ -59,7 +59,7 @@ def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.n
 
 
 def forget(files: SealedFolder) -> None:
-    """Delete what was kept of a run: its folder, but for the lock, and the ranks that other runs made with it."""
+    """Delete what was kept of a run: its files except the lock, and the ranks that others made with it."""
     for path in files.folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -1,6 +1,6 @@
-"""Folders whose files are all known by their checksums, so that a damaged or a foreign file is refused, not used.
+"""A sealed folder knows the checksum of each of its files, and refuses a file that is damaged or that is not its own.
 
-A sealed folder holds checksums.json: the name of its owner, and the sha256 of every file. A file's checksum is written
+It holds checksums.json, which names the owner of the folder and the sha256 of every file. A file's checksum is written
 before the file is moved into the folder. So a process that is killed at any moment leaves a folder that can be read:
 during the move, the old and the new content are both accepted.
 """
@@ -28,7 +28,7 @@ class DamagedError(ValueError):
 
 @dataclass(frozen=True)
 class SealedFolder:
-    """A folder whose files are written and read with a checksum.
+    """A folder that writes a checksum with each file, and compares it at each reading.
 
     Args:
         folder: the folder. It need not exist before the first file is written.
@@ -94,7 +94,7 @@ class SealedFolder:
         """Tell whether a file was written. Its content is not looked at.
 
         Raises:
-            DamagedError: the file was written, but is there no longer.
+            DamagedError: the file was written, but it is no longer there.
         """
         if (self.folder / name).exists():
             return True

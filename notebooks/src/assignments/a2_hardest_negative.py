@@ -128,7 +128,7 @@ def variant(matrix, mask, margin, both=True, mean=True, clamp=True, every=False)
 
 
 apart = ~torch.eye(len(scores), dtype=torch.bool)
-# whatever the model has learned, some pairs violate nothing: only there does the hinge make a difference
+# half of the pairs are made to violate nothing, whatever the model has learned: the hinge matters only there
 half = scores + 2.0 * torch.diag(torch.arange(len(scores)) % 2)
 places = torch.arange(len(scores))
 expected = ranking_loss(half, half, places, places, margin=0.2, hardest=True)
