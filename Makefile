@@ -10,8 +10,14 @@ FRESH   ?=
 FROM    ?=
 KARPATHY ?=
 DRAW    ?= 2026
-HIDDEN  ?=
 SUBMISSIONS ?= tests/submissions
+ifeq ($(SUBMISSIONS),tests/submissions)
+HIDDEN  ?= 531
+else
+HIDDEN  ?= $(error HIDDEN= is needed: a number that only you know; it draws the pictures that score the capstone)
+endif
+UNSAFE  ?=
+FILE    ?= $(error FILE= is needed: the notebook that you want to hand in)
 IMAGES  ?= 0
 ONLY    ?=
 
@@ -21,7 +27,7 @@ export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: help env lock reproduce-tables record report check test test-browser mutants lint types lab notebooks book bench test-gpu \
-  data-multi30k data-f30k data-coco assignments grade wheel clean
+  data-multi30k data-f30k data-coco assignments grade check-submission wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -101,10 +107,13 @@ data-f30k data-coco: .venv/.ready ## released (or your own) region features: FRO
 	$(BIN)/python data_scripts/released.py data/$(@:data-%=%) --from $(FROM) $(if $(KARPATHY),--karpathy $(KARPATHY))
 
 assignments: .venv/.ready ## the student version of the assignments: DRAW=year
-	$(BIN)/python notebooks/assignments/course.py build --draw $(DRAW)
+	$(BIN)/python notebooks/assignments/course build --draw $(DRAW)
 
-grade: .venv/.ready ## grades.csv and feedback: SUBMISSIONS=folder of <student>/<assignment>.ipynb, HIDDEN=draw of the capstone
-	$(BIN)/python notebooks/assignments/course.py grade $(SUBMISSIONS) $(if $(HIDDEN),--hidden $(HIDDEN))
+grade: .venv/.ready ## grades.csv and feedback: SUBMISSIONS=folder of <student>/<assignment>.ipynb, HIDDEN=number only you know, UNSAFE=1 without bubblewrap
+	$(BIN)/python notebooks/assignments/course grade $(SUBMISSIONS) --hidden $(HIDDEN) $(if $(UNSAFE),--unsafe)
+
+check-submission: .venv/.ready ## a student's own look before handing in: FILE=<assignment>.ipynb
+	$(BIN)/python notebooks/assignments/course check "$(FILE)"
 
 wheel: .venv/.ready ## the wheel, with the notebooks, into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -49,7 +49,7 @@ def lab(tmp_path_factory):
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(notebook, path)
     env = os.environ | {"VSRPP_HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config")}
-    subprocess.run([sys.executable, notebooks / "assignments" / "course.py", "build"], env=env, check=True)
+    subprocess.run([sys.executable, notebooks / "assignments" / "course", "build"], env=env, check=True)
     for name, setting in SETTINGS.items():
         path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "notebooks" / "assignments"))
+sys.path.insert(0, str(ROOT / "notebooks" / "assignments" / "course"))
 
-import course
+import versions
 
 DRAW = 2026
 FOLDER = ROOT / "tests" / "submissions"
@@ -83,10 +83,10 @@ PATCHES = {
         ),
         ("caption-loss", "(log_p * token_mask[:, t]).sum()", "log_p.sum()"),
     ],
-    ("wrong_one", "a6_capstone"): [("similarity", "+ 1.5 * back", "+ 1.5 * (back - back.mean(0))")],
+    ("wrong_one", "a6_capstone"): [("similarity", "+ back", "+ back - back.mean(0)")],
     ("wrong_two", "a6_capstone"): [
         ("similarity", "return vl.cosine", "return -vl.cosine"),
-        ("similarity", "+ 1.5 * there + 1.5 * back", "- there"),
+        ("similarity", "+ 2.0 * there + back", "- there"),
     ],
     ("loops", "a2_hardest_negative"): [("negatives", "return ", "while True:\n        pass\n    return ")],
     ("crashes", "a1_region_graph"): [("reason", "messages =", "import os\n\n    os._exit(1)\n    messages =")],
@@ -99,8 +99,8 @@ PATCHES = {
 
 def solved(name):
     """The student version with the reference solution filled in."""
-    key = course.source(name, DRAW)
-    notebook = course.student_version(key)
+    key = versions.source(name, DRAW)
+    notebook = versions.student_version(key)
     for cell, original in zip(notebook.cells, key.cells, strict=True):
         if original.metadata.nbgrader["solution"]:
             lines = original.source.splitlines()
@@ -111,7 +111,7 @@ def solved(name):
 def wrong(name, patches):
     """The reference solution with a few mistakes; its written answers left empty."""
     notebook = solved(name)
-    empty = {cell.id: cell for cell in course.student_version(course.source(name, DRAW)).cells}
+    empty = {cell.id: cell for cell in versions.student_version(versions.source(name, DRAW)).cells}
     cells = {cell.id: cell for cell in notebook.cells}
     for answer, right, instead in patches:
         assert right in cells[answer].source, f"{name}, {answer}: no {right!r} in the reference solution"
@@ -138,12 +138,25 @@ def retype(notebook):
     return notebook
 
 
+def secrets(name):
+    """Lines of solutions and hidden tests that stand nowhere in the student's part of the source."""
+    hidden, shown, inside = [], [], False
+    for cell in versions.source(name, 2026).cells:
+        for line in cell.source.splitlines():
+            if "### BEGIN" in line or "### END" in line:
+                inside = "### BEGIN" in line
+                hidden.append(line.strip())
+            else:
+                (hidden if inside else shown).append(line.strip())
+    return {line for line in hidden if len(line) > 7 and not any(line in other for other in shown)}
+
+
 def submissions():
     """Every file of the folder, by its path: a notebook, or text that is none."""
     found = {}
-    for name in course.names():
+    for name in versions.names():
         found["reference", name] = solved(name)
-        found["empty", name] = course.student_version(course.source(name, DRAW))
+        found["empty", name] = versions.student_version(versions.source(name, DRAW))
     for (student, name), patches in PATCHES.items():
         found[student, name] = wrong(name, patches)
     retype(found["retyped", "a1_region_graph"])

@@ -5,30 +5,33 @@ import csv
 import json
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
-import torch
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "notebooks" / "assignments"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "notebooks" / "assignments" / "course"), str(ROOT / "tests")]
 
-import by_hand
+import absent
 import checks
-import course
+import cli
 import course_submissions
-import grading
+import feedback
+import handed_in
+import marks
+import reading
 import repair
-
-from vsrpp_lite.global_alignment import l2norm
+import tables
+import versions
+import walls
+from graded import Graded, Row
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("course")]  # graded once, for all tests
-NAMES = course.names()
+NAMES = versions.names()
 SUBMISSIONS = ROOT / "tests" / "submissions"
+WALLS = ["--unsafe"] if walls.missing() else []
 
 # student, assignment, question -> what the test made for this mistake must say
 TEACHES = {
@@ -70,6 +73,7 @@ TEACHES = {
         "local-no-loop": "there is a loop in it",
     },
     ("wrong_one", "a4_fusion"): {
+        "fuse-by-hand": "changes its argument number 1 in place",
         "fuse-values": "changes its argument number 1 in place",
         "choose-honest": "mu was chosen on the test split",
         "margin-values": "the other way round",
@@ -86,15 +90,14 @@ TEACHES = {
         "price-value": "the other way round",
     },
     ("wrong_two", "a5_caption_step"): {
-        "step-values": "write this one yourself: your answer calls CaptionDecoder.step",
+        "step-values": "write this one yourself: caption_loss.CaptionDecoder.step",
         "loss-values": "padding was paid for",
     },
-    ("wrong_one", "a6_capstone"): {"similarity-pairs": "changes with what else is in the batch"},
-    ("wrong_two", "a6_capstone"): {
-        "similarity-chance": "scores drawn by lot",
-        "similarity-global": "S_G alone has",
-        "similarity-own": "is more than chance",
+    ("wrong_one", "a6_capstone"): {
+        "similarity-pairs": "changes with what else is in the batch",
+        "similarity-quality": "breaks the rules",
     },
+    ("wrong_two", "a6_capstone"): {"similarity-quality": "S_L alone has"},
     ("loops", "a2_hardest_negative"): {
         "negatives-by-hand": "a loop that does not end",
         "negatives-siblings": "a loop that does not end",
@@ -111,7 +114,7 @@ def released(tmp_path_factory):
     """A home with the student version, as `make assignments` leaves it."""
     home = tmp_path_factory.mktemp("course")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(course, "RELEASE", home / "release")
+        patch.setattr(versions, "RELEASE", home / "release")
         called("build")
         yield home
 
@@ -121,12 +124,12 @@ def graded(released):
     """The submissions of the repository, graded as `make grade` does, but for shorter patience."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSRPP_HOME", str(released))
-        called("grade", str(SUBMISSIONS), "--cell-seconds", "10")
+        called("grade", str(SUBMISSIONS), "--hidden", "531", "--cell-seconds", "10", *WALLS)
     return released
 
 
 def called(*command):
-    done = CliRunner().invoke(course.app, command, catch_exceptions=False)
+    done = CliRunner().invoke(cli.app, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
 
 
@@ -134,14 +137,14 @@ def called(*command):
 def rows(graded):
     """grades.csv, by student and assignment."""
     found = {}
-    with (graded / "results" / "course" / "grades.csv").open() as file:
+    with (graded / "results" / "course" / "latest" / "grades.csv").open() as file:
         for row in csv.DictReader(file):
             found.setdefault((row["student"], row["assignment"]), {})[row["question"]] = row
     return found
 
 
-def feedback(home, student, name):
-    return (home / "results" / "course" / "feedback" / student / f"{name}.md").read_text()
+def letter(home, student, name):
+    return (home / "results" / "course" / "latest" / "feedback" / student / f"{name}.md").read_text()
 
 
 def test_the_reference_gets_every_point_that_a_machine_can_give(rows):
@@ -154,7 +157,7 @@ def test_the_student_version_gets_none(rows, graded):
     for name in NAMES:
         for row in rows["empty", name].values():
             assert (row["points"], row["status"]) == ("0.0", "not answered"), row
-        assert "About the file" not in feedback(graded, "empty", name)  # nothing else broke
+        assert "About the file" not in letter(graded, "empty", name)  # nothing else broke
 
 
 @pytest.mark.parametrize(("student", "name"), TEACHES)
@@ -189,15 +192,15 @@ def test_one_that_ends_python_keeps_what_it_had_and_costs_the_rest_of_itself_alo
 def test_what_is_no_notebook_of_the_course_is_said_to_be_none(rows, graded):
     for name in NAMES[:3]:
         assert {row["status"] for row in rows["astray", name].values()} == {"not graded"}
-    assert "cannot be read as a notebook" in feedback(graded, "astray", NAMES[0])
-    assert "cannot be read as a notebook" in feedback(graded, "astray", NAMES[1])
-    assert "not one of the" in feedback(graded, "astray", NAMES[2])
-    assert "is no assignment of this course" in feedback(graded, "astray", "homework")
+    assert "cannot be read as a notebook" in letter(graded, "astray", NAMES[0])
+    assert "cannot be read as a notebook" in letter(graded, "astray", NAMES[1])
+    assert "not one of the" in letter(graded, "astray", NAMES[2])
+    assert "homework.ipynb is no assignment of this course" in letter(graded, "astray", "other files")
 
 
 def test_a_notebook_with_deleted_moved_and_retyped_cells_is_repaired_and_says_so(rows, graded):
     assert all(row["status"] == "passed" for row in rows["retyped", "a1_region_graph"].values())
-    said = feedback(graded, "retyped", "a1_region_graph")
+    said = letter(graded, "retyped", "a1_region_graph")
     for line in (
         "cells were moved: the order of the release was restored",
         "`a1-01`: this locked cell was changed: its own text was put back",
@@ -210,15 +213,15 @@ def test_a_notebook_with_deleted_moved_and_retyped_cells_is_repaired_and_says_so
 
 
 def test_feedback_and_tables_show_no_line_of_a_hidden_test(graded):
-    results = graded / "results" / "course"
+    results = graded / "results" / "course" / "latest"
     given = [path for path in results.rglob("*") if path.is_file() and path.name != "by_hand.md"]  # the reader's own
     written = "\n".join(path.read_text() for path in given)
-    code = [line for name in NAMES for line in secrets(name) if not line.startswith(('"', 'f"'))]
+    code = [line for name in NAMES for line in course_submissions.secrets(name) if not line.startswith(('"', 'f"'))]
     assert not [line for line in code if line in written]
 
 
 def test_the_leaderboard_stands_by_rsum_among_what_there_was_to_beat(graded):
-    with (graded / "results" / "course" / "leaderboard.csv").open() as file:
+    with (graded / "results" / "course" / "latest" / "leaderboard.csv").open() as file:
         board = list(csv.DictReader(file))
     names = {row["name"]: row for row in board}
     assert names.keys() == {
@@ -231,20 +234,9 @@ def test_the_leaderboard_stands_by_rsum_among_what_there_was_to_beat(graded):
     assert sums == sorted(sums, reverse=True)
     assert float(names["*VSR++*"]["difference"]) == 0
     assert float(names["*S_G alone*"]["hi"]) < 0
-    assert "| place | name" in " ".join((graded / "results" / "course" / "leaderboard.md").read_text().split())
-
-
-def secrets(name):
-    """Lines of solutions and hidden tests that stand nowhere in the student's part of the source."""
-    hidden, shown, inside = [], [], False
-    for cell in course.source(name, 2026).cells:
-        for line in cell.source.splitlines():
-            if "### BEGIN" in line or "### END" in line:
-                inside = "### BEGIN" in line
-                hidden.append(line.strip())
-            else:
-                (hidden if inside else shown).append(line.strip())
-    return {line for line in hidden if len(line) > 7 and not any(line in other for other in shown)}
+    assert "| place | name" in " ".join(
+        (graded / "results" / "course" / "latest" / "leaderboard.md").read_text().split()
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -256,8 +248,8 @@ def test_no_solution_and_no_hidden_test_can_be_reached_from_the_student_version(
     strings = []
     json.loads(text, object_hook=lambda pairs: strings.extend(map(str, [*pairs, *pairs.values()])) or pairs)
     everything = "\n".join([text, *strings])
-    assert len(secrets(name)) > 20
-    assert not [line for line in secrets(name) if line in everything]
+    assert len(course_submissions.secrets(name)) > 20
+    assert not [line for line in course_submissions.secrets(name) if line in everything]
     assert "import checks" not in everything and "checks." not in everything
     assert notebook.metadata.keys() == {"kernelspec"}
     for cell in notebook.cells:
@@ -281,7 +273,7 @@ def test_no_solution_and_no_hidden_test_can_be_reached_from_the_student_version(
 def test_the_search_for_secrets_finds_one_that_is_there():
     """The test above, tested: a solution that was left in would be found."""
     solved = nbformat.writes(course_submissions.solved("a1_region_graph"))
-    assert [line for line in secrets("a1_region_graph") if line in solved]
+    assert [line for line in course_submissions.secrets("a1_region_graph") if line in solved]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -300,7 +292,7 @@ def test_every_cell_up_to_the_first_unsolved_one_runs(released, name, monkeypatc
 
 
 def test_another_draw_gives_other_pictures_and_nothing_else_changes():
-    one, other = (course.student_version(course.source("a1_region_graph", draw)) for draw in (2026, 2027))
+    one, other = (versions.student_version(versions.source("a1_region_graph", draw)) for draw in (2026, 2027))
     changed = [a.id for a, b in zip(one.cells, other.cells, strict=True) if a.source != b.source]
     assert changed == ["a1-01"]
     assert other.cells[1].source.startswith("draw: int = 2027")
@@ -308,7 +300,7 @@ def test_another_draw_gives_other_pictures_and_nothing_else_changes():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_points_are_those_that_the_text_promises(name):
-    cells = course.source(name, 2026).cells
+    cells = versions.source(name, 2026).cells
     points = sum(cell.metadata.nbgrader.get("points", 0) for cell in cells)
     assert f"*Points:* {points:g}" in " ".join(cells[0].source.split())
     by_hand = sum(cell.metadata.nbgrader.get("points", 0) for cell in cells if cell.cell_type == "markdown")
@@ -324,8 +316,8 @@ def test_the_submissions_are_those_that_the_patches_make():
 
 def test_a_submission_in_an_old_format_is_known_by_its_names():
     """Without cell ids, as editors other than JupyterLab write it."""
-    key = course.source("a2_hardest_negative", 2026)
-    release = course.student_version(key)
+    key = versions.source("a2_hardest_negative", 2026)
+    release = versions.student_version(key)
     old = nbformat.from_dict(json.loads(json.dumps(release)))
     for cell in old.cells:
         del cell["id"]
@@ -335,8 +327,8 @@ def test_a_submission_in_an_old_format_is_known_by_its_names():
 
 
 def test_a_deleted_answer_is_empty_and_an_answer_turned_to_text_is_code_again():
-    key = course.source("a2_hardest_negative", 2026)
-    release = course.student_version(key)
+    key = versions.source("a2_hardest_negative", 2026)
+    release = versions.student_version(key)
     sent = course_submissions.solved("a2_hardest_negative")
     cells = {cell.id: cell for cell in sent.cells}
     cells["negatives"].cell_type = "markdown"
@@ -350,73 +342,36 @@ def test_a_deleted_answer_is_empty_and_an_answer_turned_to_text_is_code_again():
     assert remarks["plateau"] == ["this answer cell was deleted: it counts as empty"]
 
 
-def run(*sources, **limits):
-    """Cells run as a submission's are."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return grading._run(notebook, **{"seconds": 60, "cell_seconds": 30, "memory": 6.0, "hidden": 0} | limits)
-
-
 def test_what_lies_beside_a_notebook_takes_nothing_of_its_feedback(tmp_path):
     (tmp_path / "ada").mkdir()
-    path = tmp_path / "ada" / "a1_region_graph.pdf"
-    path.write_bytes(b"%PDF")
-    graded = grading.grade_one(path, None, None)
-    course.feedback.write([graded], tmp_path)
-    assert [file.name for file in (tmp_path / "feedback" / "ada").iterdir()] == ["a1_region_graph.pdf.md"]
+    (tmp_path / "ada" / "a1_region_graph.pdf").write_bytes(b"%PDF")
+    (tmp_path / "ada" / "a1_region_graph.ipynb").write_text("{}")
+    found = handed_in.collect(tmp_path, NAMES)
+    assert [(entry.student, entry.assignment) for entry in found] == [
+        ("ada", "a1_region_graph"),
+        ("ada", "other files"),
+    ]
+    assert found[1].remarks == ("a1_region_graph.pdf is no assignment of this course: it was not graded",)
 
 
-def test_a_score_counts_only_from_the_test_that_measures_it():
-    """A student's cell may show what it likes, in whatever form."""
-    key = course.source("a6_capstone", 2026)
-    forged = nbformat.v4.new_output("display_data", data={grading.SCORE: {"own": {"rsum": 600.0}, "rivals": {}}})
-    torn = nbformat.v4.new_output("display_data", data={grading.SCORE: {"own": {"rsum": 600.0}}})
-    for cell in key.cells:
-        if cell.cell_type == "code":
-            measures = grading.SCORE in cell.source
-            cell.outputs, cell.execution_count = [torn if measures else forged], 1
-    graded = grading.Graded("eve", "a6_capstone")
-    grading._count(key, "", graded)
-    assert graded.score is None
-
-
-def test_a_call_from_a_thread_is_a_call():
-    def answer(x):
-        with ThreadPoolExecutor() as pool:
-            return pool.submit(l2norm, x).result()
-
-    with pytest.raises(AssertionError, match=r"your answer calls .*l2norm"):
-        checks.by_hand(answer, torch.ones(2))
-    assert checks.by_hand(torch.sum, torch.ones(2)) == 2  # and no thread is watched for ever
-
-
-def test_the_whole_run_is_stopped_when_its_time_is_over():
-    """What was done until then stands."""
-    done, stopped = run("1 + 1", "import time; time.sleep(1000)", seconds=20, cell_seconds=100)
-    assert stopped.startswith("stopped after 20 seconds")
-    assert [cell.execution_count for cell in done.cells] == [1, None]
-
-
-def test_a_submission_fills_no_memory_leaves_no_process_and_passes_no_cell_that_it_died_of():
-    flood = "for _ in range(3000):\n    print('x' * 999)"
-    escape = "import subprocess\nsubprocess.Popen(['sleep', '1000'], start_new_session=True).pid"
-    done, stopped = run(flood, escape, "import os; os._exit(0)")
-    flooded, escaped, died = done.cells
-    assert 10**5 < len(flooded.outputs[0].text) <= 2**20  # of three million letters
-    assert not psutil.pid_exists(int(escaped.outputs[0].data["text/plain"]))
-    assert died.execution_count is None
-    assert stopped.startswith("Python came to an end")
+def test_the_folders_of_nbgrader_s_exchange_are_read_too(tmp_path):
+    folder = tmp_path / "ada" / "a1_region_graph"
+    folder.mkdir(parents=True)
+    (folder / "a1_region_graph.ipynb").write_text("{}")
+    (folder / "timestamp.txt").write_text("2026-11-25")
+    (entry,) = handed_in.collect(tmp_path, NAMES)
+    assert (entry.assignment, entry.path.parent.name) == ("a1_region_graph", "a1_region_graph")
 
 
 @pytest.fixture
 def answered():
     """Two students whose answer to the written question of assignment 4 waits, and the course's keys."""
-    keys = {"a4_fusion": course.source("a4_fusion", 2026)}
+    keys = {"a4_fusion": versions.source("a4_fusion", 2026)}
     results = [
-        grading.Graded(
+        Graded(
             student,
             "a4_fusion",
-            rows=[grading.Row("fuse-values", 2.0, 2.0, "passed"), grading.Row("in-words", 0.0, 5.0, "to be read")],
+            rows=[Row("fuse-values", 2.0, 2.0, "passed"), Row("in-words", 0.0, 5.0, "to be read")],
             answers={"in-words": f"# {student} would use two"},
         )
         for student in ("ada", "ben")
@@ -426,29 +381,61 @@ def answered():
 
 def test_a_mark_given_by_hand_is_added_up_and_kept(answered, tmp_path):
     results, keys = answered
-    by_hand.write({}, results, keys, tmp_path)
-    path = tmp_path / "by_hand.csv"
+    path = tmp_path / "marks.csv"
+    marks.write(path, {}, results, keys)
     header, *lines = path.read_text().split()
     assert header == "student,assignment,question,points,max,remark"
     assert lines == ["ada,a4_fusion,in-words,,5,", "ben,a4_fusion,in-words,,5,"]
+    reading.write(results, keys, tmp_path / "by_hand.md")
     text = (tmp_path / "by_hand.md").read_text()
-    assert "> # ada would use two" in text
-    assert "S grows with 1 + mu and the margin does not" in " ".join(text.replace(">", "").split())
+    assert "    # ada would use two" in text  # quoted, so that it is no heading of the page
+    assert "S grows with 1 + mu and the margin does not" in " ".join(text.split())
+    assert "*The rubric:*\n\n- 5: all three parts." in text
 
     path.write_text(path.read_text().replace("ben,a4_fusion,in-words,,5,", 'ben,a4_fusion,in-words,3.5,5,"(b), (c)?"'))
-    marks = by_hand.read(path, keys)
-    by_hand.enter(marks, results)
-    course.feedback.write(results, tmp_path)
-    by_hand.write(marks, results, keys, tmp_path)
+    given = marks.read(path, keys)
+    marks.enter(given, results)
+    tables.write(results, tmp_path)
+    feedback.write(results, tmp_path)
+    marks.write(path, given, results, keys)
     assert (results[0].points, results[1].points) == (2.0, 5.5)
-    assert "| in-words | 3.5 of 5 | read | (b), (c)? |" in (tmp_path / "feedback" / "ben" / "a4_fusion.md").read_text()
-    assert "waits to be read" in (tmp_path / "feedback" / "ada" / "a4_fusion.md").read_text()
+    assert "| in-words | 3.5 of 5 | by hand | (b), (c)? |" in (tmp_path / "ben" / "a4_fusion.md").read_text()
+    assert "waits to be read" in (tmp_path / "ada" / "a4_fusion.md").read_text()
     with (tmp_path / "summary.csv").open() as file:
         summary = {row["student"]: (row["points"], row["of"], row["to be read"]) for row in csv.DictReader(file)}
     assert summary == {"ada": ("2.0", "7.0", "5.0"), "ben": ("5.5", "7.0", "0.0")}
-    assert by_hand.read(path, keys) == marks
-    by_hand.write(marks, results[:1], keys, tmp_path)  # ben's file is missing for once
-    assert by_hand.read(path, keys) == marks
+    assert marks.read(path, keys) == given
+    marks.write(path, given, results[:1], keys)  # ben's file is missing for once
+    assert marks.read(path, keys) == given
+
+
+def test_a_teacher_may_give_other_points_than_a_test_and_take_some_off_for_a_late_file(answered, tmp_path):
+    results, keys = answered
+    path = tmp_path / "marks.csv"
+    path.write_text(
+        "student,assignment,question,points,max,remark\n"
+        "ada,a4_fusion,fuse-values,1,2,right but for the sign\n"
+        "ben,a4_fusion,late,-1.5,0,three days\n"
+    )
+    for _ in range(2):  # and once more, when everything is graded again
+        given = marks.read(path, keys)
+        again = [Graded(result.student, result.assignment, [*result.rows]) for result in results]
+        marks.enter(given, again)
+        assert [result.points for result in again] == [1.0, 0.5]
+        assert again[0].rows[0] == Row("fuse-values", 1.0, 2.0, "by hand", "right but for the sign")
+        assert again[1].rows[-1] == Row("late", -1.5, 0.0, "by hand", "three days")
+        marks.write(path, given, again, keys)
+
+
+def test_canvas_and_moodle_get_the_columns_that_they_import(answered, tmp_path):
+    tables.write(answered[0], tmp_path)
+    assert (tmp_path / "canvas.csv").read_text().splitlines() == [
+        "Student,ID,SIS User ID,SIS Login ID,Section,a4_fusion",
+        "    Points Possible,,,,,7.0",
+        "ada,,,ada,,2.0",
+        "ben,,,ben,,2.0",
+    ]
+    assert (tmp_path / "moodle.csv").read_text().splitlines() == ["username,a4_fusion", "ada,2.0", "ben,2.0"]
 
 
 @pytest.mark.parametrize(
@@ -456,7 +443,10 @@ def test_a_mark_given_by_hand_is_added_up_and_kept(answered, tmp_path):
     [
         ("ada,a4_fusion,in-words,6,5,", "line 2: expected points from 0 to 5, found '6'"),
         ("ada,a4_fusion,in-words,good,5,", "line 2: expected points from 0 to 5, found 'good'"),
-        ("ada,a4_fusion,fuse-values,1,2,", "line 2: a4_fusion fuse-values is no written answer of this course"),
+        ("ada,a4_fusion,in-words,nan,5,", "line 2: expected points from 0 to 5, found 'nan'"),
+        ("ada,a4_fusion,fuse,1,2,", "line 2: a4_fusion fuse is no question of this course"),
+        ("ada,a4_fusion,fuse-values,1,2,", "line 2: expected a reason in the column remark"),
+        ("ada,a4_fusion,late,1,0,so early", "line 2: expected points from -17 to 0, found '1'"),
         (
             "ada,a4_fusion,in-words,1,5,\nada,a4_fusion,in-words,2,5,",
             "line 3: ada a4_fusion in-words has a mark already",
@@ -464,46 +454,77 @@ def test_a_mark_given_by_hand_is_added_up_and_kept(answered, tmp_path):
     ],
 )
 def test_a_mark_that_cannot_be_is_refused_with_its_line(answered, tmp_path, line, says):
-    path = tmp_path / "by_hand.csv"
+    path = tmp_path / "marks.csv"
     path.write_text(f"student,assignment,question,points,max,remark\n{line}\n")
     with pytest.raises(ValueError, match=re.escape(f"{path}, {says}")):
-        by_hand.read(path, answered[1])
+        marks.read(path, answered[1])
     path.write_text("student;points\nada;3\n")
     with pytest.raises(ValueError, match="expected columns student,assignment"):
-        by_hand.read(path, answered[1])
+        marks.read(path, answered[1])
+
+
+def test_what_an_answer_must_not_use_is_not_in_its_copy_of_the_package(tmp_path):
+    for name in NAMES:
+        absent.copy(tmp_path / name, versions.source(name, 2026).metadata.absent)  # every name exists
+    copied = (tmp_path / "a1_region_graph" / "vsrpp_lite" / "gcn_reasoning.py").read_text()
+    assert "masked_fill" not in copied
+    assert "self.theta = nn.Linear" in copied  # the layers themselves stay
+    with pytest.raises(ValueError, match="no such function"):
+        absent.copy(tmp_path / "none", ["fusion.confusion"])
+    with pytest.raises(ValueError, match="no such module"):
+        absent.copy(tmp_path / "no", ["confusion.fusion"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "loop"),
+    [
+        (["def f(x):\n    return x.sum()"], ""),
+        (["def f(x):\n    for y in x:\n        pass"], "For"),
+        (["def f(x):\n    return [y for y in x]"], "ListComp"),
+        (["def g(x):\n    while x:\n        pass", "def f(x):\n    return g(x)"], "While"),
+        (["g = lambda x: list(map(abs, x))", "def f(x):\n    return g(x)"], "map"),
+        (["class A:\n    def go(self, x):\n        for y in x: pass", "def f(x):\n    return A().go(x)"], "For"),
+        (["def f(x):\n    return f(x[1:]) if len(x) else 0"], "f"),
+        (["def f(x):\n    exec('for y in x: pass')"], "exec"),
+        (["from torch import vmap as v", "def f(x):\n    return v(abs)(x)"], "vmap"),
+        (["%%time\nfor y in x: pass", "for y in [1]: pass\ndef f(x):\n    return x"], ""),
+    ],
+)
+def test_a_loop_is_found_in_a_function_and_in_what_it_calls(cells, loop):
+    assert checks.loop(cells, "f") == loop
 
 
 def test_a_folder_without_submissions_is_said_to_be_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(course, "RELEASE", tmp_path / "release")
-    assert CliRunner().invoke(course.app, ["build"]).exit_code == 0
-    done = CliRunner().invoke(course.app, ["grade", str(tmp_path / "release")])
+    monkeypatch.setattr(versions, "RELEASE", tmp_path / "release")
+    assert CliRunner().invoke(cli.app, ["build"]).exit_code == 0
+    done = CliRunner().invoke(cli.app, ["grade", str(tmp_path / "release"), "--hidden", "1", *WALLS])
     assert done.exit_code == 2
     assert "expected <student>/<assignment>.ipynb" in " ".join(done.output.split())
 
 
 def test_a_release_that_someone_has_worked_in_is_not_written_over(tmp_path, monkeypatch):
     """Who learns alone solves the assignments where `make assignments` has put them."""
-    monkeypatch.setattr(course, "RELEASE", tmp_path / "release")
+    monkeypatch.setattr(versions, "RELEASE", tmp_path / "release")
     called("build")
     called("build", "--draw", "2027")  # nobody has
     path = tmp_path / "release" / "a1_region_graph.ipynb"
     path.write_text(path.read_text().replace("# YOUR CODE HERE", "return 42"))
     before = {path.name: path.read_text() for path in path.parent.iterdir()}
-    done = CliRunner().invoke(course.app, ["build"])
+    done = CliRunner().invoke(cli.app, ["build"])
     assert done.exit_code == 2
     assert "someone has worked in a1_region_graph.ipynb" in " ".join(done.output.replace("│", "").split())
     assert {path.name: path.read_text() for path in path.parent.iterdir()} == before
 
 
 def test_nothing_is_graded_before_something_was_handed_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(course, "RELEASE", tmp_path / "none")
-    done = CliRunner().invoke(course.app, ["grade", str(SUBMISSIONS)])
+    monkeypatch.setattr(versions, "RELEASE", tmp_path / "none")
+    done = CliRunner().invoke(cli.app, ["grade", str(SUBMISSIONS), "--hidden", "1", *WALLS])
     assert done.exit_code == 2
     assert "make assignments" in done.output
 
 
 def test_the_programs_of_the_course_stay_readable():
-    for path in course.HERE.glob("*.py"):
+    for path in [versions.HERE / "unit.py", *Path(versions.__file__).parent.glob("*.py")]:
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree), path.name
         assert path.read_text().count("\n") < 250, path.name

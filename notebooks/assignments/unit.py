@@ -26,5 +26,6 @@ def trained(draw: int) -> tuple[Matcher, Dataset]:
 
 
 def hidden_split(draw: int) -> Dataset:
-    """Return the test split of another draw, which the trained matcher has not seen."""
-    return vl.open_split(scenes.ensure(home() / "data" / f"course-{draw}", seed=draw, size="tiny"), "test")
+    """Return 1,000 pictures of another draw, which the trained matcher has not seen. The first call draws them."""
+    folder = home() / "data" / f"course-hidden-{draw}"
+    return vl.open_split(scenes.ensure(folder, seed=draw, size="exam"), "test")

@@ -9,6 +9,10 @@
 #     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
+#   vsrpp_lite:
+#     absent:
+#       - gcn_reasoning.RegionGraph.affinity
+#       - gcn_reasoning.RegionGraph.forward
 # ---
 
 # %% [markdown]
@@ -87,7 +91,7 @@ full = torch.ones_like(mask)
 expected = layer.affinity(regions, full).detach()
 products = (layer.theta(regions) @ layer.phi(regions).transpose(1, 2)).detach()
 checks.compare(
-    checks.by_hand(affinity, regions, full, layer.theta, layer.phi),
+    affinity(regions, full, layer.theta, layer.phi),
     expected,
     {
         "there is no softmax in A: the rows of an affinity matrix need not sum to one": products.softmax(2),
@@ -107,7 +111,7 @@ noise = torch.randn(regions.shape, generator=torch.Generator().manual_seed(draw)
 expected = layer.affinity(noise, ragged).detach()
 by_all = expected * ragged.sum(1)[:, None, None] / ragged.shape[1]
 checks.compare(
-    checks.by_hand(affinity, noise, ragged, layer.theta, layer.phi),
+    affinity(noise, ragged, layer.theta, layer.phi),
     expected,
     {
         "there is no softmax in A": (layer.theta(noise) @ layer.phi(noise).transpose(1, 2)).softmax(2).detach(),
@@ -160,7 +164,7 @@ with torch.no_grad():
     layer.eval()
     A = layer.affinity(regions, mask)
     expected = layer(regions, mask)
-    found = checks.by_hand(reason, regions, mask, A, layer.message, layer.update, layer.norm)
+    found = reason(regions, mask, A, layer.message, layer.update, layer.norm)
     sent = layer.update(A @ layer.message(regions))
     normed = layer.norm(sent.flatten(0, 1)).view_as(sent) * mask[:, :, None]
     skipped = torch.zeros_like(sent)
@@ -194,7 +198,7 @@ with torch.no_grad():
     for some, there in ((narrow, everyone), (wide, present)):
         norm = nn.BatchNorm1d(size).train()
         A = layer.affinity(some, there)
-        found = checks.by_hand(reason, some, there, A, layer.message, layer.update, norm)
+        found = reason(some, there, A, layer.message, layer.update, norm)
         statistics.append((found[:, :half], norm.running_mean))
     for a, b in zip(*statistics):
         assert torch.allclose(a, b, atol=1e-4), (
@@ -208,27 +212,31 @@ with torch.no_grad():
 # ## 3. Who is heard? (3 points)
 #
 # In the trained layer, which region gives most to the others? For each picture of the test split, take the affinities
-# (of your function, or here also of `layer.affinity(regions, mask)`), leave out what a region takes from itself, and
-# find the region $s$ whose column has the largest sum of absolute values. Set `loudest` to the numbers of these
-# regions, one a picture: a tensor (I,) of integers.
+# that your function gives for `layer.theta` and `layer.phi`. Leave out what a region takes from itself, and what a
+# missing region takes: its row is no message to anybody. Then find the region $s$ whose column has the largest sum of
+# absolute values. Set `loudest` to the numbers of these regions, one for each picture: a tensor (I,) of integers.
 
 # %% nbgrader={"grade": false, "grade_id": "loudest", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
-others = ~torch.eye(regions.shape[1], dtype=torch.bool)
-loudest = (layer.affinity(regions, mask).detach().abs() * others).sum(1).argmax(1)
+heard = ~torch.eye(regions.shape[1], dtype=torch.bool) & mask[:, :, None]
+loudest = (affinity(regions, mask, layer.theta, layer.phi).detach().abs() * heard).sum(1).argmax(1)
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "loudest-value", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 assert loudest.shape == (len(test),), f"expected a number for each of {len(test)} pictures, found {loudest.shape}"
 ### BEGIN HIDDEN TESTS
 signed = layer.affinity(regions, mask).detach()
-alone = signed * ~torch.eye(regions.shape[1], dtype=torch.bool)
+unmasked = signed * ~torch.eye(regions.shape[1], dtype=torch.bool)
+alone = unmasked * mask[:, :, None]
 checks.compare(
     loudest,
     alone.abs().sum(1).argmax(1),
     {
-        "you have summed the rows, what a region takes; a column is what it gives": alone.abs().sum(2).argmax(1),
-        "what a region takes from itself was to be left out: the diagonal": signed.abs().sum(1).argmax(1),
+        "you have summed the rows, what a region takes; a column is what it gives": unmasked.abs().sum(2).argmax(1),
+        "what a region takes from itself was to be left out: the diagonal": (
+            (signed * mask[:, :, None]).abs().sum(1).argmax(1)
+        ),
+        "what a missing region takes was to be left out: its row": unmasked.abs().sum(1).argmax(1),
         "absolute values were asked for: what is taken away counts too": alone.sum(1).argmax(1),
         "the largest sum of a column, not its largest single value": alone.abs().amax(1).argmax(1),
     },

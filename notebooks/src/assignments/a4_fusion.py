@@ -9,6 +9,17 @@
 #     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
+#   vsrpp_lite:
+#     absent:
+#       - fusion.fusion
+#       - paper.ablation.swept
+#       - show.figures.mu_sweep
+#     rubrics:
+#       in-words:
+#         - "5: all three parts. (a) A range of mu, with a reason from the number of pictures. (b) The study weighs two branches that were trained for mu = 2; it says nothing about training with another mu. (c) The margin stays while the range of S grows with 1 + mu, so the hinge asks for less. Example: the model answer."
+#         - "3 to 4: two parts are right with their reasons, and the third is named without a reason. Example: 'mu from 1 to 4, since 40 pictures cannot tell these apart. The model was trained with 2, so other branches would come out for another mu. A larger mu changes the margin.'"
+#         - "1 to 2: one part is right with its reason, or a value of mu is read off the study and the doubt is left out. Example: 'mu = 2, since it has the best rsum on dev. The margin gets smaller in comparison.'"
+#         - "0: a value without a reason, or a choice by the test split. Example: 'mu = 8 is best on test.'"
 # ---
 
 # %% [markdown]
@@ -73,7 +84,7 @@ import torch
 g, s, where = both("test")
 for mu in (0.0, 0.5, 3.0):
     checks.compare(
-        checks.by_hand(fuse, g.copy(), s.copy(), mu),
+        fuse(g.copy(), s.copy(), mu),
         torch.from_numpy(g + mu * s),
         {
             "S_L is added to S_G, mu times; S_G keeps its weight of one": torch.from_numpy((1 - mu) * g + mu * s),
@@ -102,16 +113,6 @@ def study(global_scores, local_scores, where, mus):
 
 
 # %% nbgrader={"grade": true, "grade_id": "study-length", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-### BEGIN HIDDEN TESTS
-dev, test = both("dev"), both("test")  # as they were
-
-
-def fuse(global_scores, local_scores, mu):
-    """The right one, from here on."""
-    return global_scores + mu * local_scores
-
-
-### END HIDDEN TESTS
 found = study(*test, mus)
 assert len(found) == len(mus), f"expected {len(mus)} numbers, found {len(found)}"
 assert all(0 <= rsum <= 600 for rsum in found), "rsum is the sum of six percentages: 0 to 600"
@@ -129,7 +130,7 @@ def rsum(scores, where):
 
 sums = np.cumsum(others)
 checks.compare(
-    checks.by_hand(study, g.copy(), s.copy(), where, others, allowed=("ranks", "recalls")),
+    study(g.copy(), s.copy(), where, others),
     torch.tensor([rsum(g + mu * s, where) for mu in others], dtype=torch.float64),
     {
         "the order of the result is that of the list mus": torch.tensor(
@@ -161,21 +162,6 @@ def choose(dev, test, mus):
 
 
 # %% nbgrader={"grade": true, "grade_id": "choose-kind", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-### BEGIN HIDDEN TESTS
-dev, test = both("dev"), both("test")
-
-
-def study(global_scores, local_scores, where, mus):
-    """The right one, from here on."""
-    return rsums((global_scores, local_scores, where), mus)
-
-
-def rsums(split, grid):
-    """The rsum of a split at each mu."""
-    return [vl.recalls(*vl.ranks(split[0] + mu * split[1], split[2]), split[2])["rsum"] for mu in grid]
-
-
-### END HIDDEN TESTS
 mu, worth = choose(dev, test, mus)
 assert mu in mus, f"expected one of {mus}, found {mu}"
 
@@ -184,6 +170,13 @@ assert mu in mus, f"expected one of {mus}, found {mu}"
 ### BEGIN HIDDEN TESTS
 places = np.arange(30)
 rng = np.random.default_rng(draw)
+
+
+def rsums(split, grid):
+    """The rsum of a split at each mu."""
+    return [rsum(split[0] + mu * split[1], split[2]) for mu in grid]
+
+
 truth, noise = np.eye(30), rng.normal(size=(2, 30, 30))
 says_local = (noise[0], truth + 0.1 * noise[1], places)
 says_global = (truth + 0.1 * noise[1], 30 * noise[0], places)

@@ -32,8 +32,10 @@ SIZES = {
     "tiny": {"train": 200, "dev": 40, "test": 100},
     "f30k": {"train": 2000, "dev": 200, "test": 1000},
     "coco": {"train": 2000, "dev": 200, "test": 5000},
+    "exam": {"test": 1000},
 }
-"""Number of images per split, for each size. The tests of f30k and coco are as large as the paper's two."""
+"""Number of images per split, for each size. The tests of f30k and coco are as large as the paper's two. An exam is
+for a model that was trained on another draw."""
 
 
 def ensure(folder: Path, *, seed: int, size: str) -> Path:

@@ -1,0 +1,125 @@
+"""The teacher's marks: points for written answers, other points than a test gave, and deductions for a late file.
+
+They stand in marks.csv, one line each. Grading reads the file and adds a line for each written answer that waits to be
+read. It never removes or changes a line that has points.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from graded import Graded, Row
+from nbformat import NotebookNode
+from nbgrader.utils import is_grade, is_solution
+
+from vsrpp_lite.files import write_text
+
+COLUMNS = ["student", "assignment", "question", "points", "max", "remark"]
+LATE = "late"
+"""Name of the question of a deduction."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+"""A spreadsheet may take a cell that begins with one of these for a program."""
+Marks = dict[tuple[str, str, str], tuple[float, str]]
+"""Points and a remark for each (student, assignment, question)."""
+
+
+def safe(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula.
+
+    >>> safe("=HYPERLINK(1)"), safe("Ada")
+    ("'=HYPERLINK(1)", 'Ada')
+    """
+    return f"'{text}" if text.startswith((*FORMULA, "'")) else text
+
+
+def read(path: Path, keys: Mapping[str, NotebookNode]) -> Marks:
+    """Return the marks. Lines without points are skipped, and a missing file gives no marks.
+
+    Raises:
+        ValueError: a line is not a mark of this course. The message names the line and the fault.
+    """
+    if not path.exists():
+        return {}
+    marks: Marks = {}
+    most, machine = _most(keys), {(name, cell.id) for name, key in keys.items() for cell in key.cells if _tested(cell)}
+    with path.open(encoding="utf-8-sig", newline="") as file:  # some spreadsheets write a byte order mark
+        table = csv.DictReader(file)
+        if not {*COLUMNS} <= {*(table.fieldnames or [])}:
+            raise ValueError(f"{path}: expected columns {','.join(COLUMNS)}; found {','.join(table.fieldnames or [])}")
+        for row in table:
+            question, place = (row["assignment"], row["question"]), f"{path}, line {table.line_num}"
+            late = question[1] == LATE and question[0] in keys
+            if question not in most and not late:
+                raise ValueError(f"{place}: {' '.join(question)} is no question of this course")
+            key = ((row["student"] or "").removeprefix("'"), *question)
+            if key in marks:
+                raise ValueError(f"{place}: {' '.join(key)} has a mark already")
+            if not (given := (row["points"] or "").strip()):
+                continue
+            low, high = (-_worth(keys[question[0]]), 0.0) if late else (0.0, most[question])
+            try:
+                points = float(given)
+            except ValueError:
+                points = float("nan")
+            if not low <= points <= high:
+                raise ValueError(f"{place}: expected points from {low:g} to {high:g}, found {given!r}")
+            remark = (row["remark"] or "").removeprefix("'")
+            if not remark and (late or question in machine):
+                raise ValueError(f"{place}: expected a reason in the column remark, since these points are a machine's")
+            marks[key] = points, remark
+    return marks
+
+
+def enter(marks: Marks, results: Iterable[Graded]) -> None:
+    """Put the marks into the results."""
+    for result in results:
+        of = {question: mark for (*who, question), mark in marks.items() if who == [result.student, result.assignment]}
+        for number, row in enumerate(result.rows):
+            if row.question in of:
+                points, remark = of[row.question]
+                result.rows[number] = replace(row, points=points, status="by hand", remark=remark)
+        if LATE in of:
+            points, remark = of[LATE]
+            result.rows.append(Row(LATE, points, 0.0, "by hand", remark))
+
+
+def write(path: Path, marks: Marks, results: Iterable[Graded], keys: Mapping[str, NotebookNode]) -> None:
+    """Write all marks, and a line without points for each written answer that waits to be read."""
+    most = _most(keys)
+    lines = {
+        key: [safe(key[0]), *key[1:], f"{points:g}", f"{most.get(key[1:], 0.0):g}", safe(remark)]
+        for key, (points, remark) in marks.items()
+    }
+    for result in results:
+        for row in result.rows:
+            if row.status == "to be read":
+                key = (result.student, result.assignment, row.question)
+                lines.setdefault(key, [safe(key[0]), *key[1:], "", f"{row.max:g}", ""])
+    text = io.StringIO()
+    csv.writer(text).writerows([COLUMNS, *(lines[key] for key in sorted(lines, key=lambda key: (*key[1:], key[0])))])
+    write_text(path, text.getvalue())
+
+
+def written(key: NotebookNode) -> list[NotebookNode]:
+    """Return the answer cells of a notebook that a person must read."""
+    return [cell for cell in key.cells if is_grade(cell) and is_solution(cell)]
+
+
+def _tested(cell: NotebookNode) -> bool:
+    return is_grade(cell) and not is_solution(cell)
+
+
+def _most(keys: Mapping[str, NotebookNode]) -> dict[tuple[str, str], float]:
+    """Return the most points for each question, by assignment and question."""
+    return {
+        (name, cell.id): float(cell.metadata.nbgrader["points"])
+        for name, key in keys.items()
+        for cell in key.cells
+        if is_grade(cell)
+    }
+
+
+def _worth(key: NotebookNode) -> float:
+    return sum(float(cell.metadata.nbgrader["points"]) for cell in key.cells if is_grade(cell))
