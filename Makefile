@@ -20,13 +20,14 @@ UNSAFE  ?=
 FILE    ?= $(error FILE= is needed: the notebook that you want to hand in)
 IMAGES  ?= 0
 ONLY    ?=
+N       ?=
 
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env lock reproduce-tables record report check test test-browser mutants lint types lab notebooks book bench test-gpu \
+.PHONY: help env lock reproduce-tables record report check test test-browser mutants kills fuzz lint types lab notebooks book bench test-gpu \
   data-multi30k data-f30k data-coco assignments grade check-submission wheel clean
 .DEFAULT_GOAL := help
 
@@ -68,6 +69,12 @@ test-browser: .venv/.ready ## lessons 3, 4 and an assignment in JupyterLab in he
 
 mutants: .venv/.ready ## undo one decision of the package at a time: would the tests notice? ONLY=words of some
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py "$(ONLY)"
+
+kills: .venv/.ready ## kill commands at random moments and call them again: N=100 kills, ONLY=words of a kind of command
+	OMP_NUM_THREADS=1 $(BIN)/python tests/kills.py $(or $(N),100) --only "$(ONLY)"
+
+fuzz: .venv/.ready ## damage data folders, run folders and exported models at random, and use them: N=300 cases
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py $(or $(N),300)
 
 lint: .venv/.ready ## ruff
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ import numpy as np
 import typer
 
 from vsrpp_lite.data.write import RawSplit, write_dataset
+from vsrpp_lite.files import refuse_existing
 
 Texts = list[list[str]]  # five texts per image
 REGIONS, SIZE, BUCKETS, TABLE_SEED = 36, 256, 2**16, 30
@@ -192,8 +193,7 @@ def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, see
     dev images, the first ones: every epoch evaluates dev, which would else take longer than the training. All test
     images stay.
     """
-    if out.exists():
-        raise FileExistsError(f"{out} already exists: remove it or choose another folder")
+    refuse_existing(out)
     content = read_verified(folder, table)
     parts = {name: read_split(content, raw) for name, raw in SPLITS.items()}
     source, total = SOURCE, len(parts["train"][0])

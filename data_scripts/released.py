@@ -23,7 +23,7 @@ from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.lines import read_ids
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.data.write import RawSplit, write_dataset
-from vsrpp_lite.files import scratch
+from vsrpp_lite.files import refuse_existing, scratch
 
 BLOCK = 256  # number of images that are converted at a time
 KARPATHY = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
@@ -104,8 +104,7 @@ def prepare(source: Path, out: Path, karpathy: Path | None = None) -> Path:
         DataError: a file is missing or is not as it should be; see `precomp.open_split`.
         FileExistsError: `out` exists already.
     """
-    if out.exists():
-        raise FileExistsError(f"{out} exists; nothing was written")
+    refuse_existing(out)
     known = sentences(karpathy) if karpathy else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with scratch(out.parent) as drafts:

@@ -520,7 +520,7 @@ RUNS = [
     Mutant(
         "COCO is tested on its first thousand images",
         "training/runs.py",
-        '"testall" if whole else split',
+        'name_of_test(self.data_folder) if split == "test" else split',
         "split",
         "test_runs.py::test_where_there_is_a_testall_that_is_the_test",
     ),
@@ -597,9 +597,9 @@ RUNS = [
     Mutant(
         "a run gives its last weights for its best",
         "training/models.py",
-        "with files.open(BEST) as file, _fits(files.folder, config):\n"
+        "with files.open(BEST) as file, _fits(files.folder / BEST, config):\n"
         "        matcher.load_state_dict(load_checkpoint(file))",
-        "with files.open(LAST) as file, _fits(files.folder, config):\n"
+        "with files.open(LAST) as file, _fits(files.folder / BEST, config):\n"
         '        matcher.load_state_dict(load_checkpoint(file)["model"])',
         "test_models.py::test_a_run_gives_its_best_weights_and_not_its_last",
     ),

@@ -11,13 +11,14 @@ LESSONS = {"gcn_reasoning", "global_alignment", "local_attention", "fusion", "ca
 
 MAY_IMPORT = {
     "files": set(),
+    "workers": set(),
     "settings": set(),
-    "data": {"files"},
+    "data": {"files", "workers"},
     "matcher": {"data", "settings"},
     "lessons": {"matcher"},
     "systems": {"lessons", "matcher", "data", "settings"},
-    "training": {"matcher", "data", "settings", "files"},
-    "paper": {"systems", "lessons", "training", "matcher", "files"},
+    "training": {"matcher", "data", "settings", "files", "workers"},
+    "paper": {"systems", "lessons", "training", "matcher", "files", "workers"},
     "hub": {"training", "matcher"},
     "show": {"paper", "training", "lessons", "matcher", "data"},
 }

@@ -54,6 +54,10 @@ ARRAYS = {
         lambda _: npy_with_header("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "-" * 60 + "1,)}"),
         r"not a whole \.npy file|expected lengths",
     ),
+    "a header with a type that is a list of nothing": (
+        lambda _: npy_with_header("{'descr': [()], 'fortran_order': False, 'shape': (1,)}"),
+        "not a whole",
+    ),
     "a header that is code": (lambda _: npy_with_header("__import__('os').system('true')"), "not a whole"),
     "a header that does not end": (lambda _: npy_with_header("{'descr': '<f4', 'shape': (1, '''"), "not a whole"),
     "a header longer than the file": (lambda _: b"\x93NUMPY\x01\x00\xff\xff{", "not a whole"),
@@ -108,6 +112,24 @@ def test_what_is_no_file_is_never_opened(toy, name, kind):
     look = verify if name == "manifest.json" else partial(open_split, split="test")
     with pytest.raises(DataError, match=rf"{name}: found a {kind}"):
         look(toy)
+
+
+@pytest.mark.parametrize("name", ["test_masks.npy", "test_boxes.npy", "manifest.json"])
+def test_a_link_to_nothing_is_not_taken_for_an_absent_file(toy, name):
+    (toy / name).unlink(missing_ok=True)
+    (toy / name).symlink_to(toy / "nothing")
+    look = verify if name == "manifest.json" else partial(open_split, split="test")
+    with pytest.raises(DataError, match=f"{name}: missing"):
+        look(toy)
+
+
+def test_a_mask_is_made_of_zeros_and_ones(toy):
+    content = bytearray((toy / "test_masks.npy").read_bytes())
+    regions = open_split(toy, "test").mask.shape[1]
+    content[128 + 2 * regions] = 7  # the first region of the third image
+    (toy / "test_masks.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"test_masks\.npy: row 2 holds a byte that is neither 0 nor 1"):
+        open_split(toy, "test")
 
 
 TEXTS = {
@@ -179,6 +201,7 @@ MANIFESTS = {
     "a number": (json.dumps({"sha256": {"test_ims.npy": 3}}), "the sha256 of test_ims.npy is '3'"),
     "no array": (json.dumps({"sha256": {}}), r"dev_boxes\.npy: not named in manifest\.json"),
     "not UTF-8": (b"\xff\xfe{}", "expected an object with the sha256"),
+    "no name of a file": (json.dumps({"sha256": {"a\0b": "0" * 64}}), "cannot be opened"),
 }
 
 

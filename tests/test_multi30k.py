@@ -228,7 +228,7 @@ def test_existing_output_is_untouched(raw: Path) -> None:
     out = raw.parent / "out"
     out.mkdir()
     (out / "mine.txt").write_text("mine")
-    refused(raw, {}, FileExistsError, "already exists")
+    refused(raw, {}, FileExistsError, "exists; nothing was written")
     assert [p.name for p in out.iterdir()] == ["mine.txt"]
 
 

@@ -163,7 +163,7 @@ def test_a_damaged_folder_is_refused_by_file_and_place(toy, damage, message):
 @pytest.mark.parametrize("content", ["{}", "[1]", "no JSON", '{"sha256": 3}'])
 def test_somebody_else_s_manifest_is_said_to_be_none(toy, content):
     (toy / "manifest.json").write_text(content)
-    with pytest.raises(DataError, match=r"manifest.json: expected an object with the sha256 of files"):
+    with pytest.raises(DataError, match=r"manifest\.json: found .*; expected an object with the sha256 of files"):
         verify(toy)
 
 
@@ -183,6 +183,20 @@ def test_a_dataset_is_written_whole_or_not_at_all(toy, tmp_path):
     before = fingerprint(toy)
     with pytest.raises(FileExistsError):
         write_dataset(toy, name="again", source="t", splits={})
+    assert fingerprint(toy) == before
+
+
+def test_a_damaged_checksum_of_before_is_not_believed(toy, monkeypatch, tmp_path):
+    """The checksums of large files are kept, so that the files need not be read again."""
+    monkeypatch.setenv("VSRPP_HOME", str(tmp_path))
+    before = fingerprint(toy)
+    kept = sorted((tmp_path / "data" / ".checksums").iterdir())
+    for path, other in zip(kept, reversed(kept), strict=True):
+        path.with_suffix(".new").write_bytes(other.read_bytes())  # well-formed, and of another file
+    for path in kept:
+        path.with_suffix(".new").replace(path)
+    assert fingerprint(toy) == before
+    kept[0].write_bytes(b"\xff")
     assert fingerprint(toy) == before
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.text import END, START, UNK, Vocabulary, hide_rare, load_tokenizer, tokenize
 
 
@@ -43,9 +44,9 @@ def test_a_vocabulary_is_saved_and_read_again(tmp_path):
     vocabulary.save(tmp_path)
     assert load_tokenizer(tmp_path) == vocabulary
     (tmp_path / "vocabulary.json").write_text('["a", "dog"]')
-    with pytest.raises(ValueError, match=r"vocabulary\.json: expected a list of words that begins with <pad>, <start>"):
+    with pytest.raises(DataError, match=r"vocabulary\.json: begins with \['a', 'dog'\]; expected a list of words"):
         load_tokenizer(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"vocabulary\.json: missing"):
+    with pytest.raises(DataError, match=r"vocabulary\.json: missing; expected a list of words"):
         load_tokenizer(tmp_path / "elsewhere")
 
 

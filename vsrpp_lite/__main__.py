@@ -12,7 +12,7 @@ import typer
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import verify
-from vsrpp_lite.data.precomp import check_fit, open_split
+from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.files import home, new_folder, notebooks_folder, write_text
 from vsrpp_lite.settings import PRESETS
 
@@ -45,8 +45,7 @@ def check(folder: Path) -> None:
     """Open every split of a data folder, and say what it holds or what is wrong with it."""
     try:
         verify(folder)
-        whole_coco = (folder / "testall_ims.npy").exists()
-        splits = [open_split(folder, split) for split in ("train", "dev", "testall" if whole_coco else "test")]
+        splits = [open_split(folder, split) for split in ("train", "dev", name_of_test(folder))]
         check_fit(splits)
         for split in splits:
             counts = f"{len(split)} images, {len(split.captions)} captions"

@@ -4,7 +4,6 @@ import errno
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,9 +31,6 @@ DRAFTS = ".draft-"
 """The beginning of the name of every scratch folder. The rest is random: process numbers would not be unique, since two
 containers that share a disk may both run as process 1."""
 
-BEGUN = ".new-"
-"""The beginning of the name that a scratch folder has before its process has locked it, for less than a second."""
-
 
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
@@ -43,16 +39,30 @@ def scratch(parent: Path) -> Iterator[Path]:
     A process that is killed leaves its folder behind, and the next call of any process removes that folder. A process
     that is alive holds a lock on its folder, so that no other process removes it.
     """
-    _sweep(parent)
-    token = secrets.token_hex(6)
-    folder, lock = parent / f"{BEGUN}{token}", FileLock(parent / f"{BEGUN}{token}" / ".lock")
-    folder.mkdir()
+    sweep(parent)
+    folder, lock = _locked_folder(parent)
     with lock:
-        folder = folder.rename(parent / f"{DRAFTS}{token}")  # from here on others see the folder, and that it is locked
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, FileLock]:
+    """Make a scratch folder and lock it.
+
+    Before the lock, the folder looks like that of a dead process. If another process removes it in that instant, which
+    costs nothing yet, this one makes another folder.
+    """
+    while True:
+        folder = parent / f"{DRAFTS}{secrets.token_hex(6)}"
+        folder.mkdir()
+        lock = FileLock(folder / ".lock")
+        with suppress(FileNotFoundError):  # the folder was removed before the lock
+            lock.acquire()
+            if (folder / ".lock").exists():
+                return folder, lock
+            lock.release()  # it was removed during the lock
 
 
 @contextmanager
@@ -64,8 +74,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             is not changed.
         OSError: the disk is full, or the parent folder cannot be written to; the message names `path`.
     """
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"{path} exists; nothing was written")
+    refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _named(path), scratch(path.parent) as drafts:
         if any((others / path.name).exists() for others in path.parent.glob(f"{DRAFTS}*")):
@@ -81,12 +90,24 @@ def new_folder(path: Path) -> Iterator[Path]:
             raise
 
 
-def _sweep(parent: Path) -> None:
-    """Remove the scratch folders of processes that are dead."""
-    for folder in parent.glob(f"{BEGUN}*"):
-        with suppress(FileNotFoundError):  # its process has just locked it, and given it its other name
-            if folder.stat().st_mtime < time.time() - 60:
-                shutil.rmtree(folder, ignore_errors=True)
+def refuse_existing(path: Path) -> None:
+    """Refuse the path of a new folder if something is there.
+
+    The process that made it may have been killed just afterwards. So what dead processes left beside it is removed.
+
+    Raises:
+        FileExistsError: there is such a path, and it is not an empty folder.
+    """
+    sweep(path.parent)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists; nothing was written")
+
+
+def sweep(parent: Path) -> None:
+    """Remove the scratch folders of processes that are dead.
+
+    Whoever writes into `parent` does this anyway. Call it where all is written already and nothing else is to be done.
+    """
     for folder in parent.glob(f"{DRAFTS}*"):
         try:
             with FileLock(folder / ".lock", timeout=0):
@@ -119,7 +140,7 @@ def _named(path: Path) -> Iterator[None]:
         raise  # it tells of the path already
     except OSError as error:
         parts = Path(str(error.filename)).parts
-        if error.filename is not None and not any(part.startswith((DRAFTS, BEGUN)) for part in parts):
+        if error.filename is not None and not any(part.startswith(DRAFTS) for part in parts):
             raise
         raise type(error)(error.errno, f"{error.strerror or error}, while it was written", str(path)) from error
 

@@ -18,7 +18,9 @@ from vsrpp_lite.data.errors import DataError, check_plain_file
 LARGEST = 1e30
 """Larger numbers are refused: their squares overflow in the first training step."""
 
-UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
+UNREADABLE = (
+    ValueError, TypeError, SyntaxError, IndexError, RecursionError, MemoryError, OverflowError, tokenize.TokenError,
+)  # fmt: skip
 """The errors that NumPy can raise when it reads a broken header."""
 
 
@@ -52,14 +54,24 @@ def open_array(path: Path, dtypes: tuple[str, ...], rank: int, *, shape: tuple[i
         features = f"{path.name.rpartition('_')[0]}_ims.npy"
         raise DataError(f"{path}: found shape {found}; expected {shape}, as {features} has")
     if dtype.kind == "f":
-        row = _first_bad_row(path, stat.st_size, stat.st_mtime_ns)
+        row = _first_bad_row(path, _state(stat))
         if row is not None:
             raise DataError(
                 f"{path}: row {row} holds NaN or infinity, or a number above {LARGEST:g}; expected finite numbers"
             )
     if fortran:  # the file holds the transposed array
-        return np.memmap(path, dtype, mode="c", offset=begin, shape=found[::-1]).view(np.ndarray).T
-    return np.memmap(path, dtype, mode="c", offset=begin, shape=found).view(np.ndarray)
+        array = np.memmap(path, dtype, mode="c", offset=begin, shape=found[::-1]).view(np.ndarray).T
+    else:
+        array = np.memmap(path, dtype, mode="c", offset=begin, shape=found).view(np.ndarray)
+    if dtype.kind == "b" and (wrong := array.view(np.uint8) > 1).any():
+        row = np.argwhere(wrong)[0][0]
+        raise DataError(f"{path}: row {row} holds a byte that is neither 0 nor 1; expected bool")
+    return array
+
+
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    """Return what changes with the content of a file. A copy may have the old size and time, but not the old rest."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -87,7 +99,7 @@ def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype
 
 
 @lru_cache(maxsize=64)
-def _first_bad_row(path: Path, _size: int, _mtime: int) -> int | None:
+def _first_bad_row(path: Path, _state: tuple[int, ...]) -> int | None:
     """Return the first row with NaN, infinity or a number that is too large. A large file takes seconds: cached."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     step = max(1, 2**24 // max(1, array[0].size))
@@ -104,12 +116,11 @@ def _first_bad_row(path: Path, _size: int, _mtime: int) -> int | None:
 
 def first_unequal_row(path: Path, first: np.ndarray) -> int | None:
     """Return the first row that differs from the row that it should repeat, `first[row]`; None if all are equal."""
-    stat = path.stat()
-    return _first_unequal_row(path, stat.st_size, stat.st_mtime_ns, tuple(first.tolist()))
+    return _first_unequal_row(path, _state(path.stat()), tuple(first.tolist()))
 
 
 @lru_cache(maxsize=64)
-def _first_unequal_row(path: Path, _size: int, _mtime: int, first: tuple[int, ...]) -> int | None:
+def _first_unequal_row(path: Path, _state: tuple[int, ...], first: tuple[int, ...]) -> int | None:
     """Return what `first_unequal_row` does. A large file takes seconds: cached."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     for row, same in enumerate(first):

@@ -21,8 +21,8 @@ def check_plain_file(path: Path, expected: str) -> None:
         mode = path.stat().st_mode
     except FileNotFoundError:
         raise DataError(f"{path}: missing; expected {expected}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror}); expected {expected}") from error
+    except (OSError, ValueError) as error:  # ValueError: no file of this system can have such a name
+        raise DataError(f"{path}: cannot be opened ({error}); expected {expected}") from error
     if stat.S_ISDIR(mode):
         raise DataError(f"{path}: found a folder; expected {expected}")
     if not stat.S_ISREG(mode):

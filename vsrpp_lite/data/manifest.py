@@ -5,18 +5,17 @@ manifest.json      name, source, sizes, and the sha256 of every array and text f
 
 import hashlib
 import json
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
+from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.errors import DataError, check_plain_file
-from vsrpp_lite.files import home, write_text
+from vsrpp_lite.files import home, sweep, write_text
 
 KINDS = ("ims.npy", "caps.txt", "ids.txt", "masks.npy", "boxes.npy")
 """Kinds of the files of a split. Each file is named `{split}_{kind}`."""
-
-LARGEST = 10_000_000
-"""Bytes of the largest manifest that is read."""
 
 
 def read_manifest(folder: Path) -> dict:
@@ -26,14 +25,12 @@ def read_manifest(folder: Path) -> dict:
         DataError: the manifest is not an object with the sha256 of files of this folder.
     """
     path = folder / "manifest.json"
-    check_plain_file(path, "an object with the sha256 of files")
-    if path.stat().st_size > LARGEST:
-        raise DataError(f"{path}: larger than {LARGEST} bytes; expected an object with the sha256 of files")
+    expected = "an object with the sha256 of files, or no such file"
+    content = read_json(path, expected)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         stored = dict(content["sha256"].items())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path}: expected an object with the sha256 of files, or no such file ({error!r})") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: found {error!r}; expected {expected}") from error
     for name, checksum in stored.items():
         if name in ("", ".", "..") or Path(name).name != name:
             raise DataError(f"{path}: names {name!r}; expected files of this folder")
@@ -51,7 +48,7 @@ def verify(folder: str | Path) -> None:
         DataError: a file is missing, is not the one that was written, or is not named in the manifest.
     """
     folder = Path(folder)
-    if not (folder / "manifest.json").exists():
+    if not os.path.lexists(folder / "manifest.json"):
         return
     stored = read_manifest(folder)["sha256"]
     for name, expected in stored.items():
@@ -86,6 +83,7 @@ def fingerprint(folder: str | Path) -> str:
     It does not rely on the manifest, and other files in the folder do not change it. A file of the same size and time
     as before is not read again: its checksum is kept in data/.checksums under the home of the package.
     """
+    sweep(home() / "data" / ".checksums")
     contents = [[path.name, _remembered_sha256(path)] for path in split_files(Path(folder).resolve())]
     return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
@@ -95,12 +93,19 @@ def _remembered_sha256(path: Path) -> str:
     check_plain_file(path, "a file of a split")
     stat = path.stat()
     state = f"{path} {stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-    kept = home() / "data" / ".checksums" / hashlib.sha256(state.encode()).hexdigest()
-    try:
-        return kept.read_text(encoding="ascii")
-    except OSError:
-        found = sha256(path)
+    kept = home() / "data" / ".checksums" / hashlib.sha256(os.fsencode(state)).hexdigest()
+    with suppress(DataError, ValueError, OSError):  # it is not there, or it is damaged: see what the file holds now
+        check_plain_file(kept, "a checksum")
+        found, seal = kept.read_text(encoding="ascii").split()
+        if seal == _seal(state, found):
+            return found
+    found = sha256(path)
     with suppress(OSError):  # where we cannot write to home, the file will be read again next time
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_text(kept, found)
+        write_text(kept, f"{found} {_seal(state, found)}")
     return found
+
+
+def _seal(state: str, checksum: str) -> str:
+    """Return what stands beside a kept checksum, so that a damaged one, or one of another file, is not believed."""
+    return hashlib.sha256(os.fsencode(f"{state} {checksum}")).hexdigest()

@@ -16,6 +16,7 @@ SCAN, VSRN, SGRAF and their descendants read the first three files. There are th
     explicit map         ids = captions, distinct ids = rows  caption j belongs to the image with id ids[j]
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def open_split(folder: str | Path, split: str) -> Dataset:
 
     mask = np.ones(features.shape[:2], dtype=bool)
     path = folder / f"{split}_masks.npy"
-    if path.exists():
+    if os.path.lexists(path):  # a link to nothing is refused; no masks would mean that all regions exist
         mask = np.asarray(open_array(path, ("bool",), 2, shape=features.shape[:2]))
         wrong = np.flatnonzero(~mask[:, 0] | (mask[:, 1:] & ~mask[:, :-1]).any(1))
         if len(wrong):
@@ -50,7 +51,7 @@ def open_split(folder: str | Path, split: str) -> Dataset:
             raise DataError(f"{path}: row {row} is {mask[row].astype(int)}; expected ones, at least one, then zeros")
     boxes = None
     path = folder / f"{split}_boxes.npy"
-    if path.exists():
+    if os.path.lexists(path):
         boxes = open_array(path, ("float16", "float32", "float64"), 3, shape=(*features.shape[:2], 4))
         _check_boxes(path, boxes, mask)
         boxes = boxes[rows]
@@ -59,6 +60,11 @@ def open_split(folder: str | Path, split: str) -> Dataset:
     first_captions = np.unique(caption_to_image, return_index=True)[1]
     image_ids = ids[rows if len(ids) == len(features) else first_captions]
     return Dataset(folder, split, features, rows, mask[rows], boxes, image_ids, captions, caption_to_image)
+
+
+def name_of_test(folder: Path) -> str:
+    """Return the name of the test split: testall where there is one, since COCO's `test` is a fifth of it."""
+    return "testall" if os.path.lexists(folder / "testall_ims.npy") else "test"
 
 
 def check_fit(splits: Sequence[Dataset]) -> None:

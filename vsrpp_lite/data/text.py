@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vsrpp_lite.data.document import read_json
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.files import write_text
 
 SPECIALS = ("<pad>", "<start>", "<end>", "<unk>")
@@ -157,17 +159,18 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """Return the tokenizer that was saved in this folder.
 
     Raises:
-        FileNotFoundError: the folder holds no tokenizer.
-        ValueError: vocabulary.json is not a list of words that begins with the four specials.
+        DataError: the folder holds no tokenizer, or vocabulary.json is not a list of words that begins with the four
+            specials.
     """
     if (folder / "word_pieces").is_dir():
         return WordPieces(folder / "word_pieces")
     path = folder / "vocabulary.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: missing; expected the words of a vocabulary, or a folder word_pieces")
-    words = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(words, list) or tuple(words[: len(SPECIALS)]) != SPECIALS:
-        raise ValueError(f"{path}: expected a list of words that begins with {', '.join(SPECIALS)}")
+    expected = f"a list of words that begins with {', '.join(SPECIALS)}, or a folder word_pieces"
+    words = read_json(path, expected)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise DataError(f"{path}: expected {expected}")
+    if tuple(words[: len(SPECIALS)]) != SPECIALS:
+        raise DataError(f"{path}: begins with {words[: len(SPECIALS)]}; expected {expected}")
     return Vocabulary(tuple(words))
 
 

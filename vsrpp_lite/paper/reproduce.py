@@ -9,8 +9,9 @@ from typing import Any
 
 import joblib
 import papermill
+from traitlets.config import Config
 
-from vsrpp_lite.files import home, notebooks_folder
+from vsrpp_lite.files import home, notebooks_folder, scratch
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLE1
@@ -19,6 +20,7 @@ from vsrpp_lite.paper.written import write
 from vsrpp_lite.training import evaluate as ev
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.runs import Run
+from vsrpp_lite.workers import parallel
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +113,7 @@ def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int
             notebooks[slides] = dict(settings)
     if TABLE1 in tables:
         notebooks[str(TABLE1.notebook)]["factorial"] = factorial
-    joblib.Parallel(n_jobs=2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
+    parallel(2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
 
 
 def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> None:
@@ -145,13 +147,15 @@ def execute(notebook: str | Path, parameters: dict[str, Any]) -> Path:
         raise ValueError(f"{source}: no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}")
     target = results_folder(parameters["data"]) / "notebooks" / source.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    papermill.execute_notebook(
-        source,
-        target,
-        parameters,
-        cwd=source.parent,
-        progress_bar=False,
-        kernel_name="python3",
-        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-    )
+    with scratch(target.parent) as folder:  # for Jupyter's file about the kernel, which a killed process would leave
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            cwd=source.parent,
+            progress_bar=False,
+            kernel_name="python3",
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            config=Config({"KernelManager": {"connection_file": str(folder / "kernel.json")}}),
+        )
     return target

@@ -7,7 +7,6 @@ last. So you may start the same grid in several terminals, each on its own GPU, 
 import logging
 import os
 import threading
-import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,10 @@ import torch
 from filelock import Timeout
 from tqdm.auto import tqdm
 
-from vsrpp_lite.files import home
+from vsrpp_lite.files import home, sweep
 from vsrpp_lite.training.runs import Result, Run
+from vsrpp_lite.training.sealed import DamagedError
+from vsrpp_lite.workers import parallel
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +97,12 @@ def train(
             done.append(run)
         else:
             missing.append(run)
-    yield from map(Result, done)
+    for run in done:
+        sweep(run.folder)
+        yield Result(run)
     if not missing:
         return
-    parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
+    pool = parallel(_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
     failures: dict[Run, str] = {}
     parts = folds or {}
     with _progress(missing):
@@ -107,10 +110,7 @@ def train(
 
         def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
             fit = joblib.delayed(_fit)
-            return parallel(
-                fit(k, missing[k], parts.get(missing[k], 1), where, os.getpid(), wait=wait, fresh=fresh)
-                for k in numbers
-            )
+            return pool(fit(k, missing[k], parts.get(missing[k], 1), where, wait=wait, fresh=fresh) for k in numbers)
 
         elsewhere = []
         for number, finished, failure in work(range(len(missing)), wait=False):
@@ -138,8 +138,8 @@ def rank(asked: Iterable[Ranking], jobs: int | None = None) -> None:
     missing = [task for task in dict.fromkeys(asked) if not task[0].ranked(*task[1:])]
     if not missing:
         return
-    parallel = joblib.Parallel(n_jobs=_jobs(jobs, missing), return_as="generator_unordered")
-    work = parallel(joblib.delayed(_rank)(*task, str(home()), os.getpid()) for task in missing)
+    pool = parallel(_jobs(jobs, missing), return_as="generator_unordered")
+    work = pool(joblib.delayed(_rank)(*task, str(home())) for task in missing)
     for _ in tqdm(work, total=len(missing), desc="ranking test splits", unit="model"):
         pass
 
@@ -149,33 +149,13 @@ def _jobs(jobs: int | None, tasks: Sequence[Any]) -> int:
     return min(jobs or one_each, len(tasks))
 
 
-def _leave_with(parent: int) -> None:
-    """End this worker when the process that started it is gone. A process that is killed cannot end its workers.
-
-    Args:
-        parent: the process that runs the grid; if that is this process, there is no worker to end.
-    """
-    if os.getpid() == parent or any(thread.name == "leave" for thread in threading.enumerate()):
-        return
-    starter = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == starter:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="leave", daemon=True).start()
-
-
-def _rank(result: Result, partners: Sequence[Result], folds: int, where: str, parent: int) -> None:
-    _leave_with(parent)
+def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) -> None:
     with _one_thread(where):
         result.rank(partners, folds)
 
 
-def _fit(number: int, run: Run, folds: int, where: str, parent: int, *, wait: bool, fresh: bool) -> Outcome:
+def _fit(number: int, run: Run, folds: int, where: str, *, wait: bool, fresh: bool) -> Outcome:
     """Train and rank a run in a worker. `where` is home."""
-    _leave_with(parent)
     with _one_thread(where):
         try:
             run.fit(wait=wait, fresh=fresh, progress=False).rank(folds=folds)
@@ -203,12 +183,20 @@ def _one_thread(where: str) -> Iterator[None]:
             os.environ["VSRPP_HOME"] = before
 
 
+def _epochs_done(run: Run) -> int:
+    """Return how many epochs of a run the bar shows. Of a damaged folder it shows none: a worker names the damage."""
+    try:
+        return run.epochs_done
+    except (DamagedError, FileNotFoundError):  # or a worker is deleting the folder, to train afresh
+        return 0
+
+
 @contextmanager
 def _progress(runs: list[Run]) -> Iterator[None]:
     """Show a bar over all epochs of all runs. It reads the run folders, so it works with any backend."""
     stop = threading.Event()
     epochs = sum(run.settings.training.epochs for run in runs)
-    begun = sum(run.epochs_done for run in runs)
+    begun = sum(map(_epochs_done, runs))
     with tqdm(total=epochs, initial=begun, unit="epoch", desc=f"0 of {len(runs)} runs", smoothing=0.05) as bar:
 
         def watch() -> None:
@@ -216,7 +204,7 @@ def _progress(runs: list[Run]) -> Iterator[None]:
                 show()
 
         def show() -> None:
-            bar.update(sum(run.epochs_done for run in runs) - bar.n)
+            bar.update(sum(map(_epochs_done, runs)) - bar.n)
             bar.set_description(f"{sum(run.done for run in runs)} of {len(runs)} runs", refresh=False)
 
         watcher = threading.Thread(target=watch, daemon=True)

@@ -13,14 +13,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
+from vsrpp_lite.data.document import read_json
+from vsrpp_lite.data.errors import DataError, check_plain_file
 from vsrpp_lite.data.text import Tokenizer
-from vsrpp_lite.files import load_checkpoint, new_folder
+from vsrpp_lite.files import load_checkpoint, new_folder, scratch
 from vsrpp_lite.matcher import Matcher, System
 from vsrpp_lite.settings import Sizes
 from vsrpp_lite.training.kept import BEST, CONFIG, LAST, check_done, run_folder
@@ -96,9 +97,11 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
 
 def save_tokenizer(tokenizer: Tokenizer, files: SealedFolder) -> None:
     """Write the file or the folder of a tokenizer into a sealed folder."""
-    with TemporaryDirectory() as drafts:
-        tokenizer.save(Path(drafts))
-        for path in sorted(Path(drafts).rglob("*")):
+    with scratch(files.folder) as folder:
+        drafts = folder / "tokenizer"
+        drafts.mkdir()
+        tokenizer.save(drafts)
+        for path in sorted(drafts.rglob("*")):
             if path.is_file():
                 with files.write(path.relative_to(drafts).as_posix()) as draft:
                     draft.write_bytes(path.read_bytes())
@@ -115,14 +118,15 @@ def load(folder: str | Path, system: type[System] | None = None) -> Matcher:
     Raises:
         FileNotFoundError: the folder holds no model, or a run that is not trained to its end.
         DamagedError: a file is not the one that was written.
-        ValueError: the class of the system cannot be imported, or the weights do not fit the system.
+        ValueError: a file is not what it should be, the class of the system cannot be imported, or the weights do not
+            fit the system.
     """
     folder = Path(folder)
-    if (folder / WEIGHTS).exists():
-        return _load_exported(folder, system)
     if not (folder / CONFIG).exists():
         raise FileNotFoundError(f"{folder / CONFIG}: missing; expected an exported model or the folder of a run")
-    return load_run(run_folder(folder), system)
+    if any((folder / name).exists() for name in (BEST, LAST)):
+        return load_run(run_folder(folder), system)
+    return _load_exported(folder, system)
 
 
 def load_run(files: SealedFolder, system: type[System] | None = None) -> Matcher:
@@ -132,7 +136,7 @@ def load_run(files: SealedFolder, system: type[System] | None = None) -> Matcher
     # the tokenizer is among these; the configuration and the weights are compared where they are read
     files.check(name for name in files.names if name not in (CONFIG, BEST, LAST) and not name.endswith(".npz"))
     matcher = _build(files.folder, config, system)
-    with files.open(BEST) as file, _fits(files.folder, config):
+    with files.open(BEST) as file, _fits(files.folder / BEST, config):
         matcher.load_state_dict(load_checkpoint(file))
     return matcher
 
@@ -140,13 +144,16 @@ def load_run(files: SealedFolder, system: type[System] | None = None) -> Matcher
 def _load_exported(folder: Path, system: type[System] | None) -> Matcher:
     files = SealedFolder(folder, remedy="Export the model again, or copy the folder again")
     files.check(files.names)  # none where a stranger wrote the folder, or the hub library
-    path = folder / CONFIG
+    path, expected = folder / CONFIG, "a system, its sizes and the feature size"
+    check_plain_file(folder / WEIGHTS, "an exported model, or the folder of a run that is trained to its end")
+    config = read_json(path, expected)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
         matcher = _build(folder, config, system)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: expected a system, its sizes and the feature size; found {error!r}") from error
-    with _fits(folder, config):
+    except DataError:
+        raise  # it tells of the vocabulary
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path}: expected {expected}; found {type(error).__name__}: {error}") from error
+    with _fits(folder / WEIGHTS, config):
         load_model(matcher, folder / WEIGHTS)
     return matcher
 
@@ -157,12 +164,13 @@ def _build(folder: Path, config: Mapping[str, Any], system: type[System] | None)
 
 
 @contextmanager
-def _fits(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
-    """Say whose weights they should be, where they cannot be loaded."""
+def _fits(path: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Say which weights the file should hold, where they cannot be loaded."""
     try:
         yield
     except (RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{folder}: its weights are not those of {config['system']['name']} ({error})") from error
+        expected = f"weights of {config['system']['name']} with the sizes of {CONFIG} and the words of vocabulary.json"
+        raise ValueError(f"{path}: expected {expected}; found {type(error).__name__}: {error}") from error
 
 
 def card(config: Mapping[str, Any], recalls: Mapping[str, float]) -> str:

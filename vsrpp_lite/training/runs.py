@@ -24,9 +24,9 @@ from filelock import FileLock
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.named import data_folder
-from vsrpp_lite.data.precomp import check_fit, open_split
+from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.data.text import Tokenizer
-from vsrpp_lite.files import home
+from vsrpp_lite.files import home, sweep
 from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_fields, resolve
 from vsrpp_lite.training import evaluate as ev
@@ -114,17 +114,15 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        """Return how many epochs are trained."""
-        path = self.folder / HISTORY
-        return path.read_text(encoding="utf-8").count("\n") if path.exists() else 0
+        """Return how many epochs are trained. A damaged history raises DamagedError."""
+        return len(Result(self).history) if self.files.has(HISTORY) else 0
 
     def dataset(self, split: str) -> Dataset:
         """Open one split of the data: train, dev or test.
 
         If there is a `testall`, it is the test split: COCO's released `test` has only 1,000 of its 5,000 images.
         """
-        whole = split == "test" and (self.data_folder / "testall_ims.npy").exists()
-        return open_split(self.data_folder, "testall" if whole else split)
+        return open_split(self.data_folder, name_of_test(self.data_folder) if split == "test" else split)
 
     def splits(self) -> tuple[Dataset, Dataset, Dataset]:
         """Open and check train, dev and test, so that an error in test is found before the training and not after it.
@@ -174,6 +172,7 @@ class Run:
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
         if self.done and not fresh:  # also where nothing can be written
+            sweep(self.folder)
             return Result(self)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):

@@ -7,6 +7,7 @@ during the move, the old and the new content are both accepted.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from vsrpp_lite.data.document import read_json
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import sha256
 from vsrpp_lite.files import atomic, write_text
 
@@ -132,16 +135,16 @@ class SealedFolder:
 
         There is one or, while the file is being replaced, also those from before. None stands for an absent file.
         """
-        path = self.folder / CHECKSUMS
-        if path.is_fifo():
-            raise self._refused(CHECKSUMS, "a pipe", "an owner, and the sha256 of files")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            owner, files = content["owner"], {name: list(entries) for name, entries in content["files"].items()}
-        except FileNotFoundError:
+        path, expected = self.folder / CHECKSUMS, "an owner, and the sha256 of files"
+        if not os.path.lexists(path):
             return {}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
-            raise self._refused(CHECKSUMS, repr(error), "an owner, and the sha256 of files") from error
+        try:
+            content = read_json(path, expected)
+            owner, files = content["owner"], {name: list(entries) for name, entries in content["files"].items()}
+        except DataError as error:
+            raise DamagedError(f"{error}. {self.remedy}".rstrip()) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._refused(CHECKSUMS, repr(error), expected) from error
         if self.owner is not None and owner != self.owner:
             raise self._refused(CHECKSUMS, f"the owner {owner!r}", repr(self.owner))
         return files

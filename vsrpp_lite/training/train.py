@@ -47,7 +47,7 @@ def fit(
 
     Raises:
         FloatingPointError: a gradient was not finite.
-        DamagedError: the state to resume from is not the one that was written.
+        DamagedError: there is a state to resume from, and it or a file beside it is not the one that was written.
     """
     name = files.folder.name
     tokens = matcher.tokenizer.encode_all(train.captions)
@@ -84,7 +84,9 @@ def _save(files: SealedFolder, matcher: Matcher, adam: torch.optim.Optimizer, hi
             save_checkpoint(matcher.state_dict(), draft)
     files.write_text(HISTORY, "".join(json.dumps(record) + "\n" for record in history))
     with files.write(LAST) as draft:
-        state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": history}
+        # strings of its own for every record: else the bytes of the file would tell after which epoch it was resumed
+        records = [json.loads(json.dumps(record)) for record in history]
+        state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": records}
         save_checkpoint(state, draft)
 
 
@@ -155,6 +157,7 @@ def _resume(files: SealedFolder, matcher: Matcher, adam: torch.optim.Optimizer) 
     """Load the state of an interrupted training, if there is one, and return its history."""
     if not files.has(LAST):
         return []
+    files.check(name for name in files.names if files.has(name))  # those that are written anew are not lost unseen
     with files.open(LAST) as file:
         state = load_checkpoint(file)
     matcher.load_state_dict(state["model"])

@@ -3,6 +3,7 @@
 import io
 import logging
 import multiprocessing
+import os
 import resource
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade
 from repair import repair
 
-from vsrpp_lite.files import scratch
+from vsrpp_lite.files import home, scratch
 
 log = logging.getLogger("course")
 PATIENCE = 60
@@ -48,7 +49,7 @@ def _graded(entry: HandedIn, courses: dict[str, Course]) -> Graded:
         return graded
     course = courses[entry.assignment]
     receives, sends = EXAMINERS.Pipe(duplex=False)
-    process = EXAMINERS.Process(target=_examine, args=(entry, course, sends))
+    process = EXAMINERS.Process(target=_examine, args=(entry, course, str(home()), sends))
     process.start()
     sends.close()
     try:
@@ -64,7 +65,8 @@ def _graded(entry: HandedIn, courses: dict[str, Course]) -> Graded:
     return graded
 
 
-def _examine(entry: HandedIn, course: Course, sends: Connection) -> None:
+def _examine(entry: HandedIn, course: Course, where: str, sends: Connection) -> None:
+    os.environ["VSRPP_HOME"] = where  # the server that forks keeps the environment of its first use
     sends.send(examine(entry, course))
 
 

@@ -21,7 +21,8 @@ from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.example import Drawn, make_example
 from vsrpp_lite.data.write import RawSplit, fill_dataset
-from vsrpp_lite.files import new_folder
+from vsrpp_lite.files import new_folder, sweep
+from vsrpp_lite.workers import parallel
 
 __all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
 
@@ -46,6 +47,7 @@ def ensure(folder: Path, *, seed: int, size: str) -> Path:
     Raises:
         DataError: the folder holds a data set of another seed, size or version.
     """
+    sweep(folder.parent)
     manifest = folder / "manifest.json"
     if not manifest.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ def _draw_split(seed: int, split: str, count: int, first_id: int, pictures: Path
 
     chunks = [range(start, min(start + 50, count)) for start in range(0, count, 50)]
     examples = []
-    for made in joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(draw)(chunk) for chunk in chunks):
+    for made in parallel(-1, return_as="generator")(joblib.delayed(draw)(chunk) for chunk in chunks):
         examples += made
         bar.update(len(made))
     features, boxes, counts, captions = zip(*examples, strict=True)
