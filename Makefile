@@ -9,6 +9,14 @@ FACTORIAL ?=
 FRESH   ?=
 FROM    ?=
 KARPATHY ?=
+KEEP    ?=
+NAME    ?= $(error NAME= is needed: the name of the data set that you make)
+CAPTIONS ?= $(error CAPTIONS= is needed: the file of captions)
+LISTS   ?=
+DETECTOR ?=
+FEATURES ?=
+REGIONS ?=
+TOLERATE ?=
 DRAW    ?= 2026
 SUBMISSIONS ?= tests/submissions
 ifeq ($(SUBMISSIONS),tests/submissions)
@@ -21,6 +29,7 @@ FILE    ?= $(error FILE= is needed: the notebook that you want to hand in)
 IMAGES  ?= 0
 ONLY    ?=
 N       ?=
+PAPER   ?=
 
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -28,7 +37,7 @@ export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: help env lock reproduce-tables record report check test test-browser mutants kills fuzz lint types lab notebooks book bench test-gpu \
-  data-multi30k data-f30k data-coco assignments grade check-submission wheel clean
+  data-multi30k data-f30k data-coco data-photographs data-flickr8k assignments grade check-submission wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -100,8 +109,8 @@ book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: r
 	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1 sphinx-mathjax-offline==0.0.2 sphinx-autoapi==3.9.0
 	touch $@
 
-bench: .venv/.ready ## timings side by side, into results/bench.csv
-	$(BIN)/python tests/bench.py
+bench: .venv/.ready ## timings side by side, into results/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md
+	$(if $(PAPER),OMP_NUM_THREADS=1 $(BIN)/python tests/bench_paper.py,$(BIN)/python tests/bench.py)
 
 test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is none
 	$(BIN)/python -m pytest -m gpu -rs tests
@@ -109,9 +118,15 @@ test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is non
 data-multi30k: .venv/.ready ## real captions: FROM=folder uses files at hand, IMAGES=N keeps N training images
 	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from $(FROM)) --images $(IMAGES)
 
-data-f30k data-coco: .venv/.ready ## released (or your own) region features: FROM=folder, KARPATHY=json for its captions
-	$(if $(FROM),,$(error FROM= is needed: a *_precomp folder; the hosts of the released features have gone))
-	$(BIN)/python data_scripts/released.py data/$(@:data-%=%) --from $(FROM) $(if $(KARPATHY),--karpathy $(KARPATHY))
+data-f30k data-coco: .venv/.ready ## the paper's region features, from Kaggle: FROM=folder or archive of your own, KARPATHY=json for its captions, KEEP=1
+	$(BIN)/python data_scripts/released.py data/$(@:data-%=%) $(if $(FROM),--from "$(FROM)") $(if $(KARPATHY),--karpathy "$(KARPATHY)") $(if $(KEEP),--keep)
+
+data-photographs: .venv/.ready ## pictures and captions of your own: NAME=mine FROM=folder CAPTIONS=file LISTS="files" DETECTOR= FEATURES= REGIONS=36 TOLERATE=1
+	$(BIN)/python data_scripts/photographs.py data/$(NAME) --from "$(FROM)" --captions "$(CAPTIONS)" $(foreach list,$(LISTS),--lists "$(list)") \
+	  $(if $(DETECTOR),--detector "$(DETECTOR)") $(if $(FEATURES),--features "$(FEATURES)") $(if $(REGIONS),--regions $(REGIONS)) $(if $(TOLERATE),--tolerate $(TOLERATE))
+
+data-flickr8k: .venv/.ready ## 8,000 photographs: FROM=data folder that is made already, else their pictures and captions are downloaded
+	$(BIN)/python data_scripts/flickr8k.py data/flickr8k $(if $(FROM),--from "$(FROM)")
 
 assignments: .venv/.ready ## the student version of the assignments: DRAW=year
 	$(BIN)/python notebooks/assignments/course build --draw $(DRAW)

@@ -17,9 +17,11 @@ import torch
 
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.write import RawSplit, write_dataset
+from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.settings import Sizes
 from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.training.ranking import Encodings
 from vsrpp_lite.training.runs import Run
 
 COLOURS = ["red", "blue", "green", "black"]
@@ -87,3 +89,8 @@ def random_encoded(lengths, *, size=6, seed=0, dtype=torch.float64):
         return x / x.norm(dim=-1, keepdim=True)
 
     return Encoded(unit(len(lengths)), unit(*mask.shape) * mask[:, :, None], mask)
+
+
+def encodings(images, texts, similarity=cosine):
+    """As `Encodings.of` gives them, of texts that are encoded already."""
+    return Encodings(similarity, images, texts.mask.sum(1).numpy(), lambda chosen: texts.map(lambda x: x[chosen]))

@@ -310,7 +310,7 @@ def read_by_numpy(folder, split):
 
 def measured(folder, split):
     from vsrpp_lite.data.precomp import open_split
-    from vsrpp_lite.training.evaluate import evaluate
+    from vsrpp_lite.training.ranking import evaluate
 
     found = open_split(folder, split)
     return evaluate(Subjects.matcher, found) if found.feature_size == 12 else "regions of another size"

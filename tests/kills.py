@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import gzip
 import hashlib
-import importlib.util
 import json
 import os
 import random
@@ -24,7 +23,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import lightning_fabric  # noqa: F401  # a training imports it when it begins
@@ -32,7 +30,9 @@ import nbformat
 import numpy as np
 import torch
 from conftest import SMALL, toy_split
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import reusable_executor
+from kaggle_server import served
+from PIL import Image
 from tabulate import tabulate
 
 from vsrpp_lite.data import scenes
@@ -48,6 +48,12 @@ from vsrpp_lite.training import grid
 from vsrpp_lite.training.runs import Result, Run
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "data_scripts"))
+import multi30k
+import photographs
+import regions
+import released
+
 PATIENCE = 10  # seconds that workers of a killed process may take to leave
 
 
@@ -57,17 +63,6 @@ class Kind(NamedTuple):
     """Writes what must be in the home before the command is called."""
     work: Callable[[], None]
     """The command. It may be called again on a home in which it has been killed, or has come to its end."""
-
-
-def script(name: str) -> ModuleType:
-    """Import a file of data_scripts/, which is no package."""
-    specification = importlib.util.spec_from_file_location(f"{name}_script", ROOT / "data_scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-multi30k, released = script("multi30k"), script("released")
 
 
 def once(write: Callable[..., object], folder: Path, *args: object, **options: object) -> None:
@@ -186,6 +181,32 @@ def convert_features() -> None:
     once(lambda out: released.prepare(home() / "f30k_precomp", out), home() / "data" / "f30k")
 
 
+def fetch_features() -> None:
+    with served(home() / "f30k_precomp"):
+        once(lambda out: released.prepare("kaggle", out), home() / "data" / "f30k")
+
+
+def raw_pictures() -> None:
+    folder, lines = home() / "pictures", ["image,caption"]
+    folder.mkdir()
+    for k in range(100):
+        Image.new("RGB", (40 + k, 60), (2 * k, 255 - 2 * k, 99)).save(folder / f"{k}.png")
+        lines += [f"{k}.png,picture {k}", f"{k}.png,told {k}"]
+    (home() / "captions.csv").write_text("\n".join(lines) + "\n")
+
+
+class Squares:
+    """A backbone without weights: the colours of 8 x 8 cells of each picture."""
+
+    def __call__(self, pictures: list[Image.Image]) -> torch.Tensor:
+        return regions.squashed(pictures, 8, (0, 0, 0), (1, 1, 1))
+
+
+def encode_pictures() -> None:
+    photographs.rg.open_backbone = lambda *_: Squares()
+    once(lambda out: photographs.prepare(out, home() / "pictures", home() / "captions.csv"), home() / "data" / "mine")
+
+
 def export() -> None:
     once(Result(run()).export, home() / "models" / "mine")
 
@@ -198,6 +219,8 @@ KINDS = [
     Kind("notebooks of tables", with_notebook, show),
     Kind("multi30k converted", raw_captions, convert_captions),
     Kind("features converted", raw_features, convert_features),
+    Kind("features fetched", raw_features, fetch_features),
+    Kind("photographs", raw_pictures, encode_pictures),
     Kind("exports", lambda: (toy(), fit()), export),
 ]
 
@@ -225,7 +248,8 @@ def start(work: Callable[[], None], place: Path) -> Started:
         os.write(writing, b"a")
         work()
         os.write(writing, b"z")
-        get_reusable_executor().shutdown()  # as at the end of every program
+        if reusable_executor._executor is not None:
+            reusable_executor._executor.shutdown()  # as at the end of every program
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -377,12 +401,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kills", nargs="?", type=int, default=100, help="over all kinds of commands")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
-    parser.add_argument("--only", default="", help="kinds with these words in their name alone")
+    parser.add_argument("--only", default="", help="kinds with one of these words in their name alone")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # before the first fork
     multi30k.bucket_table()  # it takes a second, and is the same for all
     scenes.SIZES["tiny"] = {"train": 52, "dev": 2, "test": 2}  # two chunks, and one each
-    kinds = [kind for kind in KINDS if asked.only in kind.name]
+    words = asked.only.split()
+    kinds = [kind for kind in KINDS if not words or any(word in kind.name for word in words)]
     rows, failures = [], []
     with tempfile.TemporaryDirectory(prefix="kills-") as scratch:
         for number, kind in enumerate(kinds):

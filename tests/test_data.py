@@ -1,5 +1,6 @@
 """A split in memory: slices keep their captions, and an epoch shows every caption once, the same each time."""
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 from conftest import SMALL
 
-from vsrpp_lite.data.dataset import batches
+from vsrpp_lite.data.dataset import batches, prefetched
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.runs import Run
@@ -90,3 +92,29 @@ def test_all_processes_see_texts_of_one_width(toy):
         longest = max(int(batch.token_mask.sum()) for batch in step)
         assert step[0].tokens.shape == (1, longest)
         assert [int(batch.positives) for batch in step] == [0, 1, 2, 3]
+
+
+def test_the_next_batch_is_made_while_the_last_is_used():
+    """The iterator is one item ahead of the caller, and gives all of them in order."""
+    made = []
+
+    def numbers():
+        for number in range(4):
+            made.append(number)
+            yield number
+
+    seen = []
+    for number in prefetched(numbers()):
+        while len(made) < min(4, number + 2):
+            time.sleep(0.001)  # it would wait for ever if the next one were not made now
+        seen.append(number)
+    assert seen == made == [0, 1, 2, 3]
+
+
+def test_an_error_of_the_reader_reaches_the_caller():
+    def broken():
+        yield 1
+        raise DataError("a disk that is gone")
+
+    with pytest.raises(DataError, match="gone"):
+        list(prefetched(broken()))

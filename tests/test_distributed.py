@@ -23,7 +23,7 @@ from vsrpp_lite.systems.saem import Angular
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.distributed import gather
-from vsrpp_lite.training.evaluate import evaluate
+from vsrpp_lite.training.ranking import evaluate
 from vsrpp_lite.training.runs import Run
 
 pytestmark = [

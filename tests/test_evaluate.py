@@ -1,9 +1,11 @@
-"""Ranks and recalls by eye, ties against us, folds, ensembles, intervals."""
+"""Ranks and recalls by eye, ties against us, folds, ensembles, ev."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL, random_encoded
+from conftest import SMALL, encodings, random_encoded
 
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import cosine
@@ -11,6 +13,7 @@ from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.training import evaluate as ev
+from vsrpp_lite.training import ranking
 from vsrpp_lite.training.runs import Run
 
 # four images, two captions each
@@ -82,13 +85,37 @@ def test_pieces_equal_the_whole(block):
     np.testing.assert_allclose(ev.score(similarity, images, texts, block), whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_ranks_in_blocks_are_those_of_the_whole_matrix(seed, monkeypatch):
+    """Groups of two images and pieces of three texts; the captions of an image stand anywhere, and some are equal."""
+    monkeypatch.setattr(ranking, "GROUP", 2)
+    monkeypatch.setattr(ranking, "PIECE", 3)
+    rng = np.random.default_rng(seed)
+    where = rng.permutation(np.concatenate([np.arange(9), rng.integers(0, 9, 14)]))
+    images, texts = random_encoded([3, 2, 4] * 3, seed=seed), random_encoded(rng.integers(2, 6, 23).tolist(), seed=9)
+    texts = texts.map(lambda x: x[[0, 0, *range(2, 23)]])  # two captions are the same, and tie
+    similarity = partial(fusion, mu=2.0)
+    of_blocks = ranking.fold_ranks([encodings(images, texts, similarity)], where)
+    whole = ev.ranks(similarity(images, texts).numpy(), where)
+    assert of_blocks[0].tolist() == whole[0].tolist()
+    assert of_blocks[1].tolist() == whole[1].tolist()
+
+
+def test_a_score_that_is_no_number_is_named_by_its_places_in_the_split(monkeypatch):
+    monkeypatch.setattr(ranking, "GROUP", 2)
+    images, texts = random_encoded([1] * 6), random_encoded([1] * 6, seed=1)
+    texts.pooled[4] = np.nan
+    with pytest.raises(ValueError, match="score of image 3 and text 4 is nan"):
+        ranking.fold_ranks([encodings(images, texts)], np.arange(6), folds=2)
+
+
 def test_folds_are_means_over_consecutive_images():
     texts = random_encoded([2] * 24, seed=1)
     images = Encoded(
         *(x[::2] + 0.2 * y for x, y in zip(texts[:2], random_encoded([2] * 12)[:2], strict=True)), texts.mask[::2]
     )
     where = np.repeat(np.arange(12), 2)
-    joined = ev.recalls(*ev.fold_ranks([(cosine, images, texts)], where, folds=3), where)
+    joined = ev.recalls(*ranking.fold_ranks([encodings(images, texts)], where, folds=3), where)
     whole = cosine(images, texts).numpy()
     each = [
         ev.recalls(
@@ -100,7 +127,7 @@ def test_folds_are_means_over_consecutive_images():
     for metric in ev.METRICS:
         assert joined[metric] == pytest.approx(np.mean([fold[metric] for fold in each]))
     with pytest.raises(ValueError, match="12 images with 24 captions do not divide into 5"):
-        ev.fold_ranks([(cosine, images, texts)], where, folds=5)
+        ranking.fold_ranks([encodings(images, texts)], where, folds=5)
 
 
 def test_contributions_average_to_the_recalls():
@@ -174,7 +201,7 @@ def test_evaluation_leaves_the_mode_of_the_model(toy):
     run = Run(system=VSRN(), data=str(toy), sizes=SMALL)
     matcher = run.build().train()
     before = matcher.images.read.norm.running_mean.clone()
-    ev.evaluate(matcher, run.dataset("test"))
+    ranking.evaluate(matcher, run.dataset("test"))
     assert matcher.training
     assert torch.equal(matcher.images.read.norm.running_mean, before)
 
@@ -215,13 +242,13 @@ class Dropping(torch.nn.Module):
 def test_a_similarity_with_dropout_is_scored_in_evaluation_mode_and_trains_on_afterwards(toy):
     run = Run(system=VSEpp(), data=str(toy), sizes=SMALL)
     matcher, dev = run.build().train(), run.dataset("dev")
-    plain = ev.evaluate(matcher, dev)
+    plain = ranking.evaluate(matcher, dev)
     matcher.similarity = Dropping().train()
     torch.manual_seed(0)
-    assert [ev.evaluate(matcher, dev) for _ in range(2)] == [plain, plain]
+    assert [ranking.evaluate(matcher, dev) for _ in range(2)] == [plain, plain]
     assert matcher.training and matcher.similarity.training and matcher.similarity.dropout.training
     matcher.eval()
-    ev.evaluate(matcher, dev)
+    ranking.evaluate(matcher, dev)
     assert not matcher.training and not matcher.similarity.training
 
 

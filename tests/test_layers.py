@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "lessons": {"matcher"},
     "systems": {"lessons", "matcher", "data", "settings"},
     "training": {"matcher", "data", "settings", "files", "workers"},
-    "paper": {"systems", "lessons", "training", "matcher", "files", "workers"},
+    "paper": {"systems", "lessons", "training", "matcher", "data", "settings", "files", "workers"},
     "hub": {"training", "matcher"},
     "show": {"paper", "training", "lessons", "matcher", "data"},
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import random_encoded
+from conftest import encodings, random_encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from vsrpp_lite.info_nce import info_nce
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.training import evaluate as ev
+from vsrpp_lite.training.ranking import fold_ranks
 
 tried = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -76,7 +77,7 @@ def test_folds_joined_are_the_folds_apart(folds, size, captions, seed):
     texts = random_encoded([1] * folds * size * captions, seed=seed // 2)
     where = np.random.default_rng(seed).permutation(np.repeat(np.arange(size), captions))
     where = np.concatenate([where + size * fold for fold in range(folds)])
-    joined = ev.fold_ranks([(cosine, images, texts)], where, folds)
+    joined = fold_ranks([encodings(images, texts)], where, folds)
     scores = cosine(images, texts).float().numpy()
     means = []
     for fold in range(folds):

@@ -1,7 +1,10 @@
 """Released features into the one format: an image once, half precision, captions from either source."""
 
-import importlib.util
 import json
+import shutil
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +18,9 @@ from vsrpp_lite.data.precomp import open_split
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).parent.parent / "data_scripts" / "released.py"
-specification = importlib.util.spec_from_file_location("released", SCRIPT)
-released = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(released)
+sys.path.insert(0, str(Path(__file__).parent.parent / "data_scripts"))
+import released
+from kaggle_server import served
 
 SIZES = {"train": 6, "dev": 3, "test": 2, "testall": 4}  # images
 
@@ -58,7 +60,8 @@ def karpathy(tmp_path):
 
 
 def test_an_image_is_kept_once_and_testall_is_the_test(coco, tmp_path):
-    out = released.prepare(coco, tmp_path / "data" / "coco")
+    out = tmp_path / "data" / "coco"
+    released.prepare(coco, out)
     verify(out)
     for split, name in (("train", "train"), ("dev", "dev"), ("test", "testall")):
         before, after = open_split(coco, name), open_split(out, split)
@@ -68,7 +71,7 @@ def test_an_image_is_kept_once_and_testall_is_the_test(coco, tmp_path):
         assert after.captions == before.captions
         assert after.image_ids.tolist() == before.image_ids.tolist()
         assert after.caption_to_image.tolist() == before.caption_to_image.tolist()
-    assert not list(out.parent.glob(".*"))  # no scratch is left
+    assert [path.name for path in out.parent.iterdir()] == ["coco"]  # neither scratch nor parts are left
 
 
 @pytest.mark.parametrize("own_captions", [True, False])
@@ -76,7 +79,8 @@ def test_captions_of_karpathy_s_json_are_the_first_five(coco, karpathy, tmp_path
     if not own_captions:  # features of one's own need ids alone
         for path in coco.glob("*_caps.txt"):
             path.unlink()
-    out = released.prepare(coco, tmp_path / "out", karpathy)
+    out = tmp_path / "out"
+    released.prepare(coco, out, karpathy)
     for split, first in (("train", 100), ("dev", 200), ("test", 300)):
         dataset = open_split(out, split)
         assert dataset.captions_of(1) == [f"Karpathy's {first + 1}, number {k}" for k in range(5)]
@@ -109,4 +113,160 @@ def test_the_command_says_what_is_wrong_in_a_line(coco, tmp_path):
     found = CliRunner().invoke(app, [str(tmp_path / "out"), "--from", str(coco)])
     assert found.exit_code == 1
     assert "dev_caps.txt: missing" in found.output
-    assert CliRunner().invoke(app, [str(tmp_path / "out")]).exit_code == 2  # --from is needed
+    found = CliRunner().invoke(app, [str(tmp_path / "out"), "--from", str(tmp_path / "elsewhere")])
+    assert found.exit_code == 1
+    assert "elsewhere: missing; expected a folder, a zip or tar archive, or the word kaggle" in found.output
+
+
+def files(folder):
+    """All that a folder holds, but for its name in the manifest and for where it comes from."""
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return content | {"manifest.json": json.loads(content["manifest.json"])["sha256"]}
+
+
+@pytest.fixture
+def release(coco, tmp_path):
+    """A release of two data sets with equal names of files, in folders of their own."""
+    folder = tmp_path / "release"
+    shutil.copytree(coco, folder / "data" / "coco_precomp")
+    shutil.copytree(coco, folder / "data" / "f30k_precomp", ignore=shutil.ignore_patterns("testall*"))
+    return folder
+
+
+@pytest.fixture
+def expected(coco, tmp_path):
+    """The data folder that every source must give."""
+    released.prepare(coco, tmp_path / "expected" / "coco")
+    return files(tmp_path / "expected" / "coco")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.gz"])
+def test_a_folder_and_archives_give_the_same(release, expected, tmp_path, kind):
+    source = release
+    if kind == "zip":
+        source = tmp_path / "data.zip"
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in release.rglob("*"):
+                archive.write(path, path.relative_to(release))
+    elif kind != "folder":
+        source = tmp_path / f"data.{kind}"
+        with tarfile.open(source, "w:gz" if kind == "tar.gz" else "w") as archive:
+            archive.add(release, arcname=".")
+    released.prepare(source, tmp_path / "data" / "coco")
+    assert files(tmp_path / "data" / "coco") == expected
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["coco"]
+
+
+def test_paths_that_leave_an_archive_are_not_followed(release, tmp_path):
+    """The name of the file alone is used, within the place of the work."""
+    source = tmp_path / "data.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        for path in (release / "data" / "coco_precomp").iterdir():
+            archive.write(path, f"../../{path.name}")
+    released.prepare(source, tmp_path / "below" / "data" / "coco")
+    assert not list(tmp_path.glob("*.npy"))
+    assert not list((tmp_path / "below").glob("*.npy"))
+
+
+def test_a_broken_archive_is_named(release, tmp_path):
+    (tmp_path / "no.zip").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"no\.zip: neither a zip nor a tar archive"):
+        released.prepare(tmp_path / "no.zip", tmp_path / "coco")
+    source = tmp_path / "data.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        for path in (release / "data" / "coco_precomp").iterdir():
+            archive.write(path, path.name)
+    content = bytearray(source.read_bytes())
+    content[len(content) // 4] ^= 1
+    source.write_bytes(content)
+    with pytest.raises(DataError, match=r"data\.zip: .*cannot be unpacked"):
+        released.prepare(source, tmp_path / "coco")
+
+
+def test_kaggle_s_files_are_found_by_name_fetched_one_by_one_and_removed(release, expected, tmp_path):
+    with served(release) as kaggle:
+        said = released.prepare("kaggle", tmp_path / "data" / "coco")
+    assert files(tmp_path / "data" / "coco") == expected
+    assert kaggle.asked == [
+        f"data/coco_precomp/{split}_{kind} from 0"
+        for split in ("train", "dev", "testall")
+        for kind in ("ims.npy", "ids.txt", "caps.txt")
+    ]
+    assert said[0] == "train: 6 images, 30 captions"
+    assert "train has 6 images; the release has 113,287" in said
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["coco"]
+
+
+def test_a_download_that_breaks_off_is_resumed(release, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr("kagglehub.clients.CHUNK_SIZE", 64)  # it keeps whole chunks, of a megabyte
+    with served(release) as kaggle:
+        kaggle.broken = 1
+        with pytest.raises(DataError, match=r"train_ims\.npy could not be fetched .*call again to go on"):
+            released.prepare("kaggle", tmp_path / "data" / "coco")
+        released.prepare("kaggle", tmp_path / "data" / "coco")
+    half = (release / "data" / "coco_precomp" / "train_ims.npy").stat().st_size // 2
+    assert f"data/coco_precomp/train_ims.npy from {half // 64 * 64}" in kaggle.asked
+    assert files(tmp_path / "data" / "coco") == expected
+
+
+def test_what_is_converted_is_not_fetched_again(release, tmp_path, monkeypatch):
+    convert = released.convert
+
+    def stops(source, paths, split, part, known):
+        if split == "testall":
+            raise KeyboardInterrupt
+        convert(source, paths, split, part, known)
+
+    with served(release) as kaggle:
+        with monkeypatch.context() as patch:
+            patch.setattr(released, "convert", stops)
+            with pytest.raises(KeyboardInterrupt):
+                released.prepare("kaggle", tmp_path / "coco")
+        assert not list((tmp_path / "coco.parts").rglob("dev_ims.npy.part"))
+        assert not (tmp_path / "coco.parts" / "downloads" / "dev_ims.npy").exists()
+        kaggle.asked.clear()
+        released.prepare("kaggle", tmp_path / "coco", keep=True)
+    assert {name.split("/")[-1].split("_")[0] for name in kaggle.asked} == {"testall"}
+    kept = {path.name for path in (tmp_path / "coco.downloads").rglob("*") if path.is_file()}
+    assert "testall_ims.npy" in kept
+
+
+def test_where_kaggle_is_out_of_reach_that_is_said(release, tmp_path):
+    with served(release) as kaggle:
+        kaggle.folder = release / "nothing"
+        with pytest.raises(
+            DataError, match=r"train_ims\.npy: missing in kaggle\.com/datasets/kuanghueilee/scan-features"
+        ):
+            released.prepare("kaggle", tmp_path / "coco")
+        kaggle.do_POST = lambda self: self.send_error(503)
+        with pytest.raises(DataError, match=r"its files could not be listed .*or a copy of the release with FROM="):
+            released.prepare("kaggle", tmp_path / "coco")
+
+
+def test_two_files_of_one_name_need_a_hint(release, tmp_path):
+    with pytest.raises(DataError, match=r"train_ims\.npy: found data/coco_precomp/train_ims\.npy, data/f30k_precomp/"):
+        released.prepare(release, tmp_path / "mine")
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(release, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with served(release) as kaggle, pytest.raises(OSError, match=r"0\.0 are free: expected a larger disk"):
+        released.prepare("kaggle", tmp_path / "coco")
+    assert kaggle.asked == []
+
+
+def test_the_release_is_known_by_its_sizes_and_first_captions(tmp_path):
+    def raw(count, caption):
+        return released.RawSplit(features=np.zeros(0), captions=[[caption]] * count, image_ids=list(range(count)))
+
+    right = {
+        "dev": raw(1014, "A group of people stand in the back of a truck filled with cotton ."),
+        "test": raw(1000, "the man with pierced ears is wearing glasses and an orange hat"),
+    }
+    assert released.compared(tmp_path / "f30k", right) == []
+    assert released.compared(tmp_path / "f30k", {"test": raw(999, "a dog")}) == [
+        "test has 999 images; the release has 1,000",
+        "test begins 'a dog'; the release begins 'The man with pierced ears is wearing glasses and an orange h'",
+    ]
+    assert released.compared(tmp_path / "mine", {"test": raw(9, "a dog")}) == []

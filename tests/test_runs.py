@@ -242,7 +242,8 @@ class Interrupts:
 
 
 def test_the_kept_matcher_scores_as_the_result_says(run):
-    from vsrpp_lite.training.evaluate import evaluate, ranks, recalls
+    from vsrpp_lite.training.evaluate import ranks, recalls
+    from vsrpp_lite.training.ranking import evaluate
 
     result = run.fit()
     assert evaluate(result.matcher(), run.dataset("test")) == result.recalls

@@ -23,7 +23,7 @@ from vsrpp_lite.systems.sco import SCO
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training.evaluate import evaluate
+from vsrpp_lite.training.ranking import evaluate
 
 SYSTEMS = [
     VSEpp(),

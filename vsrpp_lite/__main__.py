@@ -55,6 +55,24 @@ def check(folder: Path) -> None:
         raise typer.Exit(1) from error
 
 
+@app.command("import")
+def import_released(
+    checkpoint: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .pth.tar of VSE++, SCAN or VSRN.")],
+    vocabulary: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Its words: a .json or .pkl file.")],
+    data: Annotated[str, typer.Option(help="The data set to test it on: a name in data/, or a folder.")] = "f30k",
+) -> None:
+    """Make a run folder of a checkpoint that the authors of VSE++, SCAN or VSRN have published, and test it."""
+    from vsrpp_lite.paper.released import import_checkpoint
+
+    try:
+        result = import_checkpoint(checkpoint, vocabulary, data)
+        recalls = "  ".join(f"{name} {value:.1f}" for name, value in result.recalls.items())
+        typer.echo(f"{result.run}\n{result.run.folder}\n{recalls}")
+    except (DataError, FileNotFoundError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
 @app.command()
 def reproduce(
     data: Annotated[str, typer.Option(help="scenes, a folder in data/, or any data folder.")] = "scenes",

@@ -1,15 +1,19 @@
 """A split of a data set in memory, and the batches of an epoch. `precomp` describes the format on disk."""
 
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -109,8 +113,10 @@ class Dataset:
 
     @cached_property
     def tensor(self) -> Tensor:
-        """Return `features` as a tensor (rows, R, F) over the same memory map."""
-        return torch.from_numpy(self.features)
+        """Return `features` as a tensor (rows, R, F) over the same memory map. It must not be written."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            return torch.from_numpy(self.features)
 
     def regions(self, images: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """Return features (B, R, F) in float32 and mask (B, R) of the images at these positions."""
@@ -167,6 +173,19 @@ def batches(
         padded, mask = pad([tokens[k] for k in mine], width)
         image_ids = torch.from_numpy(images).to(device)
         yield Batch(regions, region_mask, padded.to(device), mask.to(device), image_ids, positives)
+
+
+def prefetched(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items of an iterator in their order. A thread makes the next one while the caller uses the last.
+
+    So a training step and the reading of the next batch from the disk overlap.
+    """
+    items, end = iter(items), object()
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = reader.submit(next, items, end)
+            yield cast(T, item)
 
 
 def pad(tokens: list[np.ndarray], width: int | None = None) -> tuple[Int[Tensor, "B W"], Bool[Tensor, "B W"]]:

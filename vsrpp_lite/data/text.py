@@ -118,6 +118,26 @@ class Vocabulary(Tokenizer):
         write_text(folder / "vocabulary.json", json.dumps(self.words, ensure_ascii=False, indent=0) + "\n")
 
 
+class TreebankVocabulary(Vocabulary):
+    """A vocabulary of released code, which splits a caption as the Penn Treebank does: a full stop is a word too.
+
+    It needs the extra `vsrpp_lite[released]`.
+    """
+
+    def encode(self, caption: str) -> np.ndarray:
+        """Return the token ids of a caption, int32, from `<start>` to `<end>`."""
+        from nltk.tokenize import word_tokenize
+
+        # released code looks for sentences first; captions hold one, and this needs no data of nltk
+        words = word_tokenize(caption.lower(), preserve_line=True)
+        return np.array([START, *(self.index.get(word, UNK) for word in words), END], dtype=np.int32)
+
+    def save(self, folder: Path) -> None:
+        """Write vocabulary.json, an object that says how captions are split."""
+        content = {"treebank": self.words}
+        write_text(folder / "vocabulary.json", json.dumps(content, ensure_ascii=False, indent=0) + "\n")
+
+
 class WordPieces(Tokenizer):
     """A Hugging Face tokenizer from a local folder, for text encoders that have their own, such as BERT.
 
@@ -166,12 +186,14 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         return WordPieces(folder / "word_pieces")
     path = folder / "vocabulary.json"
     expected = f"a list of words that begins with {', '.join(SPECIALS)}, or a folder word_pieces"
-    words = read_json(path, expected)
+    words, kind = read_json(path, expected), Vocabulary
+    if isinstance(words, dict) and words.keys() == {"treebank"}:
+        words, kind = words["treebank"], TreebankVocabulary
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise DataError(f"{path}: expected {expected}")
     if tuple(words[: len(SPECIALS)]) != SPECIALS:
         raise DataError(f"{path}: begins with {words[: len(SPECIALS)]}; expected {expected}")
-    return Vocabulary(tuple(words))
+    return kind(tuple(words))
 
 
 def hide_rare(tokens: list[np.ndarray], tokenizer: Tokenizer, *, seed: int, epoch: int) -> list[np.ndarray]:

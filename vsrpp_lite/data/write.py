@@ -1,6 +1,7 @@
 """Write a data folder: write a draft, check it, and move the whole folder to its path."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.manifest import sha256, split_files
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.files import new_folder
@@ -17,8 +19,9 @@ from vsrpp_lite.files import new_folder
 class RawSplit:
     """The arrays and captions of one split, for `write_dataset`."""
 
-    features: np.ndarray
-    """(I, R, F) region features, float16 or float32."""
+    features: np.ndarray | Path
+    """(I, R, F) region features, float16 or float32, or the path of an .npy file that holds them. The file must be on
+    the disk of the data folder, which gets a link to it, so that features of 20 GB take no room twice."""
     captions: list[list[str]]
     """Captions of each image: one or more."""
     image_ids: list[int]
@@ -57,13 +60,12 @@ def fill_dataset(draft: Path, *, name: str, source: str, splits: Mapping[str, Ra
     """
     for split, raw in splits.items():
         _write_split(draft, split, raw)
-    for split in splits:
-        open_split(draft, split)
+    shapes = {split: open_split(draft, split).features.shape for split in splits}
     manifest = {
         "name": name,
         "source": source,
         "splits": {
-            split: dict(zip(("images", "regions", "features"), raw.features.shape, strict=True))
+            split: dict(zip(("images", "regions", "features"), shapes[split], strict=True))
             | {"captions": sum(map(len, raw.captions))}
             for split, raw in splits.items()
         },
@@ -77,11 +79,15 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
     ids = raw.image_ids
     if len({len(image) for image in raw.captions}) > 1:  # they have different numbers of captions: use the explicit map
         ids = [i for i, image in zip(ids, raw.captions, strict=True) for _ in image]
-    np.save(folder / f"{split}_ims.npy", raw.features)
+    if isinstance(raw.features, Path):
+        os.link(raw.features, folder / f"{split}_ims.npy")
+    else:
+        np.save(folder / f"{split}_ims.npy", raw.features)
     for kind, lines in (("caps", captions), ("ids", ids)):
         text = "".join(f"{line}\n" for line in lines)
         (folder / f"{split}_{kind}.txt").write_text(text, encoding="utf-8", newline="\n")
     if raw.counts is not None:
-        np.save(folder / f"{split}_masks.npy", np.arange(raw.features.shape[1]) < raw.counts[:, None])
+        regions = open_array(folder / f"{split}_ims.npy", ("float16", "float32"), 3).shape[1]
+        np.save(folder / f"{split}_masks.npy", np.arange(regions) < raw.counts[:, None])
     if raw.boxes is not None:
         np.save(folder / f"{split}_boxes.npy", raw.boxes.astype(np.float32))

@@ -17,8 +17,8 @@ from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLE1
 from vsrpp_lite.paper.tables import Table, results_folder
 from vsrpp_lite.paper.written import write
-from vsrpp_lite.training import evaluate as ev
 from vsrpp_lite.training import grid
+from vsrpp_lite.training.ranking import fold_of_text
 from vsrpp_lite.training.runs import Run
 from vsrpp_lite.workers import parallel
 
@@ -74,6 +74,8 @@ def reproduce_tables(
                 markdown = write(table, seeds=range(complete), **settings)
                 log.info("after %d of %d seeds\n\n%s", complete, seeds, markdown)
     grid.rank(chain(*(table.rankings(seeds=range(seeds), **settings) for table in tables)), jobs)
+    for table in tables:
+        write(table, seeds=range(seeds), **settings)  # once more: now whole test splits are ranked too
     _run_notebooks(tables, settings, seeds, factorial)
 
 
@@ -98,7 +100,7 @@ def _look_at_data(table: Table, *, data: str, preset: str) -> None:
             other = f"Table {table.name.removeprefix('table')} wants a second data set; leave it out: 1 2 4"
             raise FileNotFoundError(f"{error} ({other})") from error
         raise
-    ev.fold_of_text(len(test), test.caption_to_image, table.folds)
+    fold_of_text(len(test), test.caption_to_image, table.folds)
     size = len(test) // table.folds
     if table.folds > 1 and size != 1000 and preset != "smoke":
         log.warning("%s: %s has folds of %d images; the paper's have 1,000", table.name, test.folder, size)

@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from scipy.special import stdtr, stdtrit
 
-from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.matcher import Encoded, Matcher, Similarity, evaluating
+from vsrpp_lite.matcher import Encoded, Similarity
 
 METRICS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "mR", "rsum")
 CUTS = (1, 5, 10)
@@ -55,11 +54,8 @@ def ranks(
     Raises:
         ValueError: a score is NaN or infinite, or an image has no caption.
     """
-    if not np.isfinite(scores).all():
-        image, text = np.argwhere(~np.isfinite(scores))[0]
-        found = scores[image, text]
-        raise ValueError(f"score of image {image} and text {text} is {found}; expected finite numbers")
     images = np.arange(len(scores))
+    check_finite(scores, images, np.arange(len(caption_to_image)))
     missing = np.setdiff1d(images, caption_to_image)
     if len(missing):
         image = missing[0]
@@ -71,6 +67,14 @@ def ranks(
     own_as_high = np.bincount(caption_to_image[own >= best[caption_to_image]], minlength=len(scores))
     image_ranks = (scores >= best[:, None]).sum(1) - own_as_high
     return image_ranks, text_ranks
+
+
+def check_finite(scores: Float[np.ndarray, "I T"], images: np.ndarray, texts: np.ndarray) -> None:
+    """Raise ValueError for a score that is NaN or infinite. `images` and `texts` are the positions to name."""
+    if not np.isfinite(scores).all():
+        row, column = np.argwhere(~np.isfinite(scores))[0]
+        found = f"score of image {images[row]} and text {texts[column]} is {scores[row, column]}"
+        raise ValueError(f"{found}; expected finite numbers")
 
 
 def contributions(
@@ -111,56 +115,6 @@ def sweep(
         scores = local_scores if np.isinf(mu) else global_scores + mu * local_scores
         rows.append(recalls(*ranks(scores, caption_to_image), caption_to_image))
     return pd.DataFrame(rows, index=pd.Index(mus, name="mu"))
-
-
-Encodings = tuple[Similarity, Encoded, Encoded]
-"""What a model needs to score a split: its similarity, the encoded images and the encoded texts."""
-
-
-def fold_ranks(
-    models: Sequence[Encodings], caption_to_image: Int[np.ndarray, " T"], folds: int = 1
-) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
-    """Compute ranks within each of `folds` equal parts of the split, and join them again.
-
-    A fold is a run of consecutive images; COCO 1K has five folds of 1,000. Since folds are equal, the recalls of the
-    joined ranks are the means over the folds. If there are several models, their scores are averaged.
-
-    Raises:
-        ValueError: the images or their captions do not divide into `folds` equal parts.
-    """
-    total = len(models[0][1].pooled)
-    size, whose = total // folds, fold_of_text(total, caption_to_image, folds)
-    image_ranks, text_ranks = np.empty(total, dtype=int), np.empty(len(caption_to_image), dtype=int)
-    for fold in range(folds):
-        rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(whose == fold)
-        part = [(similarity, _pick(images, rows), _pick(texts, chosen)) for similarity, images, texts in models]
-        scores = ensemble([score(*model) for model in part])
-        image_ranks[rows], text_ranks[chosen] = ranks(scores, caption_to_image[chosen] - fold * size)
-    return image_ranks, text_ranks
-
-
-def fold_of_text(images: int, caption_to_image: Int[np.ndarray, " T"], folds: int) -> Int[np.ndarray, " T"]:
-    """Return the number of the fold that each caption belongs to; see `fold_ranks`.
-
-    Raises:
-        ValueError: the images or their captions do not divide into `folds` equal parts.
-    """
-    fold = caption_to_image // max(images // folds, 1)
-    if images % folds or len(set(np.bincount(fold, minlength=folds))) > 1:
-        captions = len(caption_to_image)
-        raise ValueError(f"{images} images with {captions} captions do not divide into {folds} equal folds")
-    return fold
-
-
-def _pick(encoded: Encoded, rows: slice | np.ndarray) -> Encoded:
-    return encoded.map(lambda x: x[rows])
-
-
-def evaluate(matcher: Matcher, dataset: Dataset) -> dict[str, float]:
-    """Encode a split, score all pairs, and return the recalls. All modules run in evaluation mode."""
-    where = dataset.caption_to_image
-    with evaluating(matcher):
-        return recalls(*fold_ranks([(matcher.similarity, *matcher.encode(dataset))], where), where)
 
 
 def ensemble(matrices: Sequence[Float[np.ndarray, "I T"]]) -> Float[np.ndarray, "I T"]:

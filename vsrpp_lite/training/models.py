@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
@@ -161,6 +162,11 @@ def _load_exported(folder: Path, system: type[System] | None) -> Matcher:
 def _build(folder: Path, config: Mapping[str, Any], system: type[System] | None) -> Matcher:
     built = rebuild(config["system"], system)
     return built.build(built.saved_tokenizer(folder), config["feature_size"], Sizes(**config["sizes"])).eval()
+
+
+def on_gpu(matcher: Matcher) -> Matcher:
+    """Move a matcher to the GPU if there is one, and return it."""
+    return matcher.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

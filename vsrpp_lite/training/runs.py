@@ -30,7 +30,7 @@ from vsrpp_lite.files import home, sweep
 from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_fields, resolve
 from vsrpp_lite.training import evaluate as ev
-from vsrpp_lite.training import models
+from vsrpp_lite.training import models, ranking
 from vsrpp_lite.training.kept import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.sealed import SealedFolder
@@ -266,10 +266,10 @@ class Result:
             check_done(result.run.files)
 
         def compute() -> dict[str, np.ndarray]:
-            caption_to_image = self.run.dataset("test").caption_to_image
-            encoded = [result._encoded() for result in (self, *partners)]
-            image_ranks, text_ranks = ev.fold_ranks(encoded, caption_to_image, folds)
-            return {"images": image_ranks, "texts": text_ranks, "caption_to_image": caption_to_image}
+            test = self.run.dataset("test")
+            encoded = [ranking.Encodings.of(models.on_gpu(result.matcher()), test) for result in (self, *partners)]
+            images, texts = ranking.fold_ranks(encoded, test.caption_to_image, folds)
+            return {"images": images, "texts": texts, "caption_to_image": test.caption_to_image}
 
         return keep(self.run.files, self._ranks_file(partners, folds), compute)
 
@@ -290,9 +290,10 @@ class Result:
         if choose and name == "own":
             raise ValueError("another similarity than the system's own needs a name of its own")
         check_done(self.run.files)
-        kept = keep(self.run.files, f"scores-{name}.npz", lambda: {"scores": ev.score(*self._encoded(choose))})
-        return kept["scores"]
 
-    def _encoded(self, choose: Callable[[Matcher], Similarity] | None = None) -> ev.Encodings:
-        matcher = self.matcher().to("cuda" if torch.cuda.is_available() else "cpu")
-        return (choose(matcher) if choose else matcher.similarity), *matcher.encode(self.run.dataset("test"))
+        def compute() -> dict[str, np.ndarray]:
+            matcher = models.on_gpu(self.matcher())
+            similarity = choose(matcher) if choose else matcher.similarity
+            return {"scores": ev.score(similarity, *matcher.encode(self.run.dataset("test")))}
+
+        return keep(self.run.files, f"scores-{name}.npz", compute)["scores"]

@@ -11,14 +11,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from vsrpp_lite.data.dataset import Dataset, batches
+from vsrpp_lite.data.dataset import Dataset, batches, prefetched
 from vsrpp_lite.data.text import hide_rare
 from vsrpp_lite.files import load_checkpoint, save_checkpoint
 from vsrpp_lite.matcher import Matcher, Progress, alone
 from vsrpp_lite.settings import Training
 from vsrpp_lite.training.distributed import gather
-from vsrpp_lite.training.evaluate import evaluate
 from vsrpp_lite.training.kept import BEST, HISTORY, LAST
+from vsrpp_lite.training.ranking import evaluate
 from vsrpp_lite.training.sealed import SealedFolder
 
 log = logging.getLogger(__name__)
@@ -108,10 +108,11 @@ def _epoch(
     join = alone if fabric.world_size == 1 else partial(gather, fabric)
     sums: dict[str, Tensor] = {}
     steps = 0
-    for batch in batches(
+    of_epoch = batches(
         train, tokens, training.batch_size, seed=seed, epoch=epoch,
         rank=fabric.global_rank, world=fabric.world_size, device=fabric.device,
-    ):  # fmt: skip
+    )  # fmt: skip
+    for batch in prefetched(of_epoch):
         losses = model(batch, progress, join)
         optimizer.zero_grad()
         fabric.backward(matcher.total(losses))

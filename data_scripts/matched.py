@@ -1,0 +1,98 @@
+"""Find the picture of each name in a file of captions, and count what has no counterpart."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from caption_files import Captioned, drawn_split
+from PIL import Image
+
+from vsrpp_lite.data.errors import DataError
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A picture with its captions. Its id is its place in the order of all names."""
+
+    id: int
+    name: str
+    path: Path
+    split: str
+    captions: list[str]
+
+
+@dataclass
+class Report:
+    """What was left out, by reason."""
+
+    without_picture: list[str] = field(default_factory=list)
+    without_captions: list[str] = field(default_factory=list)
+    in_no_list: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def check(self, total: int, tolerated: float) -> None:
+        """Refuse to go on when too much is left out.
+
+        Args:
+            total: number of pictures with captions.
+            tolerated: percentage that may be left out for each reason.
+
+        Raises:
+            DataError: more is left out; the message has the numbers and some examples.
+        """
+        for words, names in self._reasons().items():
+            if words != "in no list" and 100 * len(names) > tolerated * total:
+                raise DataError(
+                    f"{len(names)} {words}, such as {', '.join(names[:3])}; {total} pictures have captions, and at "
+                    f"most {tolerated:g} % may be left out. TOLERATE= sets another percentage"
+                )
+
+    def _reasons(self) -> dict[str, list[str]]:
+        return {
+            "captioned names without a picture": self.without_picture,
+            "pictures without captions": self.without_captions,
+            "in no list": self.in_no_list,
+            "pictures that cannot be read": self.unreadable,
+        }
+
+    def text(self) -> str:
+        """Return the whole report, a name a line."""
+        parts = []
+        for words, names in self._reasons().items():
+            parts += [f"{len(names)} {words}", *(f"    {name}" for name in names)]
+        return "\n".join(parts) + "\n"
+
+
+def match(folder: Path, found: Captioned, listed: dict[str, str]) -> tuple[list[Photograph], Report]:
+    """Find the picture of each name in a file of captions, and give each its split.
+
+    A name is a path below `folder`, or the name of the one file that is called so.
+
+    Raises:
+        DataError: a name fits several pictures.
+    """
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    by_name: dict[str, list[str]] = {}
+    for relative in paths:
+        by_name.setdefault(Path(relative).name, []).append(relative)
+    photographs, report, used = [], Report(), set()
+    for number, name in enumerate(sorted(found.captions)):
+        fitting = [name] if name in paths else by_name.get(Path(name).name, [])
+        if len(fitting) > 1:
+            raise DataError(f"{folder}: {name} fits {', '.join(fitting[:3])}; expected one picture of this name")
+        used.update(fitting)
+        if listed and name not in listed:
+            report.in_no_list.append(name)
+        elif not fitting:
+            report.without_picture.append(name)
+        else:
+            split = listed.get(name) or found.splits.get(name) or drawn_split(name)
+            photographs.append(Photograph(number, name, paths[fitting[0]], split, found.captions[name]))
+    report.without_captions = [name for name in paths if name not in used and _is_picture(name)]
+    return photographs, report
+
+
+def _is_picture(name: str) -> bool:
+    """Tell whether the name is that of a picture: lists and captions may lie beside the pictures."""
+    return Path(name).suffix.lower() in Image.registered_extensions() and Path(name).suffix.lower() != ".pdf"

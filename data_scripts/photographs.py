@@ -1,0 +1,232 @@
+"""Prepare a data set of your own: from a folder of pictures and a file of captions to the one format.
+
+    python data_scripts/photographs.py OUT --from FOLDER --captions FILE [--lists FILE ...] [--detector grid]
+        [--features microsoft/resnet-50] [--regions 36] [--tolerate 1]
+
+`caption_files` says which files of captions are read. The split of a picture is the one that a list says
+(`Flickr_8k.trainImages.txt` and its like), else the one in the file of captions, else one that its name draws.
+
+A region is a box of the detector, or of a fixed grid, with features of a backbone averaged over it; see `regions`. All
+models named here have the licence Apache-2.0, and are fetched from the Hugging Face hub at their first use:
+
+    on a laptop      grid and microsoft/resnet-50 (100 MB), the default: 0.1 s a picture on one core;
+                     hustvl/yolos-tiny (26 MB) for boxes of things adds 0.4 s
+    with a GPU       PekingU/rtdetr_r50vd (170 MB) and facebook/dinov2-base (350 MB)
+
+(Seconds were measured with random weights of the same shapes, since they do not depend on the weights.)
+
+The work is kept in blocks in OUT.parts. A call that was interrupted goes on after its last block, with the same bytes.
+"""
+
+import csv
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from shutil import copytree
+from typing import Annotated, Any
+
+import numpy as np
+import regions as rg
+import torch
+import typer
+from caption_files import read_caption_file, read_lists
+from matched import SPLITS, Photograph, match
+from picture_files import PictureError, read_picture, thumbnail
+from PIL import Image
+from tqdm.auto import tqdm
+from workplace import workplace
+
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.write import RawSplit, fill_dataset
+from vsrpp_lite.files import atomic, new_folder, write_text
+
+BLOCK = 16  # pictures that are read, encoded and kept at a time
+LARGEST_SIDE = 1333  # pixels: detectors look at no more, and a block of huge pictures would fill the memory
+
+
+def encode(
+    photographs: Sequence[Photograph], detector: rg.Detector, backbone: rg.Backbone, regions: int, parts: Path
+) -> None:
+    """Write the regions of each block of pictures into `parts`, and a small copy of each picture.
+
+    Blocks that are there are not made again. The name of a picture that cannot be read is written with the reason.
+    """
+    starts = range(0, len(photographs), BLOCK)
+    for start in tqdm(starts, desc=f"blocks of {BLOCK} pictures", unit="block"):
+        block = parts / f"{start:08d}.npz"
+        if block.exists():
+            continue
+        pictures, ids, unreadable = [], [], []
+        for photograph in photographs[start : start + BLOCK]:
+            try:
+                picture = read_picture(photograph.path)
+            except PictureError as error:
+                unreadable.append(f"{photograph.name}: {error}")
+                continue
+            picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), reducing_gap=3)
+            small = parts / "images" / photograph.split / f"{photograph.id}.jpg"
+            with atomic(small) as draft:
+                thumbnail(picture).save(draft, quality=85)
+            pictures.append(picture)
+            ids.append(photograph.id)
+        arrays = _encoded(pictures, detector, backbone, regions) if pictures else {}
+        with atomic(block) as draft, draft.open("wb") as file:
+            np.savez(file, ids=np.array(ids, dtype=np.int64), unreadable=np.array(unreadable, dtype=str), **arrays)
+
+
+def _encoded(
+    pictures: Sequence[Image.Image], detector: rg.Detector, backbone: rg.Backbone, regions: int
+) -> dict[str, np.ndarray]:
+    """Return features (B, R, F) in float16, boxes (B, R, 4) and numbers of regions (B,) of some pictures."""
+    boxes, counts = rg.chosen_boxes(detector(pictures), regions)
+    maps = backbone(pictures).float()
+    features = rg.region_features(maps, torch.from_numpy(boxes)).cpu().numpy()
+    features[np.arange(regions) >= counts[:, None]] = 0
+    if not np.abs(features).max() <= np.finfo(np.float16).max:
+        raise DataError(
+            f"a feature is {np.abs(features).max():g}; expected one that float16 can hold: another backbone"
+        )
+    return {"features": features.astype(np.float16), "boxes": boxes, "counts": counts}
+
+
+def collect(photographs: Sequence[Photograph], parts: Path) -> tuple[dict[str, RawSplit], list[str]]:
+    """Read all blocks, write the features of each split into one file, and return the splits.
+
+    Returns:
+        the splits, and the names of the pictures that could not be read, with the reasons.
+
+    Raises:
+        DataError: a split would be empty.
+    """
+    by_id = {photograph.id: photograph for photograph in photographs}
+    rows: dict[str, list[tuple[int, np.ndarray, int]]] = {split: [] for split in SPLITS}
+    unreadable: list[str] = []
+    for block in _blocks(parts):
+        unreadable += block["unreadable"].tolist()
+        if len(block["ids"]):
+            for found in zip(block["ids"].tolist(), block["boxes"], block["counts"].tolist(), strict=True):
+                rows[by_id[found[0]].split].append(found)
+    splits = {}
+    for split, found in rows.items():
+        if not found:
+            raise DataError(f"no picture is in {split}; expected some in each of {', '.join(SPLITS)}")
+        ids, boxes, counts = zip(*found, strict=True)
+        splits[split] = RawSplit(
+            features=_features_of(ids, parts, parts / f"{split}.npy"),
+            captions=[by_id[k].captions for k in ids],
+            image_ids=list(ids),
+            counts=np.array(counts),
+            boxes=np.stack(boxes),
+        )
+    return splits, unreadable
+
+
+def _blocks(parts: Path) -> Iterator[dict[str, np.ndarray]]:
+    for path in sorted(parts.glob("*.npz")):
+        with np.load(path) as block:
+            yield dict(block)
+
+
+def _features_of(ids: Sequence[int], parts: Path, path: Path) -> Path:
+    """Write the features of these pictures from all blocks into one file: they may be larger than the memory."""
+    place = {image: row for row, image in enumerate(ids)}
+    features = None
+    for block in _blocks(parts):
+        mine = [k for k, image in enumerate(block["ids"].tolist()) if image in place]
+        if mine:
+            if features is None:
+                shape = (len(ids), *block["features"].shape[1:])
+                features = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+            features[[place[image] for image in block["ids"][mine].tolist()]] = block["features"][mine]
+    features.flush()
+    return path
+
+
+def _continue(parts: Path, settings: dict[str, Any]) -> None:
+    """Note the settings of a work, or see that it was begun with the same ones.
+
+    Raises:
+        DataError: it was begun with other settings.
+    """
+    told, said = parts / "settings.json", json.dumps(settings, indent=2)
+    if told.exists() and told.read_text(encoding="utf-8") != said:
+        raise DataError(f"{told}: the work was begun with other settings or pictures; remove {parts} to begin anew")
+    write_text(told, said)
+    for split in SPLITS:
+        (parts / "images" / split).mkdir(parents=True, exist_ok=True)
+
+
+def _told(model: str) -> str:
+    """Return the name of a model for others, who have no use for a path of this disk."""
+    return Path(model).name if Path(model).exists() else model
+
+
+def prepare(
+    out: Path,
+    folder: Path,
+    captions: Path,
+    lists: Sequence[Path] = (),
+    *,
+    detector: str = "grid",
+    features: str = "microsoft/resnet-50",
+    regions: int = 36,
+    tolerate: float = 1.0,
+) -> str:
+    """Make the data folder `out`, whole or not at all, and return the report.
+
+    Raises:
+        DataError: captions, lists or pictures are not as they should be, or too many pictures are left out.
+        FileExistsError: `out` exists already, or another process is making it.
+    """
+    photographs, report = match(folder, read_caption_file(captions), read_lists(lists))
+    report.check(len(photographs), tolerate)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    settings = {
+        "detector": detector,
+        "features": features,
+        "regions": regions,
+        "pictures": [[photograph.name, photograph.split, photograph.path.stat().st_size] for photograph in photographs],
+    }
+    with workplace(out) as parts:
+        _continue(parts, settings)
+        encode(photographs, rg.open_detector(detector, device), rg.open_backbone(features, device), regions, parts)
+        splits, report.unreadable = collect(photographs, parts)
+        report.check(len(photographs), tolerate)
+        source = (
+            f"{len(photographs)} pictures of {folder.name} with the captions of {captions.name}. At most {regions} "
+            f"regions: boxes of {_told(detector)}, the surest first, and then a grid; features of {_told(features)}, "
+            "averaged over each box"
+        )
+        with new_folder(out) as draft:
+            fill_dataset(draft, name=out.name, source=source, splits=splits)
+            copytree(parts / "images", draft / "images")
+            with (draft / "pictures.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("id", "split", "name"), *((p.id, p.split, p.name) for p in photographs)])
+            (draft / "report.txt").write_text(report.text(), encoding="utf-8")
+    return report.text()
+
+
+def main(
+    out: Annotated[Path, typer.Argument(help="The data folder to write, such as data/mine.")],
+    folder: Annotated[Path, typer.Option("--from", exists=True, file_okay=False, help="The folder of pictures.")],
+    captions: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The file of captions.")],
+    lists: Annotated[list[Path], typer.Option(exists=True, dir_okay=False, help="Lists of a split's pictures.")] = [],  # noqa: B006
+    detector: Annotated[str, typer.Option(help="grid, a model of transformers, or a file.onnx.")] = "grid",
+    features: Annotated[str, typer.Option(help="A model of transformers, or a file.onnx.")] = "microsoft/resnet-50",
+    regions: Annotated[int, typer.Option(min=1, help="The most regions a picture.")] = 36,
+    tolerate: Annotated[float, typer.Option(min=0, max=100, help="Percentage that may be left out.")] = 1.0,
+) -> None:
+    """Turn a folder of pictures and a file of captions into a data set."""
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    options = {"detector": detector, "features": features, "regions": regions, "tolerate": tolerate}
+    try:
+        typer.echo(prepare(out, folder, captions, lists, **options))
+    except (DataError, FileExistsError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{out}: written")
+
+
+if __name__ == "__main__":
+    typer.run(main)
