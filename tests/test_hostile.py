@@ -220,8 +220,8 @@ def test_two_graders_at_once_that_are_killed_half_way_leave_nothing_and_grading_
         while "points" not in grader.stdout.readline():  # one submission is done, and others are on their way
             assert grader.poll() is None
         families += psutil.Process(grader.pid).children(recursive=True)
-    for grader in graders:
         grader.kill()
+    for grader in graders:
         grader.communicate()
     assert len(families) > 4
     assert psutil.wait_procs(families, timeout=10)[1] == []

@@ -4,7 +4,7 @@ import os, sys, time
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(600)', 'MARK'])
+        os.execve(sys.executable, [sys.executable, '-c', 'import time; time.sleep(600)', 'MARK'], {})
     os._exit(0)
 # %%
 def affinity(*arguments):

@@ -20,6 +20,7 @@ from handed_in import HandedIn
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade
 from repair import repair
+from sandbox import adopt_orphans
 
 from vsrpp_lite.files import home, scratch
 
@@ -66,6 +67,7 @@ def _graded(entry: HandedIn, courses: dict[str, Course]) -> Graded:
 
 
 def _examine(entry: HandedIn, course: Course, where: str, sends: Connection) -> None:
+    adopt_orphans()
     os.environ["VSRPP_HOME"] = where  # the server that forks keeps the environment of its first use
     sends.send(examine(entry, course))
 

@@ -1,5 +1,6 @@
 """A box and its limits: a pipe to it, and a watcher that ends it when it takes too much or when the grader is gone."""
 
+import ctypes
 import os
 import pickle
 import socket
@@ -62,7 +63,8 @@ class Sandbox:
     """
 
     def __init__(self, folder: Path, seen: Sequence[Path], limits: Limits, *, walled: bool):
-        self.limits = limits
+        self.limits, self.walled = limits, walled
+        self.others = set(psutil.Process().children(recursive=True))
         self.ended = ""
         """Why the box is gone; empty if it is there."""
         self.why = ""
@@ -126,17 +128,21 @@ class Sandbox:
         self._kill()
 
     def _family(self) -> list[psutil.Process]:
-        """Return the processes of the box. Without walls, a process that has left its parents is known by TMPDIR."""
-        with suppress(psutil.NoSuchProcess):
-            family = psutil.Process(self.process.pid).children(recursive=True)
-            if not self.scratch.exists():
-                return family
-        return [process for process in psutil.process_iter() if _environment(process) == str(self.scratch)]
+        """Return the processes of the box.
+
+        Without walls, a process may leave its parents. Then this process has adopted it: see `adopt_orphans`.
+        """
+        if self.walled:
+            with suppress(psutil.NoSuchProcess):
+                return psutil.Process(self.process.pid).children(recursive=True)
+            return []
+        family = set(psutil.Process().children(recursive=True)) - self.others
+        return [process for process in family if _is_alive(process)]
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):
             self.process.kill()  # with walls, the kernel kills all that is inside
-        if self.scratch.exists():
+        if not self.walled:
             while family := self._family():
                 for process in family:
                     with suppress(psutil.NoSuchProcess):
@@ -219,9 +225,15 @@ def _memory(process: psutil.Process) -> int:
         return 0
 
 
-def _environment(process: psutil.Process) -> str | None:
-    """Return the TMPDIR of a process, or None if it has ended or belongs to another user."""
+def _is_alive(process: psutil.Process) -> bool:
+    """Tell whether a process runs: one that has ended stays visible until its parent looks."""
     try:
-        return process.environ().get("TMPDIR") if process.status() != psutil.STATUS_ZOMBIE else None
+        return process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
-        return None
+        return False
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every process below it that loses its own parent. Only Linux can do so."""
+    with suppress(AttributeError):  # other systems have no prctl
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
