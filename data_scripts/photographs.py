@@ -193,10 +193,10 @@ def prepare(
         encode(photographs, rg.open_detector(detector, device), rg.open_backbone(features, device), regions, parts)
         splits, report.unreadable = collect(photographs, parts)
         report.check(len(photographs), tolerate)
+        found = "" if detector == "grid" else f"boxes of {_told(detector)}, the surest first, and then "
         source = (
             f"{len(photographs)} pictures of {folder.name} with the captions of {captions.name}. At most {regions} "
-            f"regions: boxes of {_told(detector)}, the surest first, and then a grid; features of {_told(features)}, "
-            "averaged over each box"
+            f"regions: {found}a grid; features of {_told(features)}, averaged over each box"
         )
         with new_folder(out) as draft:
             fill_dataset(draft, name=out.name, source=source, splits=splits)

@@ -497,6 +497,34 @@ EVALUATION = [
 
 RUNS = [
     Mutant(
+        "a tie counts for the model where ranks are counted in blocks",
+        "training/ranking.py",
+        "text_ranks[columns] += (scores >= own[columns]).sum(0)",
+        "text_ranks[columns] += (scores > own[columns]).sum(0) + 1",
+        "test_evaluate.py::test_ranks_in_blocks_are_those_of_the_whole_matrix",
+    ),
+    Mutant(
+        "an imported VSRN is normalised as its paper says, and not as its code does",
+        "paper/released.py",
+        "VSRN(margin=margin, faithful=True)",
+        "VSRN(margin=margin)",
+        "test_checkpoints.py::test_a_checkpoint_scores_as_the_released_code",
+    ),
+    Mutant(
+        "a training is resumed whatever became of its other files",
+        "training/train.py",
+        "files.check(name for name in files.names if files.has(name))",
+        "files.check([])",
+        "test_damaged.py::test_a_training_is_not_resumed_over_a_damaged_file",
+    ),
+    Mutant(
+        "workers outlive the process that started them",
+        "workers.py",
+        "while os.getppid() == parent:",
+        "while True:",
+        "test_workers.py::test_workers_of_a_killed_process_leave",
+    ),
+    Mutant(
         "the seed does not change the folder of a run",
         "training/runs.py",
         '            "seed": self.seed,\n',
