@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from workplace import told_in_a_line
 
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import verify
@@ -73,16 +74,14 @@ def main(
 ) -> None:
     """Copy a data folder of Flickr8k, or download its pictures and captions."""
     pictures = out.with_name(f"{out.name}-pictures")
-    try:
-        if source:
+    if source:
+        with told_in_a_line(DataError, OSError):
             copy(source, out)
-            typer.echo(f"{out}: written")
-        else:
-            download(pictures)
-            typer.echo(f"{pictures}: pictures and captions.\n\n{NEXT.format(name=out.name, folder=pictures)}")
-    except (DataError, FileExistsError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
+        typer.echo(f"{out}: written")
+        return
+    try:
+        download(pictures)
+        typer.echo(f"{pictures}: pictures and captions.\n\n{NEXT.format(name=out.name, folder=pictures)}")
     except Exception as error:  # of pooch, requests and urllib3, which have no common class
         get = (
             f"get pictures and captions from {ELSEWHERE} into {pictures}. {NEXT.format(name=out.name, folder=pictures)}"

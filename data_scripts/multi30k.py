@@ -21,6 +21,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from workplace import told_in_a_line
 
 from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.files import refuse_existing
@@ -220,12 +221,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed that draws the training images.")] = 0,
 ) -> None:
     """Prepare multi30k: English captions, with German descriptions standing in for image regions."""
-    try:
+    with told_in_a_line(OSError, ValueError, ImportError):
         table = read_table(Path(__file__).with_suffix(".sha256"))
         convert(out, folder or download(table), table, images, seed)
-    except (OSError, ValueError, ImportError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ The work is kept in blocks in OUT.parts. A call that was interrupted goes on aft
 import csv
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copytree
 from typing import Annotated, Any
@@ -35,7 +35,7 @@ from matched import SPLITS, Photograph, match
 from picture_files import PictureError, read_picture, thumbnail
 from PIL import Image
 from tqdm.auto import tqdm
-from workplace import workplace
+from workplace import told_in_a_line, workplace
 
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.write import RawSplit, fill_dataset
@@ -102,45 +102,48 @@ def collect(photographs: Sequence[Photograph], parts: Path) -> tuple[dict[str, R
     by_id = {photograph.id: photograph for photograph in photographs}
     rows: dict[str, list[tuple[int, np.ndarray, int]]] = {split: [] for split in SPLITS}
     unreadable: list[str] = []
-    for block in _blocks(parts):
-        unreadable += block["unreadable"].tolist()
-        if len(block["ids"]):
-            for found in zip(block["ids"].tolist(), block["boxes"], block["counts"].tolist(), strict=True):
-                rows[by_id[found[0]].split].append(found)
-    splits = {}
+    for path in sorted(parts.glob("*.npz")):
+        with np.load(path) as block:  # it reads an array when it is asked for, so the features are not read here
+            unreadable += block["unreadable"].tolist()
+            if len(block["ids"]):
+                for found in zip(block["ids"].tolist(), block["boxes"], block["counts"].tolist(), strict=True):
+                    rows[by_id[found[0]].split].append(found)
     for split, found in rows.items():
         if not found:
             raise DataError(f"no picture is in {split}; expected some in each of {', '.join(SPLITS)}")
-        ids, boxes, counts = zip(*found, strict=True)
-        splits[split] = RawSplit(
-            features=_features_of(ids, parts, parts / f"{split}.npy"),
+    columns = {split: tuple(zip(*found, strict=True)) for split, found in rows.items()}
+    features = _join_features({split: ids for split, (ids, _, _) in columns.items()}, parts)
+    splits = {
+        split: RawSplit(
+            features=features[split],
             captions=[by_id[k].captions for k in ids],
             image_ids=list(ids),
             counts=np.array(counts),
             boxes=np.stack(boxes),
         )
+        for split, (ids, boxes, counts) in columns.items()
+    }
     return splits, unreadable
 
 
-def _blocks(parts: Path) -> Iterator[dict[str, np.ndarray]]:
+def _join_features(ids: Mapping[str, Sequence[int]], parts: Path) -> dict[str, Path]:
+    """Write the features of each split into one file, since they may be larger than the memory. Return the files."""
+    paths = {split: parts / f"{split}.npy" for split in ids}
+    row = {image: (split, k) for split, images in ids.items() for k, image in enumerate(images)}
+    arrays: dict[str, np.memmap] = {}
     for path in sorted(parts.glob("*.npz")):
         with np.load(path) as block:
-            yield dict(block)
-
-
-def _features_of(ids: Sequence[int], parts: Path, path: Path) -> Path:
-    """Write the features of these pictures from all blocks into one file: they may be larger than the memory."""
-    place = {image: row for row, image in enumerate(ids)}
-    features = None
-    for block in _blocks(parts):
-        mine = [k for k, image in enumerate(block["ids"].tolist()) if image in place]
-        if mine:
-            if features is None:
-                shape = (len(ids), *block["features"].shape[1:])
-                features = np.lib.format.open_memmap(path, "w+", np.float16, shape)
-            features[[place[image] for image in block["ids"][mine].tolist()]] = block["features"][mine]
-    features.flush()
-    return path
+            if not len(block["ids"]):
+                continue
+            for image, features in zip(block["ids"].tolist(), block["features"], strict=True):
+                split, k = row[image]
+                if split not in arrays:
+                    shape = (len(ids[split]), *features.shape)
+                    arrays[split] = np.lib.format.open_memmap(paths[split], "w+", np.float16, shape)
+                arrays[split][k] = features
+    for array in arrays.values():
+        array.flush()
+    return paths
 
 
 def _continue(parts: Path, settings: dict[str, Any]) -> None:
@@ -220,11 +223,8 @@ def main(
     """Turn a folder of pictures and a file of captions into a data set."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
     options = {"detector": detector, "features": features, "regions": regions, "tolerate": tolerate}
-    try:
+    with told_in_a_line(DataError, FileExistsError):
         typer.echo(prepare(out, folder, captions, lists, **options))
-    except (DataError, FileExistsError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"{out}: written")
 
 

@@ -26,7 +26,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from sources import Source, find, open_source
-from workplace import workplace
+from workplace import told_in_a_line, workplace
 
 from vsrpp_lite.data.arrays import read_rows
 from vsrpp_lite.data.dataset import Dataset
@@ -120,12 +120,13 @@ def captioned(folder: Path, split: str, known: dict[int, tuple[str, list[str]]])
     (folder / f"{split}_caps.txt").write_text("".join(f"{line}\n" for line in captions), encoding="utf-8")
 
 
-def convert(source: Source, paths: dict[str, str], split: str, part: Path, known: dict | None) -> None:
+def convert(source: Source, paths: dict[str, str], split: str, part: Path, known: dict | None, made: str) -> None:
     """Fetch the files of one split, and write them as the data folder `part`, each image once, in float16.
 
     Args:
         paths: the path in the source of each kind of file.
         split: the name of the split in the source.
+        made: what `part` shall say of where it comes from; see `made_of`.
 
     Raises:
         DataError: a file is not as it should be; see `precomp.open_split`.
@@ -137,13 +138,16 @@ def convert(source: Source, paths: dict[str, str], split: str, part: Path, known
             captioned(drafts, split, known)
         dataset = open_split(drafts, split)
         raw = with_features(dataset, halved(dataset, drafts / "halved.npy"))
-        write_dataset(part, name=part.name, source=made_of(source, paths, known), splits={part.name: raw})
+        write_dataset(part, name=part.name, source=made, splits={part.name: raw})
 
 
-def made_of(source: Source, paths: dict[str, str], known: dict | None) -> str:
-    """Return what a converted split was made of: the state of each file, and a hash of the captions of a json."""
+def made_of(source: Source, located: dict[str, tuple[str, dict[str, str]]], known: dict | None) -> dict[str, str]:
+    """Return what each split is made of: the state of each of its files, and a hash of the captions of a json."""
     captions = hashlib.sha256(repr(known).encode()).hexdigest()
-    return json.dumps([captions, *(source.state(path) for path in paths.values())])
+    return {
+        split: json.dumps([captions, *(source.state(path) for path in paths.values())])
+        for split, (_, paths) in located.items()
+    }
 
 
 def with_features(dataset: Dataset, features: Path) -> RawSplit:
@@ -246,12 +250,13 @@ def prepare(given: str | Path, out: Path, karpathy: Path | None = None, *, keep:
         downloads = out.with_name(f"{out.name}.downloads") if keep else parts / "downloads"
         source = open_source(str(given), downloads)
         located = locate(source, out, known)
-        done = {split for split, (_, paths) in located.items() if is_done(parts / split, made_of(source, paths, known))}
+        made = made_of(source, located, known)
+        done = {split for split in located if is_done(parts / split, made[split])}
         typer.echo(check_disk(source, located, done, parts))
         for split, (name, paths) in located.items():
             if split not in done:
                 shutil.rmtree(parts / split, ignore_errors=True)
-                convert(source, paths, name, parts / split, known)
+                convert(source, paths, name, parts / split, known, made[split])
             if not keep:
                 source.drop(paths["ims.npy"])
         datasets = {split: open_split(parts / split, split) for split in located}
@@ -273,12 +278,9 @@ def main(
     keep: Annotated[bool, typer.Option(help="Keep what was downloaded or unpacked.")] = False,
 ) -> None:
     """Convert released or your own region features into the one format."""
-    try:
+    with told_in_a_line(DataError, OSError):
         for line in prepare(source, out, karpathy, keep=keep):
             typer.echo(line)
-    except (DataError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"{out}: written")
 
 

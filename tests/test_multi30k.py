@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +26,7 @@ PINNED = [0.01566, 0.01439, 0.01161]
 def load_script() -> ModuleType:
     """Import the script from its file: `data_scripts` is a folder, not a package."""
     path = ROOT / "data_scripts" / "multi30k.py"
+    sys.path.insert(0, str(path.parent))  # as for a script: it imports what lies beside it
     spec = importlib.util.spec_from_file_location("multi30k_script", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -212,10 +212,10 @@ def test_a_download_that_breaks_off_is_resumed(release, expected, tmp_path, monk
 def test_what_is_converted_is_not_fetched_again(release, tmp_path, monkeypatch):
     convert = released.convert
 
-    def stops(source, paths, split, part, known):
+    def stops(source, paths, split, *more):
         if split == "testall":
             raise KeyboardInterrupt
-        convert(source, paths, split, part, known)
+        convert(source, paths, split, *more)
 
     with served(release) as kaggle:
         with monkeypatch.context() as patch:
