@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import SMALL
 
-from vsrpp_lite.data.dataset import batches, prefetched
+from vsrpp_lite.data.dataset import batches, prefetched, similar_lengths
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -80,6 +80,26 @@ def test_the_ragged_last_batch_is_left_out(toy):
     found = list(batches(train, tokens, 16, seed=0, epoch=0))
     assert [len(batch.tokens) for batch in found] == [16] * 11
     assert len({token for batch in found for token in batch.tokens[:, 1].tolist()}) == 176
+
+
+def test_a_batch_holds_captions_of_similar_length():
+    """Eight captions, four of 1 word and four of 9, make one window of two batches: each length gets its own batch.
+
+    Without sorting, a batch of both lengths would be padded to 9, and more than half of it could be padding.
+    """
+    lengths = np.array([1, 9, 1, 9, 1, 9, 1, 9])
+    found = similar_lengths(lengths, 4, seed=0, epoch=0, window=2)
+    assert sorted(map(tuple, lengths[found].tolist())) == [(1,) * 4, (9,) * 4]
+    assert sorted(found.flatten().tolist()) == list(range(8))
+
+
+def test_captions_of_one_length_meet_others_in_the_next_epoch_and_short_ones_do_not_come_first():
+    """Forty captions of four lengths in batches of two: neither the company of a caption nor the order is fixed."""
+    lengths = np.repeat([3, 5, 7, 9], 10)
+    first, second = (similar_lengths(lengths, 2, seed=0, epoch=epoch, window=20) for epoch in (0, 1))
+    assert (lengths[first][:, 0] == lengths[first][:, 1]).all()
+    assert {frozenset(pair) for pair in first.tolist()} != {frozenset(pair) for pair in second.tolist()}
+    assert not (np.diff(lengths[first][:, 0]) >= 0).all()
 
 
 def test_all_processes_see_texts_of_one_width(toy):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import COLOURS, SMALL, THINGS
 
-from vsrpp_lite.data.dataset import batches
+from vsrpp_lite.data.dataset import Batch, batches
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.matcher import Progress
 from vsrpp_lite.systems.gvse import GVSE
@@ -54,7 +54,7 @@ PAPERS = [
     Paper(SAEM(), eq.attended_image, eq.convolved_text, eq.cosine),
     Paper(SAEM(faithful=True), eq.attended_image, partial(eq.convolved_text, filled=32), eq.cosine),
     Paper(VSRN(), eq.graph_image, eq.gru_text, eq.cosine, added=caption),
-    Paper(VSRN(faithful=True), partial(eq.graph_image, faithful=True), eq.gru_text, eq.cosine, added=caption),
+    Paper(VSRN(norm_axis="regions"), partial(eq.graph_image, over_regions=True), eq.gru_text, eq.cosine, added=caption),
     Paper(VSRpp(), eq.graph_image, eq.bigru_text, eq.fused, added=caption),
     Paper(VSRpp(bidirectional=False), eq.graph_image, eq.gru_text, eq.fused, added=caption),
     Paper(VSRpp(mu=0.5, direction="i2t", temperature=4.0, caption_loss=False), eq.graph_image, eq.bigru_text, half),
@@ -77,7 +77,9 @@ def setup(system, toy):
             x.normal_(0, 0.3 if x.ndim == 1 else x[0].numel() ** -0.5, generator=generator)
             if x.ndim == 1 and name.endswith(("weight", "var")):
                 x.exp_()
-    batch = next(batches(dev, vocabulary.encode_all(dev.captions), 12, seed=0, epoch=0))
+    # a batch has captions of similar length: every third of all 36 gives twelve of several lengths
+    every = next(batches(dev, vocabulary.encode_all(dev.captions), 36, seed=0, epoch=0))
+    batch = Batch(*(x[::3] for x in every))._replace(positives=torch.arange(12))
     noise = torch.randn(batch.regions.shape, generator=generator).double()
     return matcher, batch._replace(regions=batch.regions.double() + noise)
 

@@ -1,6 +1,7 @@
 """Training: it learns, it repeats itself bitwise, and being killed changes nothing."""
 
 import logging
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from conftest import SMALL
 from lightning_fabric import Fabric
 
 from vsrpp_lite.data.dataset import batches
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.text import Vocabulary, hide_rare
 from vsrpp_lite.global_alignment import Hinge
 from vsrpp_lite.matcher import START
@@ -99,6 +101,53 @@ def test_the_learning_rate_falls_and_the_warm_up_ends_when_told(toy, tmp_path, m
     assert [progress.decays for progress in seen[::3]] == pytest.approx([0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
 
 
+def test_the_learning_rate_rises_from_zero_in_equal_parts_over_several_epochs(toy, tmp_path, monkeypatch):
+    """180 captions in batches of 60 are three steps an epoch. Four steps to rise: a quarter, a half, three quarters."""
+    rates, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self, *a, **k: rates.append(self.param_groups[0]["lr"]) or step(self, *a, **k)
+    )
+    trained(toy, tmp_path / "a", replace(SHORT, epochs=2, batch_size=60, rise_steps=4), system=VSEpp())
+    assert rates == [pytest.approx(0.01 * part) for part in (0.25, 0.5, 0.75, 1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rsums", "patience", "stops"),
+    [
+        ([5, 4], 1, True),
+        ([5, 5], 1, True),
+        ([5, 6], 1, False),
+        ([5, 4, 6], 2, False),
+        ([5, 4, 4], 2, True),
+        ([5], 1, False),
+        ([5, 4, 4], None, False),
+    ],
+)
+def test_patience_ends_when_as_many_epochs_brought_nothing_better(rsums, patience, stops):
+    history = [{"dev": {"rsum": rsum}} for rsum in rsums]
+    assert machine.out_of_patience(history, replace(SHORT, patience=patience)) == stops
+
+
+def test_a_run_without_patience_left_is_done_and_is_not_trained_further(toy, monkeypatch):
+    """Dev is best in the second epoch: with a patience of two, epochs three and four are the last of nine."""
+    rsums = iter([1.0, 3.0, 2.0, 3.0])
+    monkeypatch.setattr(machine, "evaluate", lambda *_: {"rsum": next(rsums)})
+    training = replace(SHORT, epochs=9, batch_size=60, patience=2)
+    run = Run(system=VSEpp(), data=str(toy), sizes=SMALL, training=training)
+    assert run.fit(accelerator="cpu").history["dev.rsum"].tolist() == [1, 3, 2, 3]
+    assert run.done
+
+
+def test_a_blind_training_opens_no_test_split(toy, tmp_path):
+    folder = shutil.copytree(toy, tmp_path / "blind")
+    for path in folder.glob("test*"):
+        path.unlink()
+    run = Run(system=VSEpp(), data=str(folder), sizes=SMALL, training=replace(SHORT, epochs=1, batch_size=60))
+    with pytest.raises(DataError, match="test"):
+        run.fit(accelerator="cpu")
+    assert len(run.fit(accelerator="cpu", blind=True).history) == 1
+
+
 def test_the_plateau_is_named_when_training_rests_there(toy, caplog):
     matcher = Run(system=SCAN(), data=str(toy), sizes=SMALL).build()
 
@@ -121,7 +170,7 @@ def test_mixed_precision_by_one_argument(toy, tmp_path):
     training = replace(SHORT, epochs=6, precision="bf16-mixed")
     run = Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=training)
     history = run.fit(accelerator="cpu").history
-    assert history["loss.caption"].iloc[-1] < 0.8 * history["loss.caption"].iloc[0]
+    assert history["loss.caption"].iloc[-1] < 0.85 * history["loss.caption"].iloc[0]
     assert history["loss.ranking"].notna().all()
     state = torch.load(run.folder / "best.pt", weights_only=True)
     assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float32}

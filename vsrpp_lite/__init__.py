@@ -26,6 +26,7 @@ from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine, hinge
 from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
+from vsrpp_lite.paper.tuned import tuned
 from vsrpp_lite.settings import Sizes, Training
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.saem import SAEM
@@ -86,6 +87,7 @@ __all__ = [
     "show",
     "tables",
     "tokenize",
+    "tuned",
     "write_dataset",
 ]
 __version__ = version("vsrpp_lite")

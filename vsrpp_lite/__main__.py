@@ -112,6 +112,28 @@ def reproduce(
 
 
 @app.command()
+def tune(
+    preset: Annotated[str, typer.Argument(help="The preset whose study to run, such as lite.")],
+    rows: Annotated[str, typer.Option(help="Rows to tune, separated by commas; by default all.")] = "",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")] = None,
+) -> None:
+    """Try the same settings for every system on a draw that no table uses, judged by its dev split alone."""
+    from vsrpp_lite.paper.study import ROWS, STUDIES, tune
+    from vsrpp_lite.training.grid import GridError
+
+    if preset not in STUDIES:
+        raise typer.BadParameter(f"preset is {preset!r}; expected one of {', '.join(STUDIES)}")
+    chosen = [row.strip() for row in rows.split(",") if row.strip()] or list(ROWS)
+    if unknown := set(chosen) - ROWS.keys():
+        raise typer.BadParameter(f"rows has {', '.join(sorted(unknown))}; expected some of {', '.join(ROWS)}")
+    try:
+        typer.echo(tune(STUDIES[preset], {row: ROWS[row] for row in chosen}, jobs))
+    except GridError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
 def record(data: Annotated[str, typer.Option(help="The data set whose tables to keep.")] = "scenes") -> None:
     """Copy the tables of results/ to notebooks/recorded, from which RESULTS.md and the notebooks take them."""
     from vsrpp_lite.paper import recorded

@@ -15,6 +15,9 @@ from torch import Tensor
 
 T = TypeVar("T")
 
+WINDOW = 4
+"""Number of batches whose captions are sorted by length together; see `similar_lengths`."""
+
 
 class Batch(NamedTuple):
     """B image-sentence pairs, on the training device."""
@@ -161,11 +164,9 @@ def batches(
         raise ValueError(f"a batch of {size} pairs does not divide among {world} processes")
     if len(tokens) < size:
         raise ValueError(f"{dataset.folder}/{dataset.split}: {len(tokens)} captions, batch size {size}")
-    order = np.random.default_rng([seed, epoch]).permutation(len(tokens))
     share = size // world
     positives = torch.arange(rank * share, (rank + 1) * share, device=device)
-    for start in range(0, len(order) - size + 1, size):
-        whole = order[start : start + size]
+    for whole in similar_lengths(np.array([len(ids) for ids in tokens]), size, seed=seed, epoch=epoch):
         width = max(len(tokens[k]) for k in whole)
         mine = whole[rank * share : (rank + 1) * share]
         images = dataset.caption_to_image[mine]
@@ -173,6 +174,22 @@ def batches(
         padded, mask = pad([tokens[k] for k in mine], width)
         image_ids = torch.from_numpy(images).to(device)
         yield Batch(regions, region_mask, padded.to(device), mask.to(device), image_ids, positives)
+
+
+def similar_lengths(
+    lengths: Int[np.ndarray, " T"], size: int, *, seed: int, epoch: int, window: int = WINDOW
+) -> Int[np.ndarray, "N B"]:
+    """Return the captions of each batch of one pass, in a random order that (seed, epoch) fixes.
+
+    Captions are shuffled, then sorted by length within windows of `window` batches, and the batches are shuffled again.
+    So a batch needs little padding, and every pass has other batches. An incomplete last batch is left out.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    whole = order[: len(order) // size * size]
+    windows = [whole[k : k + window * size] for k in range(0, len(whole), window * size)]
+    by_length = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
+    return generator.permutation(by_length.reshape(-1, size))
 
 
 def prefetched(items: Iterator[T]) -> Iterator[T]:

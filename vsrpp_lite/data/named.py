@@ -5,7 +5,7 @@ from pathlib import Path
 from vsrpp_lite.data import scenes
 from vsrpp_lite.files import home
 
-EMBEDDED = {"scenes": ("f30k", 0), "scenes-coco": ("coco", 1)}
+EMBEDDED = {"scenes": ("f30k", 0), "scenes-coco": ("coco", 1), "scenes-tuning": ("tuning", 2)}
 """Size and seed of each embedded data set."""
 
 

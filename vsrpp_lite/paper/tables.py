@@ -16,6 +16,7 @@ import pandas as pd
 from vsrpp_lite.files import home
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.published import Recalls, metrics_of
+from vsrpp_lite.paper.tuned import tuned
 from vsrpp_lite.training.evaluate import METRICS, interval, p_value, ranks, recalls
 from vsrpp_lite.training.grid import Ranking
 from vsrpp_lite.training.runs import Result, Run
@@ -76,9 +77,9 @@ class Table:
         return "coco" if data == "f30k" else f"{data}-coco"
 
     def runs(self, rows: Mapping[str, System] | None = None, *, data: str, preset: str, seed: int) -> dict[str, Run]:
-        """Return the runs of one seed, by row: the table's own rows, or other `rows` on its data."""
+        """Return the runs of one seed, by row: the table's own rows, or other `rows` on its data, by tuned recipes."""
         shared: dict[str, Any] = {"data": self.data(data), "preset": preset, "seed": seed}
-        return {row: Run(system=system, **shared) for row, system in (rows or self.rows).items()}
+        return {row: tuned(system, **shared) for row, system in (rows or self.rows).items()}
 
     def rankings(self, *, data: str, preset: str, seeds: Sequence[int]) -> list[Ranking]:
         """Return the rankings that the table needs beyond each run's own.

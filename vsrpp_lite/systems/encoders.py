@@ -1,5 +1,7 @@
 """Image encoders that systems share: they encode each region by itself, or reason over the graph of regions."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -7,6 +9,9 @@ from torch import Tensor, nn
 from vsrpp_lite.gcn_reasoning import GCNReasoning
 from vsrpp_lite.global_alignment import RegionGRU, l2norm
 from vsrpp_lite.matcher import Encoded
+
+NormAxis = Literal["features", "regions"]
+"""The axis along which V* has unit length: each region's vector of features, or each feature's vector of regions."""
 
 
 def project(feature_size: int, embed_size: int) -> nn.Linear:
@@ -43,20 +48,22 @@ class GraphRegions(nn.Module):
     """The image encoder of VSRN and VSR++: it projects regions, reasons over their graph (V*), and reads V* with a GRU.
 
     Without `read` the pooled vector is the mean of V*; a local similarity alone does not use it.
-    With `faithful`, V* is normalised over the *regions*, without epsilon, as VSRN's released code does (its author
-    agreed that the axis looks wrong). Otherwise V* is normalised over features, as the papers write.
+    V* is normalised over features, as the papers write, or over the *regions*, without epsilon, as VSRN's released code
+    does. (Its author agreed that the axis looks wrong.)
     """
 
-    def __init__(self, feature_size: int, embed_size: int, layers: int, *, faithful: bool = False, read: bool = True):
+    def __init__(
+        self, feature_size: int, embed_size: int, layers: int, *, norm_axis: NormAxis = "features", read: bool = True
+    ):
         super().__init__()
         self.project = project(feature_size, embed_size)
         self.reason = GCNReasoning(embed_size, layers)
         self.read = RegionGRU(embed_size) if read else None
-        self.faithful = faithful
+        self.norm_axis = norm_axis
 
     def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
         reasoned = self.reason(self.project(regions), mask) * mask[:, :, None]
-        if self.faithful:
+        if self.norm_axis == "regions":
             enhanced = reasoned / reasoned.norm(dim=1, keepdim=True).clamp(min=torch.finfo(reasoned.dtype).tiny)
         else:
             enhanced = l2norm(reasoned)

@@ -74,7 +74,12 @@ class Outcome(NamedTuple):
 
 
 def train(
-    runs: Iterable[Run], jobs: int | None = None, *, folds: Mapping[Run, int] | None = None, fresh: bool = False
+    runs: Iterable[Run],
+    jobs: int | None = None,
+    *,
+    folds: Mapping[Run, int] | None = None,
+    fresh: bool = False,
+    blind: bool = False,
 ) -> Iterator[Result]:
     """Train the runs that are not done, and yield every result as soon as it is there, in no particular order.
 
@@ -86,6 +91,7 @@ def train(
             dask. It must use processes, since threads would share a random generator.
         folds: number of parts in which each run's test split is ranked after its training; 1 for other runs.
         fresh: train every run from the start, whatever is kept of it.
+        blind: whether to leave the test splits alone, neither checked nor ranked.
 
     Raises:
         GridError: some runs failed; it is raised after all others are trained.
@@ -110,7 +116,8 @@ def train(
 
         def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
             fit = joblib.delayed(_fit)
-            return pool(fit(k, missing[k], parts.get(missing[k], 1), where, wait=wait, fresh=fresh) for k in numbers)
+            options = {"where": where, "wait": wait, "fresh": fresh, "blind": blind}
+            return pool(fit(k, missing[k], parts.get(missing[k], 1), **options) for k in numbers)
 
         elsewhere = []
         for number, finished, failure in work(range(len(missing)), wait=False):
@@ -154,11 +161,13 @@ def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) ->
         result.rank(partners, folds)
 
 
-def _fit(number: int, run: Run, folds: int, where: str, *, wait: bool, fresh: bool) -> Outcome:
-    """Train and rank a run in a worker. `where` is home."""
+def _fit(number: int, run: Run, folds: int, *, where: str, wait: bool, fresh: bool, blind: bool) -> Outcome:
+    """Train a run in a worker, and rank its test split unless `blind`. `where` is home."""
     with _one_thread(where):
         try:
-            run.fit(wait=wait, fresh=fresh, progress=False).rank(folds=folds)
+            result = run.fit(wait=wait, fresh=fresh, blind=blind, progress=False)
+            if not blind:
+                result.rank(folds=folds)
         except Timeout:
             return Outcome(number, finished=False)
         except Exception as error:
@@ -186,7 +195,7 @@ def _one_thread(where: str) -> Iterator[None]:
 def _epochs_done(run: Run) -> int:
     """Return how many epochs of a run the bar shows. Of a damaged folder it shows none: a worker names the damage."""
     try:
-        return run.epochs_done
+        return run.settings.training.epochs if run.done else run.epochs_done  # patience may end a run early
     except (DamagedError, FileNotFoundError):  # or a worker is deleting the folder, to train afresh
         return 0
 

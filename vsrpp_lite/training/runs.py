@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ from vsrpp_lite.training.sealed import SealedFolder
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-RESULTS_VERSION = 4
+RESULTS_VERSION = 5
 """Part of every digest. Raise it by hand when the same settings no longer give the same numbers."""
 
 
@@ -49,7 +49,7 @@ class Run:
     Args:
         system: the system to train, such as `VSRpp(mu=2.0)`.
         data: "scenes" or "scenes-coco" (drawn at first use), another folder in data/, or the path of a data folder.
-        preset: smoke, lite or paper.
+        preset: a name in `settings.PRESETS`.
         seed: the seed of weights, order and dropout.
         sizes, training: replacements for the preset's; `settings` has what the run uses.
 
@@ -124,15 +124,15 @@ class Run:
         """
         return open_split(self.data_folder, name_of_test(self.data_folder) if split == "test" else split)
 
-    def splits(self) -> tuple[Dataset, Dataset, Dataset]:
-        """Open and check train, dev and test, so that an error in test is found before the training and not after it.
+    def splits(self, *names: str) -> tuple[Dataset, ...]:
+        """Open and check these splits: by default all three, so that an error in test is found before the training.
 
         Raises:
             DataError: a split is not as it should be, or the splits do not fit each other.
         """
-        train, dev, test = (self.dataset(split) for split in ("train", "dev", "test"))
-        check_fit([train, dev, test])
-        return train, dev, test
+        opened = tuple(map(self.dataset, names or ("train", "dev", "test")))
+        check_fit(list(opened))
+        return opened
 
     def build(self, tokenizer: Tokenizer | None = None) -> Matcher:
         """Build the untrained matcher, with weights drawn from the seed."""
@@ -151,6 +151,7 @@ class Run:
         strategy: str | None = None,
         wait: bool = True,
         fresh: bool = False,
+        blind: bool = False,
         progress: bool | None = None,
     ) -> "Result":
         """Train the run. A finished run is not trained again, and an interrupted run is resumed.
@@ -161,6 +162,7 @@ class Run:
                 They start new processes, so a script must call this under `if __name__ == "__main__":`.
             wait: whether to wait for another process that is training the same run.
             fresh: whether to delete what an earlier training of this run left, and to train from the start.
+            blind: whether to leave the test split alone. By default it is opened and checked before the training.
             progress: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
 
         Raises:
@@ -188,14 +190,14 @@ class Run:
                     precision=self.settings.training.precision,
                 )
                 with torch.random.fork_rng(devices=[]):  # keep the caller's generator
-                    fabric.launch(self._train, progress)
+                    fabric.launch(partial(self._train, blind=blind, progress=progress))
         return Result(self)
 
-    def _train(self, fabric: "Fabric", progress: bool | None = None) -> None:
+    def _train(self, fabric: "Fabric", *, blind: bool, progress: bool | None) -> None:
         from vsrpp_lite.training.train import fit
 
         began = time.time()
-        train, dev, _ = self.splits()
+        train, dev = self.splits("train", "dev") if blind else self.splits()[:2]
         matcher = self.build()
         if fabric.is_global_zero and not self.files.has(LAST):  # a resumed training has them already
             # with the values of the preset, since presets may change later
@@ -246,8 +248,7 @@ class Result:
         return (self.run.folder / self._ranks_file(partners, folds)).exists()
 
     def _ranks_file(self, partners: "Sequence[Result]", folds: int) -> str:
-        parts = ["ranks", str(folds), *(partner.run.digest for partner in partners)]
-        return f"{'-'.join(parts)}.npz"
+        return "-".join(["ranks", str(folds), *(partner.run.digest for partner in partners)]) + ".npz"
 
     def rank(self, partners: "Sequence[Result]" = (), folds: int = 1) -> dict[str, np.ndarray]:
         """Rank the test split by the average of this model's scores and its partners', unless it is ranked already.

@@ -61,9 +61,9 @@ def fit(
     bar = tqdm(total=training.epochs, initial=len(history), desc=name, unit="epoch", disable=disable)
     with bar:
         for epoch in range(len(history), training.epochs):
+            if out_of_patience(history, training):
+                break
             _seed(seed, epoch, fabric.global_rank)
-            for group in optimizer.param_groups:
-                group["lr"] = training.learning_rate * 0.1 ** (epoch // training.decay_every)
             visible = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)
             losses = _epoch(model, matcher, optimizer, train, visible, training, fabric, seed=seed, epoch=epoch)
             recalls = evaluate(matcher, dev)
@@ -107,12 +107,14 @@ def _epoch(
     progress = Progress(epoch, epoch < training.warmup_epochs, epoch / training.decay_every)
     join = alone if fabric.world_size == 1 else partial(gather, fabric)
     sums: dict[str, Tensor] = {}
-    steps = 0
     of_epoch = batches(
         train, tokens, training.batch_size, seed=seed, epoch=epoch,
         rank=fabric.global_rank, world=fabric.world_size, device=fabric.device,
     )  # fmt: skip
-    for batch in prefetched(of_epoch):
+    before = epoch * (len(tokens) // training.batch_size)
+    for step, batch in enumerate(prefetched(of_epoch)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(training, epoch, before + step)
         losses = model(batch, progress, join)
         optimizer.zero_grad()
         fabric.backward(matcher.total(losses))
@@ -120,13 +122,30 @@ def _epoch(
         assert norm is not None  # Fabric returns None only where it clips by value
         if not norm.isfinite():  # the weights are not changed yet
             found = {name: round(loss.item(), 3) for name, loss in losses.items()}
-            raise FloatingPointError(f"epoch {epoch}, step {steps}: gradient not finite, losses {found}")
+            raise FloatingPointError(f"epoch {epoch}, step {step}: gradient not finite, losses {found}")
         optimizer.step()
-        steps += 1
         for name, loss in losses.items():
             sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
-    means = {name: cast(Tensor, fabric.all_reduce(value / steps)) for name, value in sums.items()}
+    means = {name: cast(Tensor, fabric.all_reduce(value / (step + 1))) for name, value in sums.items()}
     return {name: round(float(mean), 6) for name, mean in means.items()}
+
+
+def rate(training: Training, epoch: int, step: int) -> float:
+    """Return the learning rate of one step. `step` counts from the start of the training, and `epoch` is its epoch.
+
+    >>> training = Training(epochs=2, learning_rate=0.01, rise_steps=4, decay_every=1)
+    >>> [rate(training, 0, 0), rate(training, 0, 3), rate(training, 1, 4)]
+    [0.0025, 0.01, 0.001]
+    """
+    risen = min(1.0, (step + 1) / training.rise_steps) if training.rise_steps else 1.0
+    return training.learning_rate * risen * 0.1 ** (epoch // training.decay_every)
+
+
+def out_of_patience(history: list[dict[str, Any]], training: Training) -> bool:
+    """Tell whether the last `patience` epochs brought no better rsum on the dev split than the epochs before them."""
+    rsums = [record["dev"]["rsum"] for record in history]
+    patience = training.patience
+    return patience is not None and len(rsums) > patience and max(rsums[-patience:]) <= max(rsums[:-patience])
 
 
 def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Training, name: str) -> None:

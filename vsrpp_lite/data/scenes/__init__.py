@@ -34,9 +34,10 @@ SIZES = {
     "f30k": {"train": 2000, "dev": 200, "test": 1000},
     "coco": {"train": 2000, "dev": 200, "test": 5000},
     "exam": {"test": 1000},
+    "tuning": {"train": 2000, "dev": 1000},
 }
 """Number of images per split, for each size. The tests of f30k and coco are as large as the paper's two. An exam is
-for a model that was trained on another draw."""
+for a model that was trained on another draw. Settings are tuned on a draw that has no test split."""
 
 
 def ensure(folder: Path, *, seed: int, size: str) -> Path:

@@ -1,0 +1,72 @@
+"""The tuned recipes: what the study of each preset found best for each system, and the runs that use it.
+
+A paper that tunes its own system with more care than the others measures care. So `study` gives every system the same
+settings to try, and the winners stand here, beside the published recipe that each system's class has. Tables and
+lessons take their runs from `tuned`. `Run` itself trains a system by the plain preset.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+from vsrpp_lite.matcher import System
+from vsrpp_lite.settings import PRESETS, Training
+from vsrpp_lite.training.runs import Run
+
+
+class Recipe(NamedTuple):
+    """How a study trained a system best: the system with its tuned choices, such as the margin, and its training."""
+
+    system: System
+    training: Training
+
+
+def recipe(preset: str, system: System, choices: Mapping[str, Any], training: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that changes these choices of a system, and these entries of a preset's training.
+
+    A choice that the system does not have, such as the temperature of VSE++, is left out. `temperature` is a factor of
+    the system's own temperature, since that differs with the direction of the attention.
+
+    Raises:
+        ValueError: the preset trains by the published recipes.
+    """
+    of_preset = PRESETS[preset].training
+    if of_preset is None:
+        raise ValueError(f"preset is {preset!r}, which trains by the published recipes; expected one that is tuned")
+    known = {name: value for name, value in choices.items() if hasattr(system, name)}
+    if "temperature" in known:
+        known["temperature"] *= system.temperature  # type: ignore[attr-defined]
+    return Recipe(replace(system, **known), replace(of_preset, **training))
+
+
+TUNED: Mapping[str, Mapping[System, Recipe]] = {}
+"""The winners of each preset's study, by the system that was tuned. A test compares them with the recorded study."""
+
+
+def tuned(system: System, *, data: str = "scenes", preset: str = "lite", seed: int = 0) -> Run:
+    """Return the run that trains a system by its tuned recipe.
+
+    A system that was not tuned itself, such as `VSRpp(mu=1.0)`, takes the recipe of the most similar system of its
+    class: numbers keep their proportion to that system's, so that a margin of half of its margin stays half of the
+    tuned one. Without any recipe, as for a system of your own, the run is that of the plain preset.
+    """
+    recipes = {known: found for known, found in TUNED.get(preset, {}).items() if type(known) is type(system)}
+    if not recipes:
+        return Run(system=system, data=data, preset=preset, seed=seed)
+    nearest = min(recipes, key=lambda known: len(differences(known, system)))
+    best, training = recipes[nearest]
+    changed = {name: _changed(getattr(system, name), *values) for name, values in differences(nearest, best).items()}
+    return Run(system=replace(system, **changed), data=data, preset=preset, seed=seed, training=training)
+
+
+def differences(one: System, other: System) -> dict[str, tuple[Any, Any]]:
+    """Return the choices in which two systems of a class differ, with both values."""
+    both = {field.name: (getattr(one, field.name), getattr(other, field.name)) for field in fields(one)}
+    return {name: values for name, values in both.items() if values[0] != values[1]}
+
+
+def _changed(own: Any, untuned: Any, best: Any) -> Any:
+    """Return a system's choice after tuning: a number in proportion; anything else only if it was the untuned one."""
+    if isinstance(own, float):
+        return round(own * best / untuned, 6)
+    return best if own == untuned else own
