@@ -7,6 +7,8 @@ JOBS    ?= auto
 TABLES  ?= 1 2 3 4
 FACTORIAL ?=
 FRESH   ?=
+CLUSTER ?=
+RAY     ?=
 FROM    ?=
 KARPATHY ?=
 KEEP    ?=
@@ -36,7 +38,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env lock reproduce-tables record report check test test-browser mutants kills fuzz lint types lab notebooks book bench test-gpu \
+.PHONY: help env lock reproduce-tables tune record report check test test-browser mutants kills fuzz lint types lab notebooks book bench test-gpu \
   data-multi30k data-f30k data-coco data-photographs data-flickr8k assignments grade check-submission wheel clean
 .DEFAULT_GOAL := help
 
@@ -58,8 +60,12 @@ lock: ## write requirements.txt anew from pyproject.toml: needs uv
 	    --python-version 3.11.7 | grep -oE '^(nvidia|cuda)[a-z0-9-]*'); do echo --no-emit-package $$name; done) \
 	  --custom-compile-command "make lock" --output-file requirements.txt
 
-reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1 FRESH=1
-	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" $(if $(FACTORIAL),--factorial) $(if $(FRESH),--fresh)
+reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1 FRESH=1 CLUSTER=tcp://host:8786 RAY=1
+	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" \
+	  $(if $(FACTORIAL),--factorial) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(RAY),--ray)
+
+tune: .venv/.ready ## the study that finds every system's recipe: PRESET=lite|long|real
+	$(BIN)/python -m vsrpp_lite tune $(PRESET)
 
 record: .venv/.ready ## keep the tables of results/ under notebooks/recorded: DATA=scenes|...
 	$(BIN)/python -m vsrpp_lite record --data $(DATA)

@@ -84,10 +84,13 @@ def reproduce(
     ] = "auto",
     factorial: Annotated[bool, typer.Option(help="Also train every combination of Table 1's parts.")] = False,
     fresh: Annotated[bool, typer.Option(help="Train every run again, whatever is kept of it.")] = False,
+    cluster: Annotated[str, typer.Option(help="Train on the workers of this dask scheduler: tcp://host:8786.")] = "",
+    ray: Annotated[bool, typer.Option(help="Train on the Ray cluster that this machine belongs to.")] = False,
 ) -> None:
     """Make the paper's tables again, beside the published numbers."""
     from vsrpp_lite.paper.four_tables import TABLES
     from vsrpp_lite.paper.reproduce import reproduce_tables
+    from vsrpp_lite.training.cluster import engine
     from vsrpp_lite.training.grid import GridError
 
     known = {table.name.removeprefix("table"): table for table in TABLES}
@@ -100,14 +103,14 @@ def reproduce(
     if data != "scenes" and folder.is_dir():  # notebooks run in another working directory
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
+    settings = {"data": data, "preset": preset.value, "seeds": seeds, "factorial": factorial, "fresh": fresh}
     try:
-        reproduce_tables(
-            chosen, data=data, preset=preset.value, seeds=seeds, jobs=count, factorial=factorial, fresh=fresh
-        )
+        with engine(cluster, ray=ray) as workers:
+            reproduce_tables(chosen, jobs=workers or count, **settings)
     except GridError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
 
 

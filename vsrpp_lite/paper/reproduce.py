@@ -115,7 +115,8 @@ def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int
             notebooks[slides] = dict(settings)
     if TABLE1 in tables:
         notebooks[str(TABLE1.notebook)]["factorial"] = factorial
-    parallel(2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
+    with joblib.parallel_config("loky"):  # on this machine, even where a cluster trained the runs
+        parallel(2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
 
 
 def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> None:

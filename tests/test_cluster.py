@@ -1,0 +1,111 @@
+"""A grid on the workers of a cluster gives the digits of this machine, and outlives workers and schedulers."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from conftest import SMALL
+
+from vsrpp_lite.settings import Training
+from vsrpp_lite.systems.vsepp import VSEpp
+from vsrpp_lite.systems.vsrn import VSRN
+from vsrpp_lite.training import grid
+from vsrpp_lite.training.cluster import engine
+from vsrpp_lite.training.grid import expand
+from vsrpp_lite.training.runs import Result, Run
+
+distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("cluster"),
+    pytest.mark.filterwarnings("ignore"),  # dask's own
+]
+
+
+@pytest.fixture
+def cluster():
+    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None) as found:
+        yield found
+
+
+@pytest.fixture
+def runs(toy):
+    """Six small trainings of several epochs."""
+    training = Training(epochs=3, batch_size=20, learning_rate=0.01, min_count=1)
+    first = Run(system=VSEpp(), data=str(toy), sizes=SMALL, training=training)
+    return expand(first, {"system": [VSEpp(), VSRN()], "seed": range(3)})
+
+
+def trained(runs, scheduler):
+    """Train on a cluster, and return the rsum of every run on dev, epoch by epoch, and on test."""
+    with engine(scheduler, ray=False) as workers:
+        results = list(grid.train(runs, workers))
+    return {
+        run: (Result(run).history["dev.rsum"].tolist(), Result(run).recalls["rsum"]) for run in (r.run for r in results)
+    }
+
+
+def test_a_cluster_gives_the_digits_of_this_machine(runs, cluster, tmp_path, monkeypatch):
+    on_cluster = trained(runs, cluster.scheduler_address)
+    monkeypatch.setenv("VSRPP_HOME", str(tmp_path / "another"))
+    here = {result.run: (result.history["dev.rsum"].tolist(), result.recalls["rsum"]) for result in grid.train(runs, 2)}
+    assert on_cluster == here
+    assert len(here) == 6
+
+
+def begun(runs):
+    """Wait until a run has trained an epoch and is not done, and return what every finished run's result is dated."""
+    while not any((run.folder / "last.pt").exists() and not run.done for run in runs):
+        time.sleep(0.01)
+    return {run: (run.folder / "result.json").stat().st_mtime_ns for run in runs if run.done}
+
+
+def test_a_killed_worker_loses_no_run_and_trains_none_twice(runs, cluster):
+    runs = [replace(run, training=replace(run.settings.training, epochs=12)) for run in runs]
+    killed = []
+
+    def kill():
+        begun(runs)
+        with distributed.Client(cluster) as client:
+            pids = client.run(os.getpid)
+        killed.append(next(iter(pids.values())))
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = trained(runs, cluster.scheduler_address)
+    killer.join()
+    assert killed and len(found) == 6
+    assert all(len(history) == 12 for history, _ in found.values())  # each epoch once
+
+
+def test_another_scheduler_goes_on_where_the_last_one_stopped(runs, cluster):
+    runs = [replace(run, training=replace(run.settings.training, epochs=12)) for run in runs]
+    done = {}
+
+    def stop():
+        done.update(begun(runs[3:]) and begun(runs))
+        cluster.close()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(Exception):  # noqa: B017, PT011  # whatever dask makes of it
+        trained(runs, cluster.scheduler_address)
+    stopper.join()
+    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as second:
+        found = trained(runs, second.scheduler_address)
+    assert len(found) == 6
+    assert all((run.folder / "result.json").stat().st_mtime_ns == date for run, date in done.items())
+
+
+def test_workers_with_threads_are_refused():
+    """Threads would share torch's random generator, so the numbers would depend on who works beside whom."""
+    refused = pytest.raises(ValueError, match=r"worker .* has 2 threads; expected 1")
+    shared = distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None)
+    with shared, refused, engine(shared.scheduler_address, ray=False):
+        pass
+    with pytest.raises(ValueError, match="are both asked for"), engine("tcp://localhost:1", ray=True):
+        pass
