@@ -240,12 +240,13 @@ def graph(w, F):  # A = (F W_theta)(F W_phi)^T / R     F* = F + BN((A F W_g) W_r
     return F + batch_norm(part(w, "norm"), linear(w, "update", np.array(messages)))
 
 
-def graph_image(w, X, over_regions=False, read=True):  # V* = l2norm(GCN(X W_f + b))     v = l2norm(BN(GRU(V*)))
+def graph_image(w, X, norm="features", read=True):  # V* = l2norm(GCN(X W_f + b))     v = l2norm(BN(GRU(V*)))
     F = linear(w, "project", X)
     for layer in (0, 1):
         F = graph(part(w, f"reason.layers.{layer}"), F)
-    V = F / np.sqrt((F * F).sum(0)) if over_regions else each(l2norm, F)  # the release: over regions
-    return l2norm(batch_norm(part(w, "read.norm"), gru(part(w, "read.gru"), V)[-1])) if read else None, V
+    V = F / np.sqrt((F * F).sum(0)) if norm == "regions" else each(l2norm, F)  # the release: over regions
+    scale = np.sqrt(V.shape[1] / len(V)) if norm == "scaled" else 1  # v = l2norm(BN(GRU(sqrt(D / R) V*)))
+    return l2norm(batch_norm(part(w, "read.norm"), gru(part(w, "read.gru"), scale * V)[-1])) if read else None, V
 
 
 def caption_loss(w, X, v, V, tokens):

@@ -520,7 +520,7 @@ RUNS = [
     Mutant(
         "an imported VSRN is normalised as its paper says, and not as its code does",
         "paper/released.py",
-        'VSRN(margin=margin, norm_axis="regions")',
+        'VSRN(margin=margin, norm="regions")',
         "VSRN(margin=margin)",
         "test_checkpoints.py::test_a_checkpoint_scores_as_the_released_code",
     ),
@@ -870,6 +870,13 @@ SYSTEMS = [
         "(x * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]",
         "x.mean(1)",
         "test_systems.py::test_padding_and_order_change_nothing -k VSEpp",
+    ),
+    Mutant(
+        "the region GRU reads small entries whatever was asked",
+        "systems/encoders.py",
+        "(enhanced.shape[2] / mask.sum(1)).sqrt()[:, None, None]",
+        "1.0",
+        "test_restated.py -k scaled",
     ),
     Mutant(
         "VSRN as released normalises over features",

@@ -34,10 +34,11 @@ SYSTEMS = [
     SAEM(),
     SAEM(faithful=True),
     VSRN(),
-    VSRN(norm_axis="regions"),
+    VSRN(norm="regions"),
     VSRpp(),
     VSRpp(bidirectional=False),
-    VSRpp(norm_axis="regions"),
+    VSRpp(norm="regions"),
+    VSRpp(norm="scaled"),
     VSRpp(caption_loss=False, direction="i2t"),
     VSRpp(fusion="loss"),
     VSRpp(fusion="global", bidirectional=False),
@@ -68,7 +69,7 @@ def test_both_encoders_return_unit_vectors_real_ones_first(system, toy):
         assert encoded.mask.shape in {(16, count), (16, 1)}  # parts, or a whole
         torch.testing.assert_close(encoded.pooled.norm(dim=1), torch.ones(16))
         assert encoded.fragments[~encoded.mask].abs().sum() == 0
-        if getattr(system, "norm_axis", "features") == "features":
+        if getattr(system, "norm", "features") != "regions":
             lengths = encoded.fragments[encoded.mask].norm(dim=1)
             torch.testing.assert_close(lengths, torch.ones_like(lengths))
 
@@ -142,7 +143,7 @@ def test_it_learns_64_pairs_by_heart(system, distinct):
 
 
 def test_vsrn_can_normalise_over_regions_as_its_release_does(toy):
-    matcher, batch = setup(VSRN(norm_axis="regions"), toy)
+    matcher, batch = setup(VSRN(norm="regions"), toy)
     enhanced = matcher.eval().images(batch.regions, batch.region_mask).fragments
     torch.testing.assert_close(enhanced.norm(dim=1), torch.ones(16, 16))
 

@@ -103,10 +103,17 @@ def reproduce(
     if data != "scenes" and folder.is_dir():  # notebooks run in another working directory
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
-    settings = {"data": data, "preset": preset.value, "seeds": seeds, "factorial": factorial, "fresh": fresh}
     try:
         with engine(cluster, ray=ray) as workers:
-            reproduce_tables(chosen, jobs=workers or count, **settings)
+            reproduce_tables(
+                chosen,
+                data=data,
+                preset=preset.value,
+                seeds=seeds,
+                jobs=workers or count,
+                factorial=factorial,
+                fresh=fresh,
+            )
     except GridError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
     pooled: Float[Tensor, "B D"]
     """One vector of unit length for the whole image or text."""
     fragments: Float[Tensor, "B N D"]
-    """Its regions or words, of unit length (except with `norm_axis="regions"`). Missing ones are zero and come last."""
+    """Its regions or words, of unit length (except with `norm="regions"`). Missing ones are zero and come last."""
     mask: Bool[Tensor, "B N"]
     """True where a fragment exists."""
 

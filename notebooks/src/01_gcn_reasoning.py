@@ -446,7 +446,7 @@ figure = show.text_query({name: scores[name] for name in ("no messages", "as tra
 #   regions, so it is never wrong there; with ragged images it would be, as the cell on masks has shown.
 # * **Normalising over regions.** After the graph VSRN means to give each region unit length, but its `l2norm` runs
 #   along axis 1, which for `(B, R, D)` is the *region* axis. Its author agrees that it looks wrong (VSRN issue 7);
-#   the published numbers have it. `VSRN(norm_axis="regions")` reproduces it. The difference on our toy:
+#   the published numbers have it. `VSRN(norm="regions")` reproduces it. The difference on our toy:
 
 # %%
 features = toy / toy.norm(dim=1, keepdim=True)

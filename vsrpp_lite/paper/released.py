@@ -182,7 +182,7 @@ def translate(
         _require(path, options, "use_abs", False)
         towers["images"] = projection | _graph(images)
         layers = sum(name.endswith(".theta.weight") for name in images)
-        return VSRN(margin=margin, norm_axis="regions"), replace(sizes, caption=512, layers=layers), towers
+        return VSRN(margin=margin, norm="regions"), replace(sizes, caption=512, layers=layers), towers
     for name in ("no_imgnorm", "no_txtnorm"):
         _require(path, options, name, False)
     if hasattr(options, "cross_attn"):

@@ -86,7 +86,7 @@ class Study:
 CHOICES = {
     "margin": (0.1, 0.2, 0.3),
     "temperature": (0.5, 1.0, 2.0),
-    "norm_axis": ("features", "regions"),
+    "norm": ("features", "regions", "scaled"),
 }
 
 STUDIES = {

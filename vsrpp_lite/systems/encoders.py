@@ -10,8 +10,9 @@ from vsrpp_lite.gcn_reasoning import GCNReasoning
 from vsrpp_lite.global_alignment import RegionGRU, l2norm
 from vsrpp_lite.matcher import Encoded
 
-NormAxis = Literal["features", "regions"]
-"""The axis along which V* has unit length: each region's vector of features, or each feature's vector of regions."""
+Norm = Literal["features", "regions", "scaled"]
+"""How V* is normalised: over features, as the papers write; over regions, as VSRN's released code does; or over
+features, and the region GRU reads sqrt(D / R) V*, where R counts the image's regions."""
 
 
 def project(feature_size: int, embed_size: int) -> nn.Linear:
@@ -48,24 +49,28 @@ class GraphRegions(nn.Module):
     """The image encoder of VSRN and VSR++: it projects regions, reasons over their graph (V*), and reads V* with a GRU.
 
     Without `read` the pooled vector is the mean of V*; a local similarity alone does not use it.
-    V* is normalised over features, as the papers write, or over the *regions*, without epsilon, as VSRN's released code
-    does. (Its author agreed that the axis looks wrong.)
+    Over features, every region has length one. So its D entries are about 1 / sqrt(D), and a GRU with its usual small
+    weights hardly moves. Over regions, without epsilon, entries are about 1 / sqrt(R) and regions about sqrt(D / R) long.
+    So VSRN's release learns faster, although its author agreed that the axis looks wrong. With `scaled`, the region GRU
+    reads V* of this length, on the papers' axis.
     """
 
-    def __init__(
-        self, feature_size: int, embed_size: int, layers: int, *, norm_axis: NormAxis = "features", read: bool = True
-    ):
+    def __init__(self, feature_size: int, embed_size: int, layers: int, *, norm: Norm = "features", read: bool = True):
         super().__init__()
         self.project = project(feature_size, embed_size)
         self.reason = GCNReasoning(embed_size, layers)
         self.read = RegionGRU(embed_size) if read else None
-        self.norm_axis = norm_axis
+        self.norm = norm
 
     def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
         reasoned = self.reason(self.project(regions), mask) * mask[:, :, None]
-        if self.norm_axis == "regions":
+        if self.norm == "regions":
             enhanced = reasoned / reasoned.norm(dim=1, keepdim=True).clamp(min=torch.finfo(reasoned.dtype).tiny)
         else:
             enhanced = l2norm(reasoned)
-        pooled = self.read(enhanced, mask) if self.read is not None else l2norm(masked_mean(enhanced, mask))
-        return Encoded(pooled, enhanced, mask)
+        if self.read is None:
+            return Encoded(l2norm(masked_mean(enhanced, mask)), enhanced, mask)
+        read = enhanced
+        if self.norm == "scaled":
+            read = enhanced * (enhanced.shape[2] / mask.sum(1)).sqrt()[:, None, None]
+        return Encoded(self.read(read, mask), enhanced, mask)

@@ -23,7 +23,7 @@ from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine
 from vsrpp_lite.matcher import Matcher, System
 from vsrpp_lite.settings import Sizes, Training
-from vsrpp_lite.systems.encoders import GraphRegions, NormAxis
+from vsrpp_lite.systems.encoders import GraphRegions, Norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class VSRN(System):
     """Global alignment after graph reasoning, with a caption loss."""
 
     margin: float = 0.2
-    norm_axis: NormAxis = "features"
-    """Normalise V* over features, as the paper writes, or over regions, as the released code does."""
+    norm: Norm = "features"
+    """How V* is normalised; see `encoders.Norm`."""
 
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
     recipe: ClassVar[Training] = Training(epochs=30)
@@ -40,7 +40,7 @@ class VSRN(System):
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(
             tokenizer,
-            images=GraphRegions(feature_size, sizes.embed, sizes.layers, norm_axis=self.norm_axis),
+            images=GraphRegions(feature_size, sizes.embed, sizes.layers, norm=self.norm),
             texts=SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=False),
             similarity=cosine,
             losses={

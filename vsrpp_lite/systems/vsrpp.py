@@ -26,7 +26,7 @@ from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine
 from vsrpp_lite.local_attention import Direction, Pooling, attention_map, cross_attention
 from vsrpp_lite.matcher import Loss, Matcher, Similarity, System
 from vsrpp_lite.settings import Sizes, Training
-from vsrpp_lite.systems.encoders import GraphRegions, NormAxis
+from vsrpp_lite.systems.encoders import GraphRegions, Norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class VSRpp(System):
     temperature: float = 9.0
     """Sharpness of the attention: 9 for t2i, 4 for i2t."""
     margin: float = 0.2
-    norm_axis: NormAxis = "features"
-    """Normalise V* over features, as the paper writes, or over regions, as the released code of VSRN does."""
+    norm: Norm = "features"
+    """How V* is normalised; see `encoders.Norm`."""
 
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
     recipe: ClassVar[Training] = Training(epochs=30)
@@ -68,9 +68,7 @@ class VSRpp(System):
             losses = {"global": Hinge(cosine, self.margin), "local": Hinge(self.local, self.margin)}
         if self.caption_loss:
             losses["caption"] = CaptionDecoder(len(tokenizer), sizes.word, sizes.embed, sizes.caption)
-        images = GraphRegions(
-            feature_size, sizes.embed, sizes.layers, norm_axis=self.norm_axis, read=self.fusion != "local"
-        )
+        images = GraphRegions(feature_size, sizes.embed, sizes.layers, norm=self.norm, read=self.fusion != "local")
         texts = SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=self.bidirectional)
         return Matcher(
             tokenizer,

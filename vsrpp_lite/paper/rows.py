@@ -1,0 +1,101 @@
+"""The runs behind recorded tables: what each row was, and the rank of every test image and caption.
+
+notebooks/recorded/<data>-<preset>/runs.csv has one line per row and seed; ranks.npz has the ranks by digest of the run.
+`make verify-recorded ROW="VSR++"` trains such a row again and compares every rank.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vsrpp_lite.files import atomic
+from vsrpp_lite.paper.four_tables import TABLES
+from vsrpp_lite.training.evaluate import recalls
+from vsrpp_lite.training.runs import Result, Run
+
+RUNS, RANKS = "runs.csv", "ranks.npz"
+
+
+def record_rows(folder: Path, *, data: str) -> None:
+    """Write runs.csv and ranks.npz of the tables in `folder`, whose runs are trained.
+
+    Raises:
+        FileNotFoundError: a run of a table is not trained to its end.
+    """
+    lines: list[dict[str, Any]] = []
+    ranks: dict[str, np.ndarray] = {}
+    for table in TABLES:
+        path = folder / f"{table.name}.csv"
+        if not path.exists():
+            continue
+        preset, seeds = pd.read_csv(path).iloc[0][["preset", "seeds"]]
+        for seed in range(seeds):
+            for row, run in table.runs(data=data, preset=preset, seed=seed).items():
+                result = Result(run)
+                found = result.rank(folds=table.folds)
+                ranks |= {f"{run.digest}-{side}": found[side].astype(np.uint16) for side in ("images", "texts")}
+                ranks["caption_to_image-" + run.data_folder.name] = found["caption_to_image"].astype(np.uint16)
+                made = {key: result.record[key] for key in ("seconds", "commit")}
+                epochs = len(result.history)
+                best = int(result.history["dev.rsum"].idxmax()) + 1
+                lines.append(
+                    {"table": table.name, "row": row, "seed": seed, "digest": run.digest}
+                    | {"rsum": round(recalls(*found.values())["rsum"], 2), "epochs": epochs, "best_epoch": best}
+                    | made
+                    | {"torch": result.record["versions"]["torch"], "run": repr(run)}
+                )
+    with atomic(folder / RUNS) as draft:
+        pd.DataFrame(lines).to_csv(draft, index=False)
+    with atomic(folder / RANKS) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, **ranks)  # type: ignore[arg-type]  # its stub takes any keyword for an option
+
+
+def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Run]:
+    """Return the recorded line of a row, and the run that the package would train for it now.
+
+    Raises:
+        ValueError: there is no such line, or settings or data have changed since, so that the digest is another.
+    """
+    lines = pd.read_csv(folder / RUNS)
+    rows = lines[
+        (lines["row"] == row) & (lines["seed"] == seed) & lines["table"].isin([table] if table else lines["table"])
+    ]
+    if rows.empty:
+        known = ", ".join(lines["row"].unique())
+        raise ValueError(f"{folder / RUNS}: no row {row!r} with seed {seed}; expected a seed of {known}")
+    line = rows.iloc[0]
+    data, preset = folder.name.rsplit("-", 1)
+    (of_table,) = (known for known in TABLES if known.name == line["table"])
+    run = of_table.runs(data=data, preset=preset, seed=seed)[row]
+    if run.digest != line["digest"]:
+        raise ValueError(f"{row}: recorded was {line['digest']}, {line['run']}; now it would be {run.digest}, {run!r}")
+    return line, run
+
+
+def verify(folder: Path, *, table: str, row: str, seed: int) -> str:
+    """Train a recorded row again from the start, compare every rank with the recorded one, and say what was found.
+
+    Raises:
+        ValueError: there is no such row, or it is another one now; see `run_of`.
+    """
+    line, run = run_of(folder, table, row, seed)
+    (folds,) = (known.folds for known in TABLES if known.name == line["table"])
+    found = run.fit(fresh=True).rank(folds=folds)
+    with np.load(folder / RANKS) as kept:
+        recorded = {side: kept[f"{run.digest}-{side}"] for side in ("images", "texts")}
+    moved = {side: int((recorded[side] != found[side]).sum()) for side in recorded}
+    now = recalls(*found.values())["rsum"]
+    counts = ", ".join(f"{count} of {len(recorded[side])} {side}" for side, count in moved.items())
+    told = f"{line['table']}, {row}, seed {seed}: rsum {line['rsum']:.2f} recorded, {now:.2f} now; moved are {counts}"
+    if not any(moved.values()):
+        return f"{told}. Every rank is the recorded one."
+    return f"{told}. Another processor rounds otherwise, and training magnifies it: compare with the interval."
+
+
+def seconds(folder: Path, rows: Sequence[str] = ()) -> float:
+    """Return the seconds of training behind recorded tables, or behind some rows of them. Each run counts once."""
+    lines = pd.read_csv(folder / RUNS).drop_duplicates("digest")
+    return float(lines[lines["row"].isin(rows)]["seconds"].sum() if rows else lines["seconds"].sum())
