@@ -50,7 +50,7 @@ class GraphRegions(nn.Module):
 
     Without `read` the pooled vector is the mean of V*; a local similarity alone does not use it.
     Over features, every region has length one. So its D entries are about 1 / sqrt(D), and a GRU with its usual small
-    weights hardly moves. Over regions, without epsilon, entries are about 1 / sqrt(R) and regions about sqrt(D / R) long.
+    weights hardly moves. Over regions, entries are about 1 / sqrt(R), and regions about sqrt(D / R) long.
     So VSRN's release learns faster, although its author agreed that the axis looks wrong. With `scaled`, the region GRU
     reads V* of this length, on the papers' axis.
     """
