@@ -30,6 +30,10 @@ UNSAFE  ?=
 FILE    ?= $(error FILE= is needed: the notebook that you want to hand in)
 IMAGES  ?= 0
 ONLY    ?=
+ROW     ?= $(error ROW= is needed: a row of a recorded table, such as "VSR++")
+RECORDED ?= scenes-lite
+TABLE   ?=
+SEED    ?= 0
 N       ?=
 PAPER   ?=
 
@@ -38,7 +42,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 export VSRPP_HOME := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env lock reproduce-tables tune record report check test test-browser mutants kills fuzz lint types lab notebooks book bench test-gpu \
+.PHONY: help env lock reproduce-tables tune record verify-recorded report check test test-browser mutants kills fuzz lint types lab notebooks book profile bench test-gpu \
   data-multi30k data-f30k data-coco data-photographs data-flickr8k assignments grade check-submission wheel clean
 .DEFAULT_GOAL := help
 
@@ -69,6 +73,9 @@ tune: .venv/.ready ## the study that finds every system's recipe: PRESET=lite|lo
 
 record: .venv/.ready ## keep the tables of results/ under notebooks/recorded: DATA=scenes|...
 	$(BIN)/python -m vsrpp_lite record --data $(DATA)
+
+verify-recorded: .venv/.ready ## train a recorded row again and compare every rank: ROW="VSR++" RECORDED=scenes-lite TABLE=table4 SEED=0
+	$(BIN)/python -m vsrpp_lite verify-recorded "$(ROW)" --recorded $(RECORDED) --table "$(TABLE)" --seed $(SEED)
 
 report: .venv/.ready ## write RESULTS.md, and the README's table, from notebooks/recorded
 	$(BIN)/python -m vsrpp_lite report
@@ -114,6 +121,9 @@ book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: r
 	$(PYTHON) -m venv .venv-book
 	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1 sphinx-mathjax-offline==0.0.2 sphinx-autoapi==3.9.0
 	touch $@
+
+profile: .venv/.ready ## where a training step of each system goes, for RESULTS.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/profile_steps.py
 
 bench: .venv/.ready ## timings side by side, into results/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md
 	$(if $(PAPER),OMP_NUM_THREADS=1 $(BIN)/python tests/bench_paper.py,$(BIN)/python tests/bench.py)

@@ -26,7 +26,13 @@ from vsrpp_lite.training.runs import Run
 
 COLOURS = ["red", "blue", "green", "black"]
 THINGS = ["dog", "car", "tree", "boat"]
-collect_ignore = ["bench.py", "course_submissions.py", "hostile", "mutants.py"]  # scripts: no examples to run in them
+collect_ignore = [
+    "bench.py",
+    "profile_steps.py",
+    "course_submissions.py",
+    "hostile",
+    "mutants.py",
+]  # scripts: no examples to run in them
 
 SMALL = Sizes(embed=16, word=8, caption=8, layers=1)
 

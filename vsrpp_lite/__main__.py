@@ -154,6 +154,26 @@ def record(data: Annotated[str, typer.Option(help="The data set whose tables to 
         raise typer.BadParameter(str(error)) from error
 
 
+@app.command("verify-recorded")
+def verify_recorded(
+    row: Annotated[str, typer.Argument(help="A row of a recorded table, such as VSR++.")],
+    recorded: Annotated[str, typer.Option(help="A folder in notebooks/recorded.")] = "scenes-lite",
+    table: Annotated[str, typer.Option(help="The table, such as table4; by default the first with this row.")] = "",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train a recorded row again from the start, on one thread as it was, and compare every rank."""
+    import torch
+
+    from vsrpp_lite.paper.recorded import recorded_folder
+    from vsrpp_lite.paper.rows import verify
+
+    torch.set_num_threads(1)
+    try:
+        typer.echo(verify(recorded_folder() / recorded, table=table, row=row, seed=seed))
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 @app.command()
 def report() -> None:
     """Write RESULTS.md, and the table in README.md, from the recorded tables."""

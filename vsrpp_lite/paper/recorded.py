@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
+from vsrpp_lite.paper.rows import record_rows
 from vsrpp_lite.paper.tables import beside, results_folder
 from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.provenance import provenance
@@ -36,7 +37,7 @@ def recorded_folder() -> Path:
 def record(data: str) -> Path:
     """Copy the tables and claims of results/ to notebooks/recorded/<data>-<preset>, and return that folder.
 
-    It also gets facts.json, which has the provenance.
+    It also gets facts.json, which has the provenance, and what `rows` keeps of every run.
 
     Raises:
         FileNotFoundError: there are no tables of these data.
@@ -51,6 +52,7 @@ def record(data: str) -> Path:
     for path in [*tables, source / "claims.csv"]:
         shutil.copyfile(path, target / path.name)
     write_text(target / "facts.json", json.dumps(provenance(), indent=2) + "\n")
+    record_rows(target, data=data)
     return target
 
 

@@ -2,16 +2,20 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import joblib
+import pandas as pd
 import papermill
 from traitlets.config import Config
 
-from vsrpp_lite.files import home, notebooks_folder, scratch
+from vsrpp_lite.files import atomic, home, notebooks_folder, scratch
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLE1
@@ -55,10 +59,34 @@ def reproduce_tables(
         DamagedError: a kept file is not the one that was written.
     """
     settings = {"data": data, "preset": preset}
-    for table in tables:  # find errors before hours of training
-        if table.notebook:
-            known_parameters(table.notebook)
-        _look_at_data(table, **settings)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "drawing and looking at the data"):
+        for table in tables:  # find errors before hours of training
+            if table.notebook:
+                known_parameters(table.notebook)
+            _look_at_data(table, **settings)
+    with _timed(seconds, "training, and ranking each model's test split"):
+        _train(tables, settings, seeds, jobs, factorial=factorial, fresh=fresh)
+    with _timed(seconds, "averages of two models, and whole test splits"):
+        grid.rank(chain(*(table.rankings(seeds=range(seeds), **settings) for table in tables)), jobs)
+    with _timed(seconds, "tables"):
+        for table in tables:
+            write(table, seeds=range(seeds), **settings)  # once more: now whole test splits are ranked too
+    with _timed(seconds, "notebooks"):
+        executed = _run_notebooks(tables, settings, seeds, factorial)
+    _tell(tables, data, executed, seconds)
+
+
+def _train(
+    tables: Sequence[Table],
+    settings: dict[str, str],
+    seeds: int,
+    jobs: int | None,
+    *,
+    factorial: bool,
+    fresh: bool,
+) -> None:
+    """Train all runs of the tables, and write the tables each time that a seed is complete."""
     by_seed = [_with_folds(tables, [table.rows for table in tables], seed, settings) for seed in range(seeds)]
     beyond = _with_folds(tables, [table.further for table in tables], 0, settings)
     if factorial and TABLE1 in tables:
@@ -73,10 +101,27 @@ def reproduce_tables(
             for table in tables:
                 markdown = write(table, seeds=range(complete), **settings)
                 log.info("after %d of %d seeds\n\n%s", complete, seeds, markdown)
-    grid.rank(chain(*(table.rankings(seeds=range(seeds), **settings) for table in tables)), jobs)
-    for table in tables:
-        write(table, seeds=range(seeds), **settings)  # once more: now whole test splits are ranked too
-    _run_notebooks(tables, settings, seeds, factorial)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
+    began = time.time()
+    yield
+    seconds[part] = time.time() - began
+
+
+def _tell(tables: Sequence[Table], data: str, executed: Sequence[Path], seconds: Mapping[str, float]) -> None:
+    """Log where everything is and how long each part took, and keep the latter as results/tables/times.csv."""
+    folder = results_folder(data)
+    with atomic(folder / "tables" / "times.csv") as draft:
+        pd.DataFrame({"part": seconds.keys(), "seconds": seconds.values()}).round(1).to_csv(draft, index=False)
+    of_tables = [folder / "tables" / f"{table.name}.{kind}" for table in tables for kind in ("csv", "md")]
+    claims = [folder / "claims.csv"] if any(table.claims for table in tables) else []
+    for path in [*of_tables, *claims, *executed]:
+        log.info("%s", path)
+    for part, taken in seconds.items():
+        log.info("%s %s", timedelta(seconds=round(taken)), part)
+    log.info("%s in all", timedelta(seconds=round(sum(seconds.values()))))
 
 
 def _with_folds(
@@ -106,7 +151,8 @@ def _look_at_data(table: Table, *, data: str, preset: str) -> None:
         log.warning("%s: %s has folds of %d images; the paper's have 1,000", table.name, test.folder, size)
 
 
-def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int, factorial: bool) -> None:
+def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int, factorial: bool) -> list[Path]:
+    """Run the notebooks of the tables, two at a time, and return the executed copies."""
     notebooks: dict[str | Path, dict[str, Any]] = {}
     for table in tables:
         if table.notebook:
@@ -116,14 +162,14 @@ def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int
     if TABLE1 in tables:
         notebooks[str(TABLE1.notebook)]["factorial"] = factorial
     with joblib.parallel_config("loky"):  # on this machine, even where a cluster trained the runs
-        parallel(2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
+        return parallel(2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
 
 
-def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> None:
-    """Run a notebook in a worker. `where` is home."""
+def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> Path:
+    """Run a notebook in a worker, and return the executed copy. `where` is home."""
     os.environ["VSRPP_HOME"] = where  # a worker may have started when home was elsewhere
     os.environ["OMP_NUM_THREADS"] = "1"  # two kernels run side by side, and threads that wait for each other are slow
-    execute(notebook, parameters)
+    return execute(notebook, parameters)
 
 
 def known_parameters(notebook: str | Path) -> tuple[Path, dict[str, Any]]:

@@ -1,11 +1,11 @@
 """`vsrpp-lite tune`: the same search for good settings, with the same budget, for every system.
 
-A study draws N settings at random, and trains every system with each of them and with several seeds. A system's winner
-is the draw with the highest rsum on the *dev* split, averaged over its seeds. Nothing here opens a test split. All
-systems share the draws, and each ignores the settings that it does not have.
+A study draws N settings at random, and trains every system with each of them. Each system's best draws, its finalists,
+are trained with further seeds. Its winner is the finalist with the highest mean rsum on the *dev* split over all seeds.
+Nothing here opens a test split. All systems share the draws, and each ignores the settings that it does not have.
 
-The space, the number of draws and this rule were committed before the first run of a study. `results/tuning/` gets one
-line per run as soon as it is trained; `tuned` has the winners.
+The space and the number of draws were committed before the first run of a study. `results/tuning/` gets one line for
+each run as soon as it is trained; `tuned` has the winners.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.four_tables import SYSTEMS, TABLE1
 from vsrpp_lite.paper.tuned import Recipe, recipe
 from vsrpp_lite.training import grid
+from vsrpp_lite.training.grid import GridError
 from vsrpp_lite.training.runs import Result, Run
 
 ROWS: dict[str, System] = SYSTEMS | {
@@ -46,6 +47,9 @@ class Study:
     data: str
     """The data set whose train and dev splits it uses."""
     draws: int
+    """Number of draws, which are trained with seed 0."""
+    finalists: int
+    """Number of a system's draws that are trained with the other seeds."""
     seeds: int
     rates: tuple[float, float]
     """Ends of the log-uniform range of the learning rate."""
@@ -67,20 +71,10 @@ class Study:
             drawn.append(Draw({name: values[name] for name in self.choices}, training))
         return drawn
 
-    def runs(self, rows: Mapping[str, System]) -> dict[tuple[str, int, int], Run]:
-        """Return all runs by row, number of the draw, and seed; those of one draw follow each other."""
-        recipes = {
-            (row, number): recipe(self.preset, system, *draw)
-            for number, draw in enumerate(self.settings())
-            for row, system in rows.items()
-        }
-        return {
-            (row, number, seed): Run(
-                system=found.system, training=found.training, data=self.data, preset=self.preset, seed=seed
-            )
-            for seed in range(self.seeds)
-            for (row, number), found in recipes.items()
-        }
+    def run(self, system: System, number: int, seed: int) -> Run:
+        """Return the run of a system with a draw."""
+        found = recipe(self.preset, system, *self.settings()[number])
+        return Run(system=found.system, training=found.training, data=self.data, preset=self.preset, seed=seed)
 
 
 CHOICES = {
@@ -94,6 +88,7 @@ STUDIES = {
         preset="lite",
         data="scenes-tuning",
         draws=12,
+        finalists=4,
         seeds=2,
         rates=(1e-3, 2.5e-2),
         training={"warmup_epochs": (0, 1, 2), "rise_steps": (0, 50, 150), "decay_every": (1, 2, 3)},
@@ -111,34 +106,45 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
     """
     path = home() / "results" / "tuning" / f"{study.preset}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    runs = study.runs(rows)
-    results: dict[Run, Result] = {}
-    for result in grid.train(runs.values(), jobs, blind=True):
-        results[result.run] = result
-        found = {key: results[run] for key, run in runs.items() if run in results}
-        with atomic(path) as draft:
-            measured(study, found).to_csv(draft, index=False)
+    others = pd.read_csv(path).query("row not in @rows") if path.exists() else pd.DataFrame()
+    lines = pd.DataFrame()
+    failures: dict[Run, str] = {}
+    chosen = [(row, number) for number in range(study.draws) for row in rows]
+    for seed in range(study.seeds):
+        if seed == 1:
+            chosen = finalists(study, lines)
+        runs = {study.run(rows[row], number, seed): (row, number) for row, number in chosen}
+        try:
+            for result in grid.train(runs, jobs, blind=True):
+                lines = pd.concat([lines, pd.DataFrame([line(study, *runs[result.run], result)])])
+                with atomic(path) as draft:
+                    pd.concat([others, lines.sort_values(["seed", "draw"], kind="stable")]).to_csv(draft, index=False)
+        except GridError as error:
+            failures |= error.failures
+    if failures:
+        raise GridError(failures)
     return path
 
 
-def measured(study: Study, results: Mapping[tuple[str, int, int], Result]) -> pd.DataFrame:
-    """Return one line per run: row, draw and seed, the settings, the best rsum on dev, its epoch, and the seconds."""
-    settings = study.settings()
-    records = []
-    for (row, number, seed), result in results.items():
-        draw, dev = settings[number], result.history["dev.rsum"]
-        shown = {**draw.training, **draw.choices}
-        best = {"dev_rsum": round(dev.max(), 2), "best_epoch": int(dev.idxmax()) + 1, "epochs": len(dev)}
-        records.append({"row": row, "draw": number, "seed": seed, **shown, **best, "seconds": result.record["seconds"]})
-    return pd.DataFrame(records)
+def finalists(study: Study, lines: pd.DataFrame) -> list[tuple[str, int]]:
+    """Return row and draw of every system's best draws with seed 0; of equal ones, the first."""
+    ordered = lines[lines["seed"] == 0].sort_values(["dev_rsum", "draw"], ascending=[False, True])
+    best = ordered.groupby("row", sort=False).head(study.finalists)
+    return list(zip(best["row"], best["draw"].tolist()))
+
+
+def line(study: Study, row: str, number: int, result: Result) -> dict[str, Any]:
+    """Return what is kept of a run: row, draw and seed, the settings, the best rsum on dev, its epoch, the seconds."""
+    draw, dev = study.settings()[number], result.history["dev.rsum"]
+    shown = {**draw.training, **draw.choices}
+    best = {"dev_rsum": round(dev.max(), 2), "best_epoch": int(dev.idxmax()) + 1, "epochs": len(dev)}
+    return {"row": row, "draw": number, "seed": result.run.seed, **shown, **best, "seconds": result.record["seconds"]}
 
 
 def means(lines: pd.DataFrame, seeds: int) -> pd.DataFrame:
     """Return the mean rsum on dev of each row and draw that has all its seeds."""
     grouped = lines.groupby(["row", "draw"], sort=False)
-    found = grouped.agg(
-        learning_rate=("learning_rate", "first"), dev_rsum=("dev_rsum", "mean"), count=("seed", "nunique")
-    )
+    found = grouped.agg(dev_rsum=("dev_rsum", "mean"), count=("seed", "nunique"))
     return found[found["count"] == seeds].drop(columns="count").reset_index()
 
 

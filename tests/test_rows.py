@@ -1,0 +1,62 @@
+"""A recorded row can be trained again, and every rank compared."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from vsrpp_lite.__main__ import app
+from vsrpp_lite.paper import recorded, rows
+from vsrpp_lite.paper.reproduce import reproduce_tables
+from vsrpp_lite.paper.tables import Claim, Table
+from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsepp import VSEpp
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def kept(toy, home, monkeypatch):
+    """Two rows of a table, trained on the toy with two seeds, and recorded."""
+    claims = (Claim("a beats b", "Local", "Global"),)
+    table = Table(name="table1", rows={"Global": VSEpp(), "Local": SCAN()}, claims=claims)
+    monkeypatch.setattr(rows, "TABLES", (table,))
+    monkeypatch.setattr(recorded, "recorded_folder", lambda: home / "recorded")
+    reproduce_tables([table], data="toy", preset="smoke", seeds=2, jobs=1)
+    return recorded.record("toy")
+
+
+def test_every_run_is_recorded_with_its_settings_its_cost_and_its_ranks(kept):
+    lines = pd.read_csv(kept / "runs.csv")
+    assert lines[["row", "seed"]].to_numpy().tolist() == [["Global", 0], ["Local", 0], ["Global", 1], ["Local", 1]]
+    assert (lines["seconds"] > 0).all() and (lines["epochs"] == 2).all() and lines["best_epoch"].isin([1, 2]).all()
+    assert lines["run"].str.contains("Run\\(system=").all()
+    with np.load(kept / "ranks.npz") as ranks:
+        for digest, rsum in zip(lines["digest"], lines["rsum"]):
+            images, texts = ranks[f"{digest}-images"], ranks[f"{digest}-texts"]
+            assert (len(images), len(texts)) == (20, 60)
+            found = sum(100 * (side < k).mean() for side in (images, texts) for k in (1, 5, 10))
+            assert found == pytest.approx(rsum, abs=0.01)
+    assert rows.seconds(kept) == pytest.approx(lines["seconds"].sum())
+
+
+def test_a_row_trained_again_has_every_rank_that_was_recorded(kept, monkeypatch):
+    told = rows.verify(kept, table="", row="Local", seed=1)
+    assert told.startswith("table1, Local, seed 1: rsum") and told.endswith("Every rank is the recorded one.")
+    with np.load(kept / "ranks.npz") as file:
+        ranks = dict(file)
+    lines = pd.read_csv(kept / "runs.csv").set_index(["row", "seed"])
+    name = f"{lines.loc[('Local', 1), 'digest']}-texts"
+    ranks[name][:3] += 1
+    np.savez(kept / "ranks.npz", **ranks)
+    assert "0 of 20 images, 3 of 60 texts" in rows.verify(kept, table="table1", row="Local", seed=1)
+
+
+def test_a_row_that_is_not_recorded_or_is_another_now_is_refused(kept, monkeypatch):
+    with pytest.raises(ValueError, match=r"no row 'VSR\+\+' with seed 0; expected a seed of Global, Local"):
+        rows.verify(kept, table="", row="VSR++", seed=0)
+    monkeypatch.setattr(rows, "TABLES", (Table(name="table1", rows={"Global": VSEpp(margin=0.3), "Local": SCAN()}),))
+    with pytest.raises(ValueError, match=r"Global: recorded was \w{10}, Run\(.*; now it would be \w{10}, Run\("):
+        rows.verify(kept, table="", row="Global", seed=0)
+    told = CliRunner().invoke(app, ["verify-recorded", "VSR++", "--recorded", kept.name])
+    assert told.exit_code == 2 and "no row" in told.output
