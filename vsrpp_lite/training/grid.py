@@ -110,15 +110,13 @@ def train(
         return
     pool = parallel(_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
     failures: dict[Run, str] = {}
-    parts = folds or {}
+    options = {"where": str(home()), "fresh": fresh, "blind": blind}
+
+    def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
+        tasks = ((number, missing[number], (folds or {}).get(missing[number], 1)) for number in numbers)
+        return pool(joblib.delayed(_fit)(*task, wait=wait, **options) for task in tasks)
+
     with _progress(missing):
-        where = str(home())
-
-        def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
-            fit = joblib.delayed(_fit)
-            options = {"where": where, "wait": wait, "fresh": fresh, "blind": blind}
-            return pool(fit(k, missing[k], parts.get(missing[k], 1), **options) for k in numbers)
-
         elsewhere = []
         for number, finished, failure in work(range(len(missing)), wait=False):
             if finished:
