@@ -10,7 +10,7 @@ from vsrpp_lite.__main__ import app
 from vsrpp_lite.paper import study as module
 from vsrpp_lite.paper import tuned as recipes
 from vsrpp_lite.paper.recorded import recorded_folder
-from vsrpp_lite.paper.study import ROWS, STUDIES, Study, finalists, line, means, tune, winners
+from vsrpp_lite.paper.study import ROWS, STUDIES, Study, authors, finalists, line, means, tune, winners
 from vsrpp_lite.paper.tuned import TUNED, Recipe, recipe, tuned
 from vsrpp_lite.settings import PRESETS, Training
 from vsrpp_lite.systems.gvse import GVSE
@@ -95,6 +95,18 @@ def test_the_winner_has_the_highest_mean_of_all_its_seeds():
         "SCAN": recipe("smoke", SCAN(), *settings[2]),
         "VSE++": recipe("smoke", VSEpp(), *settings[1]),
     }
+
+
+def test_who_tunes_his_own_system_alone_claims_more():
+    """SCAN's best draw is 1: 50 against VSE++'s 10. VSE++'s is 0: 10 against 30, so SCAN leads there too.
+
+    With draws 0 and 2 alone, SCAN's best is 2 and leads by 40 - 9 = 31; with all tuned it leads by 40 - 10 = 30.
+    """
+    found = authors(LINES).set_index("system")
+    assert found.loc["SCAN"].tolist() == [1, 1, 40.0, 1, 40.0]
+    assert found.loc["VSE++"].tolist() == [0, 2, -20.0, 2, -40.0]
+    fewer = authors(LINES[LINES["draw"] != 1]).set_index("system")
+    assert fewer.loc["SCAN"].tolist() == [2, 1, 31.0, 1, 30.0]
 
 
 @pytest.mark.slow

@@ -154,3 +154,24 @@ def winners(study: Study, lines: pd.DataFrame) -> dict[str, Recipe]:
     found = means(lines, study.seeds)
     best = found.loc[found.groupby("row", sort=False)["dev_rsum"].idxmax()]
     return {row: recipe(study.preset, ROWS[row], *settings[draw]) for row, draw in zip(best["row"], best["draw"])}
+
+
+def authors(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return what authors would claim who tune their own system and train the others as they train it.
+
+    One line per system, from the draws with the first seed: its best draw; its rank among all systems, and its lead
+    over the best other one, if all are trained with this draw; and both if every system has its own best draw.
+    """
+    table = lines[lines["seed"] == 0].pivot(index="draw", columns="row", values="dev_rsum")
+    best = table.max()
+    records = []
+    for row in table:
+        draw = table[row].idxmax()
+        alike, others = table.loc[draw], best.drop(row)
+        records.append(
+            {"system": row, "best draw": draw}
+            | {"rank by its own draw": int((alike > alike[row]).sum()) + 1}
+            | {"lead by its own draw": alike[row] - alike.drop(row).max()}
+            | {"rank, all tuned": int((best > best[row]).sum()) + 1, "lead, all tuned": best[row] - others.max()}
+        )
+    return pd.DataFrame(records).sort_values("rank, all tuned", kind="stable", ignore_index=True)

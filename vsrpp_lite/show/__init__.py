@@ -1,7 +1,7 @@
 """Figures of results, models and data, and the numbers that they show."""
 
 from vsrpp_lite.show.attention import affinities, affinity, attention, attention_weights, busiest, rarest
-from vsrpp_lite.show.figures import MEASURED, PAPER, claims, curves, history, mu_effects, mu_sweep, table, title
+from vsrpp_lite.show.figures import MEASURED, PAPER, claims, curves, history, mu_effects, mu_sweep, study, table, title
 from vsrpp_lite.show.pictures import boxes, gallery, image_query, picture, retrieval, text_query
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "picture",
     "rarest",
     "retrieval",
+    "study",
     "table",
     "text_query",
     "title",

@@ -51,6 +51,27 @@ def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
     return figure
 
 
+def study(lines: pd.DataFrame) -> Figure:
+    """Draw what a tuning study found with its first seed: rsum on dev against the learning rate, a curve per system.
+
+    Each point is one draw, which differs from its neighbours in more than the rate. A ring marks each system's best.
+
+    Args:
+        lines: one line per run, as `paper.study` writes them.
+    """
+    first = lines[lines["seed"] == 0]
+    figure, ax = plt.subplots(figsize=(9, 5), layout="constrained")
+    style = {"x": "learning_rate", "y": "dev_rsum", "hue": "row", "style": "row", "palette": "colorblind"}
+    sns.lineplot(first, **style, markers=True, dashes=False, markersize=8, lw=1, alpha=0.9, ax=ax)
+    best = first.loc[first.groupby("row", sort=False)["dev_rsum"].idxmax()]
+    ax.scatter(best["learning_rate"], best["dev_rsum"], s=190, facecolors="none", edgecolors="black", label="its best")
+    ax.set(xscale="log", xlabel="learning rate (log scale)", ylabel="rsum on dev")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="")
+    ax.grid(alpha=0.3)
+    sns.despine(ax=ax)
+    return figure
+
+
 def title(metric: str) -> str:
     """Return the name of a metric in words: `i2t_r1` is "text retrieval, R@1 (%)". Names such as `mR` stay."""
     direction, _, cut = metric.partition("_r")
