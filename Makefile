@@ -64,7 +64,7 @@ lock: ## write requirements.txt anew from pyproject.toml: needs uv
 	    --python-version 3.11.7 | grep -oE '^(nvidia|cuda)[a-z0-9-]*'); do echo --no-emit-package $$name; done) \
 	  --custom-compile-command "make lock" --output-file requirements.txt
 
-reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1 FRESH=1 CLUSTER=tcp://host:8786 RAY=1
+reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|long|real|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1 FRESH=1 CLUSTER=tcp://host:8786 RAY=1
 	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" \
 	  $(if $(FACTORIAL),--factorial) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(RAY),--ray)
 
@@ -125,7 +125,7 @@ book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: r
 profile: .venv/.ready ## where a training step of each system goes, for RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/profile_steps.py
 
-bench: .venv/.ready ## timings side by side, into results/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md
+bench: .venv/.ready ## timings side by side, into results/bench.csv, and a line of this version into notebooks/recorded/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md
 	$(if $(PAPER),OMP_NUM_THREADS=1 $(BIN)/python tests/bench_paper.py,$(BIN)/python tests/bench.py)
 
 test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is none

@@ -20,11 +20,20 @@ from vsrpp_lite.files import home
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded, Progress
+from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.evaluate import score
+from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.runs import Run
 
 RECORDS: list[dict] = []
+TREND = {
+    "VSR++ step, ms": "VSR++ step, lite, B=64: whole",
+    "scoring 1,000 x 5,000, s": "scoring 1,000 x 5,000, R=8, D=128",
+    "attention / its product": "attention B=128 R=36 D=1024, forward / product",
+    "loop / attention": "attention B=128 R=36 D=1024, loop / ours, forward + backward",
+}
+"""What `keep_trend` keeps, by the name of its column."""
 
 
 def record(what: str, value: float, unit: str, note: str = "") -> None:
@@ -159,7 +168,23 @@ def main() -> None:
     bench_scoring()
     path = home() / "results" / "bench.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(RECORDS).to_csv(path, index=False)
+    made = provenance()
+    pd.DataFrame(RECORDS).assign(commit=made["commit"]).to_csv(path, index=False)
+    keep_trend(made)
+
+
+def keep_trend(made: dict) -> None:
+    """Keep what must not become slower as one line of notebooks/recorded/bench.csv, in place of this version's last.
+
+    Two machines differ by more than two releases do: compare the ratios, or lines of one machine.
+    """
+    found = {record["what"]: record["value"] for record in RECORDS}
+    line = {"version": made["versions"]["vsrpp_lite"], "torch": made["versions"]["torch"], "commit": made["commit"]}
+    line |= {name: found[what] for name, what in TREND.items()}
+    path = recorded_folder() / "bench.csv"
+    before = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[*line])
+    kept = before[before["version"] != line["version"]]
+    pd.concat([kept, pd.DataFrame([line])]).to_csv(path, index=False)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import vsrpp_lite as vl
 
-run    = vl.Run(system=vl.VSRpp(mu=2.0), data="scenes", preset="lite", seed=0)
+run    = vl.tuned(vl.VSRpp(mu=2.0), data="scenes", preset="lite", seed=0)
 result = run.fit()                      # trains once; the second call reads the run folder
 result.recalls                          # recalls at 1, 5, 10, of text and of image retrieval; mR, rsum
 matcher, test = result.matcher(), run.dataset("test")

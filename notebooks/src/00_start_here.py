@@ -61,7 +61,7 @@ set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # many pictures: a f
 # for its data.
 
 # %% tags=["nbval-ignore-output"]
-run = vl.Run(system=vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
+run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 splits = {name: run.dataset(name) for name in ("train", "dev", "test")}  # draws the pictures, if they are not there yet
 
 # %%

@@ -267,7 +267,7 @@ print(f"norms that start at one: four new layers change the regions by {100 * ch
 # in the paper.
 
 # %% tags=["nbval-ignore-output"]
-run = vl.Run(system=vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
+run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 matcher = run.fit().matcher()
 test = run.dataset("test")
 

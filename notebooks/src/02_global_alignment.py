@@ -346,7 +346,7 @@ torch.testing.assert_close(by_id, 0.0, atol=1e-6, rtol=0)
 # the best-scoring "negative" of the picture?
 
 # %% tags=["nbval-ignore-output"]
-run = vl.Run(system=vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
+run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 matcher = run.fit().matcher()
 
 # %%

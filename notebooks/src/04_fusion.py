@@ -164,14 +164,14 @@ for mu in (0.0, 0.5, 2.0, 3.0):
 # and kept in the run folder; after that, any $\mu$ is an addition.
 
 # %% tags=["nbval-ignore-output"]
-run = vl.Run(system=vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
+run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 result = run.fit()
 
 # %%
 test = run.dataset("test")
 where = test.caption_to_image
 global_scores = result.scores("global", lambda _: cosine)
-local_scores = result.scores("local", lambda _: cross_attention)
+local_scores = result.scores("local", lambda _: run.system.local)
 scores = result.scores()  # as the system itself scores
 assert np.allclose(scores, global_scores + 2.0 * local_scores, atol=1e-5)
 assert np.abs(global_scores).max() <= 1 + 1e-5
@@ -280,7 +280,7 @@ batch = {
 pairs, wrong = torch.arange(count), ~torch.eye(count, dtype=torch.bool)
 hardest = {name: matrix.masked_fill(~wrong, -torch.inf).argmax(1) for name, matrix in batch.items()}
 paying = {
-    name: 100 * (hinge(matrix, pairs, wrong, margin=0.2, hardest=True) > 0).float().mean()
+    name: 100 * (hinge(matrix, pairs, wrong, margin=run.system.margin, hardest=True) > 0).float().mean()
     for name, matrix in batch.items()
 }
 for name in batch:
@@ -428,7 +428,7 @@ plt.show()
 # of seeds easily differs by 5?
 #
 # <details><summary>Hint</summary>`matcher.encode(run.dataset("dev"))`, then `score(cosine, ...)` and
-# `score(cross_attention, ...)` from `vsrpp_lite.training.evaluate`.</details>
+# `score(run.system.local, ...)` from `vsrpp_lite.training.evaluate`.</details>
 #
 # <details><summary>Solution</summary>
 #
@@ -437,7 +437,7 @@ plt.show()
 #
 # dev = run.dataset("dev")
 # encoded = result.matcher().encode(dev)
-# parts = score(cosine, *encoded), score(cross_attention, *encoded)
+# parts = score(cosine, *encoded), score(run.system.local, *encoded)
 #
 #
 # def rsum(parts, mu, where):

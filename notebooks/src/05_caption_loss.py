@@ -223,7 +223,7 @@ close(at_once, small.attend_regions(states[0]) + small.attend_state(first_state)
 # layer. Count the rows that each layer of the package's decoder really sees, for a batch of 128 training captions:
 
 # %%
-run = vl.Run(system=vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
+run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 train, test = run.dataset("train"), run.dataset("test")[:200]
 vocabulary = vl.Vocabulary.build(train.captions)
 draw = np.random.default_rng(seed).choice(len(train.captions), 128, replace=False)

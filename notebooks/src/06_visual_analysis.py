@@ -32,7 +32,7 @@
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
-preset: str = "lite"  # smoke, lite or paper
+preset: str = "lite"  # smoke, lite, long, real or paper
 seed: int = 0  # of both trainings
 
 # %% tags=["nbval-ignore-output"]

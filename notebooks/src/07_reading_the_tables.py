@@ -31,7 +31,7 @@
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
-preset: str = "lite"  # smoke, lite or paper
+preset: str = "lite"  # smoke, lite, long, real or paper
 seeds: int = 1  # trainings of every cell of the clean ablation
 
 # %%
