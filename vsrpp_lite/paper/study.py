@@ -9,7 +9,7 @@ each run as soon as it is trained; `tuned` has the winners.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +57,8 @@ class Study:
     """Equally probable values of other entries of the training."""
     choices: Mapping[str, Sequence[Any]]
     """Equally probable values of choices of the systems; `temperature` is a factor of each system's own."""
+    shorter: Mapping[str, Any] = field(default_factory=dict)
+    """Entries of the training in which the study trains for less long than the preset. The winners do not have them."""
 
     def settings(self) -> list[Draw]:
         """Return the draws. They are a Latin hypercube with a fixed seed: random, but evenly spread on every axis."""
@@ -74,7 +76,8 @@ class Study:
     def run(self, system: System, number: int, seed: int) -> Run:
         """Return the run of a system with a draw."""
         found = recipe(self.preset, system, *self.settings()[number])
-        return Run(system=found.system, training=found.training, data=self.data, preset=self.preset, seed=seed)
+        training = replace(found.training, **self.shorter)
+        return Run(system=found.system, training=training, data=self.data, preset=self.preset, seed=seed)
 
 
 CHOICES = {
@@ -93,6 +96,27 @@ STUDIES = {
         rates=(1e-3, 2.5e-2),
         training={"warmup_epochs": (0, 1, 2), "rise_steps": (0, 50, 150), "decay_every": (1, 2, 3)},
         choices=CHOICES,
+    ),
+    "long": Study(
+        preset="long",
+        data="scenes-tuning",
+        draws=6,
+        finalists=2,
+        seeds=2,
+        rates=(5e-4, 1e-2),
+        training={"warmup_epochs": (1, 2, 4), "rise_steps": (0, 150, 450), "decay_every": (5, 8, 12)},
+        choices=CHOICES,
+    ),
+    "real": Study(
+        preset="real",
+        data="flickr8k",
+        draws=6,
+        finalists=2,
+        seeds=2,
+        rates=(5e-4, 1e-2),
+        training={"warmup_epochs": (1, 2), "rise_steps": (0, 500), "decay_every": (3, 4, 6)},
+        choices=CHOICES,
+        shorter={"epochs": 5},
     ),
 }
 """The study of each preset that is tuned."""
