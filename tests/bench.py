@@ -8,6 +8,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -159,6 +160,17 @@ def bench_scoring() -> None:
     record("scoring 1,000 x 5,000, R=8, D=128", milliseconds / 1e3, "s")
 
 
+def bench_ranks() -> None:
+    """Captions that `fit` trains on per second, with processes that share each batch. Two cores carry two at most."""
+    training = replace(Run(system=VSRpp()).settings.training, epochs=1)
+    for devices in (1, 2, 4):
+        run = Run(system=VSRpp(), training=training, seed=100 + devices)
+        result = run.fit(devices=devices, accelerator="cpu", fresh=True)
+        count = len(run.dataset("train").captions)
+        name = f"fit(devices={devices}) on gloo, VSR++ of lite, with start-up and one evaluation"
+        record(name, count / result.record["seconds"], "captions / s")
+
+
 def main() -> None:
     """Run them all."""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
@@ -166,6 +178,7 @@ def main() -> None:
     bench_attention(256)
     bench_step()
     bench_scoring()
+    bench_ranks()
     path = home() / "results" / "bench.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     made = provenance()
