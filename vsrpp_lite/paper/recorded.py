@@ -9,6 +9,8 @@ a line in double braces stands for a table, and double braces inside a sentence 
     {{value scenes-lite table4 VSR++ rsum}}           the mean of one row
     {{effect scenes-lite Bi-GRU over GRU}}            a difference of the clean ablation, with its interval
     {{fact scenes-lite commit}}                       an entry of facts.json
+    {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
+    {{recipes lite}}                                  the winners of a tuning study
 """
 
 import json
@@ -22,6 +24,7 @@ import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.paper.rows import record_rows
+from vsrpp_lite.paper.study import STUDIES, means
 from vsrpp_lite.paper.tables import beside, results_folder
 from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.provenance import provenance
@@ -84,6 +87,26 @@ def csv(name: str) -> str:
     return pd.read_csv(recorded_folder() / f"{name}.csv").fillna("").to_markdown(index=False, floatfmt=".1f")
 
 
+def spread(name: str, of: str) -> str:
+    """Return the mean, the ends and the number of a column over seeds, by all other columns, in Markdown."""
+    runs = pd.read_csv(recorded_folder() / f"{name}.csv")
+    by = [column for column in runs if column not in ("seed", of)]
+    found = runs.groupby(by, sort=False)[of].agg(["mean", "min", "max", "count"]).reset_index()
+    return found.rename(columns={"mean": f"mean {of}", "count": "seeds"}).to_markdown(index=False, floatfmt=".1f")
+
+
+def recipes(preset: str) -> str:
+    """Return the winner of each system in the study of a preset, with its mean rsum on dev, in Markdown."""
+    runs = pd.read_csv(recorded_folder() / "tuning" / f"{preset}.csv")
+    found = means(runs, STUDIES[preset].seeds)
+    best = found.loc[found.groupby("row", sort=False)["dev_rsum"].idxmax()]
+    settings = runs.drop_duplicates(["row", "draw"]).drop(
+        columns=["seed", "dev_rsum", "best_epoch", "epochs", "seconds"]
+    )
+    shown = best.merge(settings, on=["row", "draw"])
+    return shown.astype({"learning_rate": str}).to_markdown(index=False, floatfmt="g")
+
+
 def value(recorded: str, name: str, *row_and_metric: str) -> str:
     """Return the mean of one metric of one row. The name of the row may hold spaces."""
     *words, metric = row_and_metric
@@ -115,6 +138,8 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
     "value": value,
     "effect": effect,
     "fact": fact,
+    "spread": spread,
+    "recipes": recipes,
 }
 
 
