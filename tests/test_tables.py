@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from vsrpp_lite import show
-from vsrpp_lite.paper import tables
+from vsrpp_lite.paper import tables, written
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLE4, TABLES
 from vsrpp_lite.paper.published import COCO, PRINTED_MR
 from vsrpp_lite.paper.reproduce import reproduce_tables
@@ -147,6 +147,19 @@ def test_claims_are_judged_by_the_paired_difference(pretend):
     assert beats["lo"] == pytest.approx(60.0)  # every image differs by the same: nothing left to chance
     assert beats["verdict"] == "reproduced"
     assert found.loc[("VSR++ (full)", "Fusion-similarity"), "verdict"] == "not reproduced"
+
+
+def test_a_short_training_says_so_and_shows_the_verdict_of_a_long_one(pretend, home, monkeypatch):
+    """Of the five claims of Table 1, the first is recorded for preset long, and there it is the other way round."""
+    monkeypatch.setattr(written, "notebooks_folder", lambda: home)
+    (home / "recorded" / "scenes-long").mkdir(parents=True)
+    first = {"table": "table1", "claim": TABLE1.claims[0].claim, "verdict_holm": "not reproduced"}
+    pd.DataFrame([first]).to_csv(home / "recorded" / "scenes-long" / "claims.csv", index=False)
+    markdown = write(TABLE1, data="scenes", preset="lite", seeds=range(2))
+    assert "**This is a short training.**" in markdown
+    lines = [line for line in markdown.splitlines() if line.startswith(("| fusion of", "| the "))]
+    assert [line.split("|")[-2].strip() for line in lines] == ["not reproduced", *["not recorded"] * 4]
+    assert "verdict_long" not in write(TABLE1, data="scenes", preset="long", seeds=range(2))
 
 
 def test_files_are_written_and_other_tables_claims_are_kept(pretend, home):

@@ -298,7 +298,7 @@ display(
 # %% [markdown]
 # The study has limits. Twelve draws are few for six settings, one seed moves rsum by several points, and the best of
 # twelve is a little too good by chance. That holds for every system alike, which is the point. The tables of this
-# package train each system by its winner, after the four best draws had a second seed; `vl.tuned` gives the run.
+# package train each system by its winner, after the two best draws of each had a second seed; `vl.tuned` gives the run.
 #
 # ## A checklist
 #

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from vsrpp_lite.files import atomic, write_text
+from vsrpp_lite.files import atomic, notebooks_folder, write_text
 from vsrpp_lite.paper.tables import Table, beside, results_folder
 from vsrpp_lite.training.evaluate import holm
 
@@ -67,6 +67,23 @@ def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame) -> s
     lines += [f"- *{row}*: {note}." for row, note in table.notes.items()]
     if len(judged):
         shown = judged[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
+        if preset in SHORT:
+            lines += ["", f"**{SHORT[preset]}.** {LONG}"]
+            in_long = judged.set_index(["table", "claim"]).index.map(long_verdicts(data))
+            shown = shown.assign(verdict_long=in_long.fillna("not recorded"))
         lines += ["", shown.round(1).to_markdown(index=False), ""]
         lines.append("Here, verdict judges each claim by its own interval; verdict_holm judges all claims together.")
     return "\n".join([*lines, ""])
+
+
+SHORT = {"smoke": "This is a training of seconds, which shows nothing", "lite": "This is a short training"}
+"""Presets that stop before a system has converged, and what their tables say of it."""
+LONG = "verdict_long is the recorded verdict, by Holm's method, of trainings that went on until dev stopped improving."
+
+
+def long_verdicts(data: str) -> dict[tuple[str, str], str]:
+    """Return the recorded verdict of every claim in preset `long`, by table and claim; empty if none is recorded."""
+    path = notebooks_folder() / "recorded" / f"{Path(data).name}-long" / "claims.csv"
+    if not path.exists():
+        return {}
+    return pd.read_csv(path).set_index(["table", "claim"])["verdict_holm"].to_dict()
