@@ -69,8 +69,9 @@ def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame) -> s
         shown = judged[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
         if preset in SHORT:
             lines += ["", f"**{SHORT[preset]}.** {LONG}"]
-            in_long = judged.set_index(["table", "claim"]).index.map(long_verdicts(data))
-            shown = shown.assign(verdict_long=in_long.fillna("not recorded"))
+            in_long = long_verdicts(data)
+            names = zip(judged["table"], judged["claim"])
+            shown = shown.assign(verdict_long=[in_long.get(name, "not recorded") for name in names])
         lines += ["", shown.round(1).to_markdown(index=False), ""]
         lines.append("Here, verdict judges each claim by its own interval; verdict_holm judges all claims together.")
     return "\n".join([*lines, ""])
