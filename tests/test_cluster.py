@@ -25,9 +25,13 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
+def three_workers():
+    return distributed.LocalCluster(n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None)
+
+
+@pytest.fixture(scope="module")
 def cluster():
-    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None) as found:
+    with three_workers() as found:
         yield found
 
 
@@ -65,10 +69,10 @@ def begun(runs):
 
 def test_a_killed_worker_loses_no_run_and_trains_none_twice(runs, cluster):
     runs = [replace(run, training=replace(run.settings.training, epochs=12)) for run in runs]
-    killed = []
+    killed, done = [], {}
 
     def kill():
-        begun(runs)
+        done.update(begun(runs))
         with distributed.Client(cluster) as client:
             pids = client.run(os.getpid)
         killed.append(next(iter(pids.values())))
@@ -80,14 +84,16 @@ def test_a_killed_worker_loses_no_run_and_trains_none_twice(runs, cluster):
     killer.join()
     assert killed and len(found) == 6
     assert all(len(history) == 12 for history, _ in found.values())  # each epoch once
+    assert all((run.folder / "result.json").stat().st_mtime_ns == date for run, date in done.items())
 
 
-def test_another_scheduler_goes_on_where_the_last_one_stopped(runs, cluster):
+def test_another_scheduler_goes_on_where_the_last_one_stopped(runs):
     runs = [replace(run, training=replace(run.settings.training, epochs=12)) for run in runs]
-    done = {}
+    done, cluster = {}, three_workers()
 
     def stop():
-        done.update(begun(runs[3:]) and begun(runs))
+        begun(runs[3:])
+        done.update(begun(runs))
         cluster.close()
 
     stopper = threading.Thread(target=stop)
@@ -95,7 +101,7 @@ def test_another_scheduler_goes_on_where_the_last_one_stopped(runs, cluster):
     with pytest.raises(Exception):  # noqa: B017, PT011  # whatever dask makes of it
         trained(runs, cluster.scheduler_address)
     stopper.join()
-    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as second:
+    with three_workers() as second:
         found = trained(runs, second.scheduler_address)
     assert len(found) == 6
     assert all((run.folder / "result.json").stat().st_mtime_ns == date for run, date in done.items())
@@ -104,7 +110,7 @@ def test_another_scheduler_goes_on_where_the_last_one_stopped(runs, cluster):
 def test_workers_with_threads_are_refused():
     """Threads would share torch's random generator, so the numbers would depend on who works beside whom."""
     refused = pytest.raises(ValueError, match=r"worker .* has 2 threads; expected 1")
-    shared = distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None)
+    shared = distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
     with shared, refused, engine(shared.scheduler_address, ray=False):
         pass
     with pytest.raises(ValueError, match="are both asked for"), engine("tcp://localhost:1", ray=True):
