@@ -37,7 +37,7 @@ features: str = "microsoft/resnet-50"  # the backbone: a model of transformers, 
 detector: str = "grid"  # grid for none, a model of transformers such as hustvl/yolos-tiny, or an ONNX file
 name: str = "mine"  # of the data set that you make
 data: str = "scenes"  # the data set whose pictures stand in for yours
-preset: str = "lite"  # smoke, lite, long, real or paper
+preset: str = "lite"  # smoke, lite or paper
 
 # %%
 import csv

@@ -27,7 +27,7 @@
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
-preset: str = "lite"  # smoke, lite, long, real or paper
+preset: str = "lite"  # smoke, lite or paper
 seeds: int = 3  # trainings of every row
 factorial: bool = False  # also every combination of the parts, the clean ablation: 12 more trainings a seed
 

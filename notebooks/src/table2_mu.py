@@ -26,7 +26,7 @@
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
-preset: str = "lite"  # smoke, lite, long, real or paper
+preset: str = "lite"  # smoke, lite or paper
 seeds: int = 3  # trainings of every row
 
 # %% tags=["nbval-ignore-output"]
