@@ -52,9 +52,12 @@ LINES = pd.DataFrame([*SCAN_LINES, *VSEPP_LINES], columns=["row", "draw", "seed"
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_the_draws_are_fixed_and_spread_over_the_whole_space(study):
     """A Latin hypercube: of twelve draws, four have each of three margins, and each twelfth of the rates has one."""
-    drawn = study.settings()
-    assert drawn == study.settings()
+    *drawn, own = study.settings()
+    assert [*drawn, own] == study.settings()
     assert len(drawn) == study.draws
+    known = study.run(VSEpp(), study.draws, seed=0)
+    assert replace(known.training, **study.shorter) == replace(PRESETS[study.preset].training, **study.shorter)
+    assert known.system == VSEpp()  # the preset's own setting is a candidate, too
     for name, options in study.choices.items():
         values = [draw.choices[name] for draw in drawn]
         assert {values.count(option) for option in options} <= {
@@ -117,7 +120,7 @@ def test_a_study_trains_what_it_says_writes_every_run_and_opens_no_test_split(to
     assert set(opened) == {"train", "dev"}
     lines = pd.read_csv(path)
     assert path == home / "results" / "tuning" / "smoke.csv"
-    assert lines.groupby("row")["seed"].value_counts().unstack().to_numpy().tolist() == [[3, 2], [3, 2]]
+    assert lines.groupby("row")["seed"].value_counts().unstack().to_numpy().tolist() == [[4, 2], [4, 2]]
     first = Result(SMALL.run(SCAN(), 1, seed=0))
     (kept,) = lines.query("row == 'SCAN' and draw == 1 and seed == 0").to_dict("records")
     assert kept == pytest.approx(line(SMALL, "SCAN", 1, first))

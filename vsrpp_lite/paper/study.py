@@ -1,8 +1,9 @@
 """`vsrpp-lite tune`: the same search for good settings, with the same budget, for every system.
 
-A study draws N settings at random, and trains every system with each of them. Each system's best draws, its finalists,
-are trained with further seeds. Its winner is the finalist with the highest mean rsum on the *dev* split over all seeds.
-Nothing here opens a test split. All systems share the draws, and each ignores the settings that it does not have.
+A study draws N settings at random, and trains every system with each of them and with the preset's own setting. Each
+system's best settings, its finalists, are trained with further seeds. Its winner is the finalist with the highest mean
+rsum on the *dev* split over all seeds. Nothing here opens a test split. All systems share the draws, and each ignores the
+settings that it does not have.
 
 The space and the number of draws were committed before the first run of a study. `results/tuning/` gets one line for
 each run as soon as it is trained; `tuned` has the winners.
@@ -21,6 +22,7 @@ from vsrpp_lite.files import atomic, home
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.four_tables import SYSTEMS, TABLE1
 from vsrpp_lite.paper.tuned import Recipe, recipe
+from vsrpp_lite.settings import PRESETS
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.grid import GridError
 from vsrpp_lite.training.runs import Result, Run
@@ -47,7 +49,7 @@ class Study:
     data: str
     """The data set whose train and dev splits it uses."""
     draws: int
-    """Number of draws, which are trained with seed 0."""
+    """Number of random draws, which are trained with seed 0, as is the preset's own setting."""
     finalists: int
     """Number of a system's draws that are trained with the other seeds."""
     seeds: int
@@ -61,7 +63,10 @@ class Study:
     """Entries of the training in which the study trains for less long than the preset. The winners do not have them."""
 
     def settings(self) -> list[Draw]:
-        """Return the draws. They are a Latin hypercube with a fixed seed: random, but evenly spread on every axis."""
+        """Return the draws, and the preset's own setting as the last candidate.
+
+        The draws are a Latin hypercube with a fixed seed: random, but evenly spread on every axis.
+        """
         lists = {**self.training, **self.choices}
         points = qmc.LatinHypercube(1 + len(lists), rng=np.random.default_rng(0)).random(self.draws)
         low, high = np.log10(self.rates)
@@ -71,7 +76,9 @@ class Study:
             training = {name: values[name] for name in self.training}
             training["learning_rate"] = float(f"{10 ** (low + (high - low) * rate):.2g}")
             drawn.append(Draw({name: values[name] for name in self.choices}, training))
-        return drawn
+        preset = PRESETS[self.preset].training
+        own = {name: getattr(preset, name) for name in [*self.training, "learning_rate"]}
+        return [*drawn, Draw({name: PUBLISHED[name] for name in self.choices}, own)]
 
     def run(self, system: System, number: int, seed: int) -> Run:
         """Return the run of a system with a draw."""
@@ -79,6 +86,9 @@ class Study:
         training = replace(found.training, **self.shorter)
         return Run(system=found.system, training=training, data=self.data, preset=self.preset, seed=seed)
 
+
+PUBLISHED = {"margin": 0.2, "temperature": 1.0, "norm": "features"}
+"""The choices of the papers. The temperature is a factor."""
 
 CHOICES = {
     "margin": (0.1, 0.2, 0.3),
@@ -133,7 +143,7 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
     others = pd.read_csv(path).query("row not in @rows") if path.exists() else pd.DataFrame()
     lines = pd.DataFrame()
     failures: dict[Run, str] = {}
-    chosen = [(row, number) for number in range(study.draws) for row in rows]
+    chosen = [(row, number) for number in range(len(study.settings())) for row in rows]
     for seed in range(study.seeds):
         if seed == 1:
             chosen = finalists(study, lines)
