@@ -1,9 +1,9 @@
 """`vsrpp-lite tune`: the same search for good settings, with the same budget, for every system.
 
 A study draws N settings at random, and trains every system with each of them and with the preset's own setting. Each
-system's best settings, its finalists, are trained with further seeds. Its winner is the finalist with the highest mean
-rsum on the *dev* split over all seeds. Nothing here opens a test split. All systems share the draws, and each ignores the
-settings that it does not have.
+system's best settings, its finalists, are trained with further seeds. Its winner is the finalist with the highest
+mean rsum on the *dev* split over all seeds. Nothing here opens a test split. All systems share the draws, and each
+ignores the settings that it does not have.
 
 The space and the number of draws were committed before the first run of a study. `results/tuning/` gets one line for
 each run as soon as it is trained; `tuned` has the winners.
