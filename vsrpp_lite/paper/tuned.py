@@ -11,6 +11,13 @@ from typing import Any, NamedTuple
 
 from vsrpp_lite.matcher import System
 from vsrpp_lite.settings import PRESETS, Training
+from vsrpp_lite.systems.gvse import GVSE
+from vsrpp_lite.systems.saem import SAEM
+from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.sco import SCO
+from vsrpp_lite.systems.vsepp import VSEpp
+from vsrpp_lite.systems.vsrn import VSRN
+from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.runs import Run
 
 
@@ -39,8 +46,26 @@ def recipe(preset: str, system: System, choices: Mapping[str, Any], training: Ma
     return Recipe(replace(system, **known), replace(of_preset, **training))
 
 
-TUNED: Mapping[str, Mapping[System, Recipe]] = {}
-"""The winners of each preset's study, by the system that was tuned. A test compares them with the recorded study."""
+WINNERS: Mapping[str, Mapping[System, tuple[dict[str, Any], dict[str, Any]]]] = {
+    "lite": {
+        # the preset's own setting won where nothing is changed
+        VSEpp(): ({}, {}),
+        SCO(): ({}, {}),
+        SCAN(): ({}, {}),
+        VSRpp(): ({}, {}),
+        GVSE(): ({"margin": 0.3}, {"learning_rate": 0.0095, "warmup_epochs": 2, "decay_every": 3}),
+        SAEM(): ({}, {"learning_rate": 0.0032, "rise_steps": 50}),
+        VSRN(): ({"margin": 0.3, "norm": "scaled"}, {"learning_rate": 0.0095, "warmup_epochs": 2, "decay_every": 3}),
+    },
+}
+"""Choices and training of each winner, by preset and by the system that was tuned. A test compares them with the
+recorded study."""
+
+TUNED: Mapping[str, Mapping[System, Recipe]] = {
+    preset: {system: recipe(preset, system, *won) for system, won in of_preset.items()}
+    for preset, of_preset in WINNERS.items()
+}
+"""The recipes of the winners."""
 
 
 def tuned(system: System, *, data: str = "scenes", preset: str = "lite", seed: int = 0) -> Run:
