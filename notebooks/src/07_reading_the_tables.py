@@ -266,12 +266,16 @@ figure = show.study(lines)
 # %% [markdown]
 # Read the figure from left to right. Each point is one of the settings, and a ring marks the best of each
 # system. The order of the systems changes with the setting, so one setting for all of them favours some. Which
-# systems lie above which, at each setting?
+# systems lie above which, at each setting? And what do the settings share at which nearly all systems fail? Lesson 2
+# explains why they do.
 
 # %%
-orders = lines[lines["seed"] == 0].pivot(index="learning_rate", columns="row", values="dev_rsum")
+chosen = ["learning_rate", "warmup_epochs", "rise_steps", "decay_every", "margin", "temperature", "norm"]
+with pd.option_context("display.float_format", "{:g}".format):
+    display(lines.drop_duplicates("draw").set_index("draw")[chosen].sort_values("learning_rate"))
+orders = lines[lines["seed"] == 0].pivot(index=["learning_rate", "draw"], columns="row", values="dev_rsum")
 ranks = orders.rank(axis=1, ascending=False).astype(int)
-with pd.option_context("display.precision", 4, "display.float_format", "{:.4f}".format):
+with pd.option_context("display.float_format", "{:.4f}".format):
     display(ranks)
 spread = pd.DataFrame({"best rank": ranks.min(), "worst rank": ranks.max()})
 display(spread)

@@ -52,20 +52,28 @@ def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
 
 
 def study(lines: pd.DataFrame) -> Figure:
-    """Draw what a tuning study found with its first seed: rsum on dev against the learning rate, a curve per system.
+    """Draw what a tuning study found with its first seed: rsum on dev of every system, by setting.
 
-    Each point is one draw, which differs from its neighbours in more than the rate. A ring marks each system's best.
+    The settings stand in the order of their learning rates, which are named below them. Neighbours differ in more than
+    the rate. A ring marks each system's best setting.
 
     Args:
         lines: one line per run, as `paper.study` writes them.
     """
-    first = lines[lines["seed"] == 0]
+    first = lines[lines["seed"] == 0].sort_values(["learning_rate", "draw"])
+    settings = first.drop_duplicates("draw")
+    place = pd.Series(range(len(settings)), index=settings["draw"])
+    first = first.assign(place=first["draw"].map(place))
     figure, ax = plt.subplots(figsize=(9, 5), layout="constrained")
-    style = {"x": "learning_rate", "y": "dev_rsum", "hue": "row", "style": "row", "palette": "colorblind"}
-    sns.lineplot(first, **style, markers=True, dashes=False, markersize=8, lw=1, alpha=0.9, ax=ax)
+    rows = list(first["row"].unique())[::-1]  # the last row is the paper's own system, and gets the first colour
+    style = {"x": "place", "y": "dev_rsum", "hue": "row", "style": "row", "hue_order": rows, "style_order": rows}
+    sns.lineplot(
+        first, **style, palette="colorblind", markers=True, dashes=False, markersize=8, lw=0.6, errorbar=None, ax=ax
+    )
     best = first.loc[first.groupby("row", sort=False)["dev_rsum"].idxmax()]
-    ax.scatter(best["learning_rate"], best["dev_rsum"], s=190, facecolors="none", edgecolors="black", label="its best")
-    ax.set(xscale="log", xlabel="learning rate (log scale)", ylabel="rsum on dev")
+    ax.scatter(best["place"], best["dev_rsum"], s=190, facecolors="none", edgecolors="black", label="its best")
+    ax.set_xticks(place, [f"{rate:g}" for rate in settings["learning_rate"]], rotation=60)
+    ax.set(xlabel="setting, by its learning rate", ylabel="rsum on dev", ylim=(0, None))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="")
     ax.grid(alpha=0.3)
     sns.despine(ax=ax)
