@@ -8,6 +8,7 @@ a line in double braces stands for a table, and double braces inside a sentence 
     {{csv bench}}                                     a CSV file
     {{value scenes-lite table4 VSR++ rsum}}           the mean of one row
     {{effect scenes-lite Bi-GRU over GRU}}            a difference of the clean ablation, with its interval
+    {{difference scenes-lite VSR++ SCAN}}             a lead in Table 4, with its interval
     {{fact scenes-lite commit}}                       an entry of facts.json
     {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
     {{recipes lite}}                                  the winners of a tuning study
@@ -115,6 +116,13 @@ def value(recorded: str, name: str, *row_and_metric: str) -> str:
     return f"{measured.loc[row, metric]:.1f}"
 
 
+def difference(recorded: str, better: str, worse: str) -> str:
+    """Return by how many points of rsum one row of Table 4 leads another, with the interval, as it was recorded."""
+    claims = pd.read_csv(recorded_folder() / recorded / "claims.csv").query("table == 'table4'")
+    found = claims.set_index(["better", "worse"]).loc[(better, worse)]
+    return f"{found['difference']:.0f} ({found['lo']:.0f} to {found['hi']:.0f})"
+
+
 def effect(recorded: str, *better_and_worse: str) -> str:
     """Return a difference of the clean ablation with its interval. The word `over` stands between its two sides."""
     better, worse = " ".join(better_and_worse).split(" over ")
@@ -136,6 +144,7 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
     "verdicts": verdicts,
     "csv": csv,
     "value": value,
+    "difference": difference,
     "effect": effect,
     "fact": fact,
     "spread": spread,
