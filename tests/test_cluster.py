@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import SMALL
@@ -115,3 +118,39 @@ def test_workers_with_threads_are_refused():
         pass
     with pytest.raises(ValueError, match="are both asked for"), engine("tcp://localhost:1", ray=True):
         pass
+
+
+RAY_GRID = """
+from conftest import SMALL
+from vsrpp_lite.settings import Training
+from vsrpp_lite.systems.vsepp import VSEpp
+from vsrpp_lite.training import grid
+from vsrpp_lite.training.cluster import engine
+from vsrpp_lite.training.runs import Run
+
+training = Training(epochs=3, batch_size=20, learning_rate=0.01, min_count=1)
+runs = [Run(system=VSEpp(), data="toy", sizes=SMALL, training=training, seed=seed) for seed in range(3)]
+with engine("", ray=True) as workers:
+    print(workers, sorted((result.run.seed, result.recalls["rsum"]) for result in grid.train(runs, workers)))
+"""
+
+
+def test_ray_gives_the_digits_of_this_machine(toy, home):
+    pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+    tests = str(Path(__file__).parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+    command = str(Path(sys.executable).with_name("ray"))
+    started = [command, "start", "--head", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
+    head = subprocess.run(started, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    if head.returncode:
+        pytest.skip(f"Ray does not start on this machine: {head.stderr[-300:]}")
+    try:
+        asked = [sys.executable, "-c", RAY_GRID]
+        done = subprocess.run(asked, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    finally:
+        subprocess.run([command, "stop"], check=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    training = Training(epochs=3, batch_size=20, learning_rate=0.01, min_count=1)
+    again = [Run(system=VSEpp(), data="toy", sizes=SMALL, training=training, seed=seed) for seed in range(3)]
+    here = sorted((run.seed, run.fit(fresh=True, accelerator="cpu").recalls["rsum"]) for run in again)
+    assert done.stdout.splitlines()[-1] == f"2 {here}"

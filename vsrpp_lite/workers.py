@@ -6,18 +6,21 @@ import time
 from typing import Any
 
 import joblib
+from joblib.parallel import BACKENDS, get_active_backend
 
 
 def parallel(jobs: int, **options: Any) -> joblib.Parallel:
     """Return `joblib.Parallel`, whose workers end when this process is gone. A process that is killed cannot end them.
 
-    An outer `joblib.parallel_config(...)` may choose another backend, such as dask, which ends its workers itself.
+    An outer `joblib.parallel_config(...)` may choose another backend, such as dask or Ray, which ends its own workers.
 
     Args:
         jobs: number of processes at a time; -1 is one for each core.
         options: other arguments of `joblib.Parallel`.
     """
-    return joblib.Parallel(jobs, initializer=_leave_with, initargs=(os.getpid(),), **options)
+    if isinstance(get_active_backend()[0], BACKENDS["loky"]):  # others have workers that this process did not start
+        options |= {"initializer": _leave_with, "initargs": (os.getpid(),)}
+    return joblib.Parallel(jobs, **options)
 
 
 def _leave_with(parent: int) -> None:
