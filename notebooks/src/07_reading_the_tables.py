@@ -292,7 +292,7 @@ first = claimed["rank by its own draw"] == 1
 better = (claimed["rank by its own draw"] < claimed["rank, all tuned"]).sum()
 display(
     Markdown(
-        f"Systems that come first in the table of their own authors: {first.sum()} of {len(claimed)}. Systems that come "
+        f"Systems that come first in the table of their authors: {first.sum()} of {len(claimed)}. Systems that come "
         f"out better there than they do when all are tuned alike: {better}. The lead of the best system "
         f"({claimed.index[0]}) is {claimed['lead by its own draw'].iloc[0]:.1f} points of rsum by its own setting, and "
         f"{claimed['lead, all tuned'].iloc[0]:.1f} when all are tuned."
