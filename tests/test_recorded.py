@@ -62,3 +62,30 @@ def test_tables_are_recorded_with_what_made_them(home, kept, monkeypatch):
     assert folder == kept / "scenes-lite"
     assert {path.name for path in folder.iterdir()} == {"table1.csv", "claims.csv", "facts.json"}
     assert json.loads((folder / "facts.json").read_text())["versions"].keys() >= {"torch", "vsrpp_lite"}
+
+
+def test_single_runs_are_summed_up_over_their_seeds(kept):
+    """Seeds 0 and 1 of a: 10 and 20. The mean is 15."""
+    runs = pd.DataFrame({"way": ["a", "a", "b"], "seed": [0, 1, 0], "rsum": [10.0, 20.0, 7.0]})
+    runs.to_csv(kept / "ways.csv", index=False)
+    lines = recorded.filled("{{spread ways rsum}}").splitlines()
+    assert [line.replace(" ", "") for line in lines[2:]] == ["|a|15.0|10.0|20.0|2|", "|b|7.0|7.0|7.0|1|"]
+
+
+def test_a_lead_in_table_4_is_told_with_its_interval(kept):
+    claim = {"table": "table4", "better": "VSR++", "worse": "SCAN", "difference": 30.2, "lo": 23.4, "hi": 36.0}
+    pd.DataFrame([claim]).to_csv(kept / "mine-lite" / "claims.csv", index=False)
+    assert recorded.filled("{{difference mine-lite VSR++ SCAN}}") == "30 (23 to 36)"
+
+
+def test_recipes_show_the_winner_of_each_system_and_only_the_choices_that_it_has(kept):
+    """SCAN: draw 1 has the means 35 and draw 0 has 40. VSE++ has no temperature and no norm."""
+    shared = {"learning_rate": 0.01, "margin": 0.2, "temperature": 2.0, "norm": "scaled"}
+    measured = {"best_epoch": 1, "epochs": 1, "seconds": 1.0}
+    found = [("SCAN", 0, 0, 30.0), ("SCAN", 0, 1, 50.0), ("SCAN", 1, 0, 45.0), ("SCAN", 1, 1, 25.0)]
+    found += [("VSE++", 1, 0, 8.0), ("VSE++", 1, 1, 8.0)]
+    (kept / "tuning").mkdir()
+    runs = pd.DataFrame(found, columns=["row", "draw", "seed", "dev_rsum"]).assign(**shared, **measured)
+    runs.to_csv(kept / "tuning" / "lite.csv", index=False)
+    lines = [line.replace(" ", "") for line in recorded.filled("{{recipes lite}}").splitlines()]
+    assert lines[2:] == ["|SCAN|0|40|0.01|0.2|2||", "|VSE++|1|8|0.01|0.2|||"]

@@ -25,7 +25,7 @@ import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.paper.rows import record_rows
-from vsrpp_lite.paper.study import STUDIES, means
+from vsrpp_lite.paper.study import ROWS, STUDIES, means
 from vsrpp_lite.paper.tables import beside, results_folder
 from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.provenance import provenance
@@ -104,8 +104,10 @@ def recipes(preset: str) -> str:
     settings = runs.drop_duplicates(["row", "draw"]).drop(
         columns=["seed", "dev_rsum", "best_epoch", "epochs", "seconds"]
     )
-    shown = best.merge(settings, on=["row", "draw"])
-    return shown.astype({"learning_rate": str}).to_markdown(index=False, floatfmt="g")
+    shown = best.merge(settings, on=["row", "draw"]).astype({"learning_rate": str})
+    for choice in STUDIES[preset].choices:  # a system ignores what it does not have
+        shown[choice] = [x if hasattr(ROWS[row], choice) else "" for row, x in zip(shown["row"], shown[choice])]
+    return shown.to_markdown(index=False, floatfmt="g")
 
 
 def value(recorded: str, name: str, *row_and_metric: str) -> str:
