@@ -179,7 +179,7 @@ def test_where_there_is_a_testall_that_is_the_test(run, toy):
 
 
 def test_an_unknown_preset_is_refused():
-    with pytest.raises(ValueError, match="preset is 'large'; expected one of smoke, lite, paper"):
+    with pytest.raises(ValueError, match="preset is 'large'; expected one of smoke, lite, long, real, paper"):
         Run(system=VSRpp(), preset="large")
 
 
