@@ -141,12 +141,12 @@ def test_ray_gives_the_digits_of_this_machine(toy, home):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
     command = str(Path(sys.executable).with_name("ray"))
     started = [command, "start", "--head", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
-    head = subprocess.run(started, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    head = subprocess.run(started, capture_output=True, text=True, env=environment, timeout=900, check=False)
     if head.returncode:
         pytest.skip(f"Ray does not start on this machine: {head.stderr[-300:]}")
     try:
         asked = [sys.executable, "-c", RAY_GRID]
-        done = subprocess.run(asked, capture_output=True, text=True, env=environment, timeout=300, check=False)
+        done = subprocess.run(asked, capture_output=True, text=True, env=environment, timeout=900, check=False)
     finally:
         subprocess.run([command, "stop"], check=True, capture_output=True)
     assert done.returncode == 0, done.stderr

@@ -18,8 +18,11 @@ def parallel(jobs: int, **options: Any) -> joblib.Parallel:
         jobs: number of processes at a time; -1 is one for each core.
         options: other arguments of `joblib.Parallel`.
     """
-    if isinstance(get_active_backend()[0], BACKENDS["loky"]):  # others have workers that this process did not start
+    backend = get_active_backend()[0]
+    if isinstance(backend, BACKENDS["loky"]):  # others have workers that this process did not start
         options |= {"initializer": _leave_with, "initargs": (os.getpid(),)}
+    if not backend.supports_return_generator:  # Ray's gives all results at the end
+        options["return_as"] = "list"
     return joblib.Parallel(jobs, **options)
 
 
