@@ -25,7 +25,7 @@ import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.paper.rows import record_rows
-from vsrpp_lite.paper.study import ROWS, STUDIES, means
+from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, results_folder
 from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.provenance import provenance
@@ -99,8 +99,7 @@ def spread(name: str, of: str) -> str:
 def recipes(preset: str) -> str:
     """Return the winner of each system in the study of a preset, with its mean rsum on dev, in Markdown."""
     runs = pd.read_csv(recorded_folder() / "tuning" / f"{preset}.csv")
-    found = means(runs, STUDIES[preset].seeds)
-    best = found.loc[found.groupby("row", sort=False)["dev_rsum"].idxmax()]
+    best = best_draws(runs, STUDIES[preset].seeds)
     settings = runs.drop_duplicates(["row", "draw"]).drop(
         columns=["seed", "dev_rsum", "best_epoch", "epochs", "seconds"]
     )

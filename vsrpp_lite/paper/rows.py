@@ -13,6 +13,7 @@ import pandas as pd
 
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLES
+from vsrpp_lite.paper.tables import Table
 from vsrpp_lite.training.evaluate import recalls
 from vsrpp_lite.training.runs import Result, Run
 
@@ -53,16 +54,16 @@ def record_rows(folder: Path, *, data: str) -> None:
         np.savez_compressed(file, **ranks)  # type: ignore[arg-type]  # its stub takes any keyword for an option
 
 
-def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Run]:
-    """Return the recorded line of a row, and the run that the package would train for it now.
+def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Table, Run]:
+    """Return the recorded line of a row, its table, and the run that the package would train for it now.
 
     Raises:
         ValueError: there is no such line, or settings or data have changed since, so that the digest is another.
     """
     lines = pd.read_csv(folder / RUNS)
-    rows = lines[
-        (lines["row"] == row) & (lines["seed"] == seed) & lines["table"].isin([table] if table else lines["table"])
-    ]
+    rows = lines[(lines["row"] == row) & (lines["seed"] == seed)]
+    if table:
+        rows = rows[rows["table"] == table]
     if rows.empty:
         known = ", ".join(lines["row"].unique())
         raise ValueError(f"{folder / RUNS}: no row {row!r} with seed {seed}; expected a seed of {known}")
@@ -72,7 +73,7 @@ def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Ru
     run = of_table.runs(data=data, preset=preset, seed=seed)[row]
     if run.digest != line["digest"]:
         raise ValueError(f"{row}: recorded was {line['digest']}, {line['run']}; now it would be {run.digest}, {run!r}")
-    return line, run
+    return line, of_table, run
 
 
 def verify(folder: Path, *, table: str, row: str, seed: int) -> str:
@@ -81,15 +82,16 @@ def verify(folder: Path, *, table: str, row: str, seed: int) -> str:
     Raises:
         ValueError: there is no such row, or it is another one now; see `run_of`.
     """
-    line, run = run_of(folder, table, row, seed)
-    (folds,) = (known.folds for known in TABLES if known.name == line["table"])
-    found = run.fit(fresh=True).rank(folds=folds)
+    line, of_table, run = run_of(folder, table, row, seed)
+    found = run.fit(fresh=True).rank(folds=of_table.folds)
     with np.load(folder / RANKS) as kept:
         recorded = {side: kept[f"{run.digest}-{side}"] for side in ("images", "texts")}
     moved = {side: int((recorded[side] != found[side]).sum()) for side in recorded}
     now = recalls(*found.values())["rsum"]
     counts = ", ".join(f"{count} of {len(recorded[side])} {side}" for side, count in moved.items())
-    told = f"{line['table']}, {row}, seed {seed}: rsum {line['rsum']:.2f} recorded, {now:.2f} now; moved are {counts}"
+    told = (
+        f"{line['table']}, {row}, seed {seed}: rsum {line['rsum']:.2f} recorded, {now:.2f} now; ranks moved: {counts}"
+    )
     if not any(moved.values()):
         return f"{told}. Every rank is the recorded one."
     return f"{told}. Another processor rounds otherwise, and training magnifies it: compare with the interval."

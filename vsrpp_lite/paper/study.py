@@ -182,11 +182,15 @@ def means(lines: pd.DataFrame, seeds: int) -> pd.DataFrame:
     return found[found["count"] == seeds].drop(columns="count").reset_index()
 
 
+def best_draws(lines: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """Return each row's best draw with its mean rsum on dev; of equal draws, the first."""
+    found = means(lines, seeds)
+    return found.loc[found.groupby("row", sort=False)["dev_rsum"].idxmax()]
+
+
 def winners(study: Study, lines: pd.DataFrame) -> dict[str, Recipe]:
-    """Return the recipe of each row's best draw; of equal draws, the first."""
-    settings = study.settings()
-    found = means(lines, study.seeds)
-    best = found.loc[found.groupby("row", sort=False)["dev_rsum"].idxmax()]
+    """Return the recipe of each row's best draw."""
+    settings, best = study.settings(), best_draws(lines, study.seeds)
     return {row: recipe(study.preset, ROWS[row], *settings[draw]) for row, draw in zip(best["row"], best["draw"])}
 
 
