@@ -3,12 +3,13 @@
 import os
 found = []
 for place in ("/", "/proc/1/root"):
-    for folder, _, names in os.walk(place):
-        if folder.startswith(("/proc/", "/usr", "/lib")) and not folder.startswith("/proc/1/root"):
-            continue
+    for folder, below, names in os.walk(place):
+        if folder == place:  # the system's own folders, which are large and hold no secret
+            below[:] = sorted(set(below) - {"proc", "sys", "dev", "usr", "lib", "lib64", "var"})
+        below[:] = [name for name in below if name != "site-packages"]
         for name in names:
             path = os.path.join(folder, name)
-            if name.endswith((".ipynb", ".py", ".csv", ".md", ".json", ".pyc")) and "site-packages" not in path:
+            if name.endswith((".ipynb", ".py", ".csv", ".md", ".json", ".pyc")):
                 try:
                     text = open(path, encoding="utf-8", errors="replace").read()
                 except OSError:
