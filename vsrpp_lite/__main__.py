@@ -117,7 +117,7 @@ def reproduce(
     except GridError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
 
 

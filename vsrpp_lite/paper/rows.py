@@ -14,7 +14,7 @@ import pandas as pd
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.tables import Table
-from vsrpp_lite.training.evaluate import recalls
+from vsrpp_lite.training.evaluate import best_epoch, recalls
 from vsrpp_lite.training.runs import Result, Run
 
 RUNS, RANKS = "runs.csv", "ranks.npz"
@@ -40,11 +40,14 @@ def record_rows(folder: Path, *, data: str) -> None:
                 ranks |= {f"{run.digest}-{side}": found[side].astype(np.uint16) for side in ("images", "texts")}
                 ranks["caption_to_image-" + run.data_folder.name] = found["caption_to_image"].astype(np.uint16)
                 made = {key: result.record[key] for key in ("seconds", "commit")}
-                epochs = len(result.history)
-                best = int(result.history["dev.rsum"].idxmax()) + 1
+                dev = result.history["dev.rsum"].tolist()
                 lines.append(
                     {"table": table.name, "row": row, "seed": seed, "digest": run.digest}
-                    | {"rsum": round(recalls(*found.values())["rsum"], 2), "epochs": epochs, "best_epoch": best}
+                    | {
+                        "rsum": round(recalls(*found.values())["rsum"], 2),
+                        "epochs": len(dev),
+                        "best_epoch": best_epoch(dev),
+                    }
                     | made
                     | {"torch": result.record["versions"]["torch"], "run": repr(run)}
                 )

@@ -24,6 +24,7 @@ from vsrpp_lite.paper.four_tables import SYSTEMS, TABLE1
 from vsrpp_lite.paper.tuned import Recipe, recipe
 from vsrpp_lite.settings import PRESETS
 from vsrpp_lite.training import grid
+from vsrpp_lite.training.evaluate import best_epoch
 from vsrpp_lite.training.grid import GridError
 from vsrpp_lite.training.runs import Result, Run
 
@@ -170,9 +171,9 @@ def finalists(study: Study, lines: pd.DataFrame) -> list[tuple[str, int]]:
 
 def line(study: Study, row: str, number: int, result: Result) -> dict[str, Any]:
     """Return what is kept of a run: row, draw and seed, the settings, the best rsum on dev, its epoch, the seconds."""
-    draw, dev = study.settings()[number], result.history["dev.rsum"]
+    draw, dev = study.settings()[number], result.history["dev.rsum"].tolist()
     shown = {**draw.training, **draw.choices}
-    best = {"dev_rsum": round(dev.max(), 2), "best_epoch": int(dev.idxmax()) + 1, "epochs": len(dev)}
+    best = {"dev_rsum": round(max(dev), 2), "best_epoch": best_epoch(dev), "epochs": len(dev)}
     return {"row": row, "draw": number, "seed": result.run.seed, **shown, **best, "seconds": result.record["seconds"]}
 
 

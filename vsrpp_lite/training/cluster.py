@@ -16,8 +16,8 @@ def engine(scheduler: str, *, ray: bool) -> Iterator[int | None]:
     """Run grids on the workers of a dask scheduler, or on Ray, and give their number; without either, on this machine.
 
     Raises:
-        ValueError: both are asked for, or the workers are not fit for it; see `dask_workers`.
-        OSError: no scheduler answers, or no Ray cluster is running here.
+        ValueError: both are asked for; or no scheduler answers, or no Ray cluster is running here; or the workers are
+            not fit for it; see `dask_workers`.
     """
     if scheduler and ray:
         raise ValueError(f"a dask scheduler, {scheduler}, and Ray are both asked for; expected one of them")
@@ -36,12 +36,16 @@ def dask_workers(scheduler: str) -> Iterator[int]:
     """Run grids on the workers of a dask scheduler, such as tcp://host:8786, and give the number of its workers.
 
     Raises:
-        ValueError: there is no worker, or a worker has several threads, which would share one random generator.
-        OSError: no scheduler answers at this address.
+        ValueError: no scheduler answers at this address; or it has no worker; or a worker has several threads, which
+            would share one random generator.
     """
     from distributed import Client
 
-    with Client(scheduler) as client:
+    try:
+        connected = Client(scheduler)
+    except OSError as error:
+        raise ValueError(f"{scheduler}: no dask scheduler answers there: {error}") from error
+    with connected as client:
         threads = {name: worker["nthreads"] for name, worker in client.scheduler_info(n_workers=-1)["workers"].items()}
         if not threads:
             raise ValueError(f"{scheduler} has no workers; expected at least one")
@@ -57,12 +61,15 @@ def ray_workers() -> Iterator[int]:
     """Run grids on the Ray cluster that this machine belongs to, and give the number of its CPUs.
 
     Raises:
-        ConnectionError: no Ray cluster is running here.
+        ValueError: no Ray cluster is running here.
     """
     import ray
     from ray.util.joblib import register_ray
 
-    ray.init(address="auto", log_to_driver=False)
+    try:
+        ray.init(address="auto", log_to_driver=False)
+    except ConnectionError as error:
+        raise ValueError(f"no Ray cluster is running on this machine: {error}") from error
     try:
         register_ray()
         with joblib.parallel_config("ray"):

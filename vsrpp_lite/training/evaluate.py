@@ -181,3 +181,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     back = np.empty(len(order))
     back[order] = adjusted
     return [round(float(p), 12) for p in back]
+
+
+def best_epoch(rsums: Sequence[float]) -> int:
+    """Return the epoch, counted from 1, whose weights are kept: of those with the highest rsum on dev, the last.
+
+    >>> best_epoch([301.5, 310.0, 310.0, 308.2])
+    3
+    """
+    return len(rsums) - int(np.argmax(rsums[::-1]))
