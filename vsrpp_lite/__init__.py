@@ -7,7 +7,7 @@ result = run.fit()                      # trains once; the second call reads the
 result.recalls                          # recalls at 1, 5, 10, of text and of image retrieval; mR, rsum
 matcher, test = result.matcher(), run.dataset("test")
 images, texts = matcher.encode(test[:8])          # Encoded, Encoded
-vl.show.retrieval(matcher, test, "a red dog left of a small blue car")
+vl.show.retrieval(matcher, test, "a white horse left of a brown car")
 """
 
 from importlib import import_module

@@ -20,15 +20,16 @@
 #
 # - the largest gains: of the queries that VSR++ answers right (the right answer comes first), those on which VSRN is
 #   furthest off;
-# - and, honestly, the largest losses: of those that VSRN answers right, the ones on which VSR++ is furthest off.
+# - and the largest losses: of the queries that VSRN answers right, those on which VSR++ is furthest off.
 #
-# **You will see** on which queries a local similarity helps and on which it harms, what the words looked at, and how
-# little a chosen query proves.
+# **You will see** on which queries a local similarity helps and on which it harms, what the words looked at, why a
+# query fails, and how little a chosen query proves.
 #
-# Ranks count from 1 here, as they do in figures: the right answer came first, second, third.
+# In this notebook the *place* of an answer counts from 1, as it does in figures: the right answer came first, second or
+# third. A place is the rank of `00_start_here` plus one.
 #
-# *Time:* seconds if the two runs are there, else about a minute on two cores. *Needs:* `00_start_here`, and
-# `03_local_attention` for the attention.
+# *Time:* seconds if the two runs are there, else about a minute on two cores. *Needs:*
+# [00_start_here](00_start_here.ipynb), and [03_local_attention](03_local_attention.ipynb) for the attention.
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
@@ -40,9 +41,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import display
+from IPython.display import Markdown, display
 
 from vsrpp_lite import show
+from vsrpp_lite.data.scenes import plans, words
+from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.training import grid
@@ -115,8 +118,9 @@ for k, text in enumerate(most):
     figure.savefig(folder / f"query_text_gain{k + 1}_attention.png", dpi=150)
 
 # %% [markdown]
-# With `lite`, seed 0: nouns, and the colours beside them, look at their things, and these four words hold most of what
-# tells the picture from others. *running* and *larger* look here and there: no region shows a relation.
+# Look at one word at a time. Does a noun look at its thing? Does a colour look at the thing that has it? Where does a
+# word look that names no thing, such as *running* or *larger*? No region shows a relation. Section *Why a sentence
+# fails* below answers the first question for hundreds of sentences.
 #
 # ## A sentence asks, and VSR++ does worse
 #
@@ -132,9 +136,95 @@ for text in least:
     show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
 
 # %% [markdown]
-# With `lite`, seed 0, the losses are telling: *four* spheres, on a *wet* day. A count and the weather are facts about
-# the whole picture. Each word of *four blue spheres* finds some blue sphere, in a picture with one as in a picture with
-# four, and is content.
+# It is tempting to explain a loss by the first word that looks hard: a count, the weather, a relation. Such a story
+# may be wrong. Perhaps the detector found no region for the thing at all, and no model could have known. So we decide
+# by code.
+#
+# ## Why a sentence fails
+#
+# A word can fail in three ways, and each has another remedy:
+#
+# 1. **Not detected.** No region lies on the thing that the word names. The remedy is a better detector.
+# 2. **Detected, not attended.** There is such a region, but the word gives its largest weight to another one. The
+#    remedy is better attention.
+# 3. **Attended, but outscored.** Every noun looks at its thing, and another picture still scores higher. It may show
+#    the same things in another number, colour or relation, or the sentence may be true of it, too.
+#
+# For drawn scenes we know where every thing is. A region *lies on* a thing if their boxes overlap by at least 0.3
+# (intersection over union). A sentence counts as 1 if any of its nouns is not detected, else as 2 if any is not
+# attended, and else as 3.
+
+# %%
+KINDS: dict[str, set[str]] = {}  # the kinds of things that a noun can name: a child is a girl or a boy
+for kind, names in words.NAMES.items():
+    for name in names:
+        for form in (name, words.PLURALS.get(name, f"{name}s")):
+            KINDS.setdefault(form, set()).add(kind)
+MISSED, OVERLOOKED, ATTENDED = "1 not detected", "2 detected, not attended", "3 attended"
+
+
+def overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of all pairs of boxes (K, 4) and (R, 4), as (K, R)."""
+    low, high = (f(one[:, None, s], other[None, :, s]) for f, s in ((np.maximum, np.s_[:2]), (np.minimum, np.s_[2:])))
+    both = np.clip(high - low, 0, None).prod(-1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (one, other)]
+    return both / (areas[0][:, None] + areas[1][None] - both + 1e-9)
+
+
+def nouns(text: int) -> dict[str, str]:
+    """What became of each noun of a sentence in its own picture."""
+    image = int(test.caption_to_image[text])
+    scene = plans.sample_scene(0, "test", image)  # `scenes` is the draw with seed 0
+    drawing, extents = draw(scene)
+    on_thing = overlaps(extents / np.tile(drawing.size, 2), test[image].boxes) >= 0.3  # (things, regions)
+    weights = show.attention_weights(matcher, test, image, test.captions[text])
+    told = {}
+    for word, row in zip(weights.index, weights.to_numpy(), strict=True):
+        if word in KINDS:
+            named = [k for k, thing in enumerate(scene.things) if thing.kind in KINDS[word]]
+            regions = on_thing[named].any(0)
+            told[word] = MISSED if not regions.any() else ATTENDED if regions[row.argmax()] else OVERLOOKED
+    return told
+
+
+if data == "scenes":
+    for name, chosen in (("gain", most), ("loss", least)):
+        for text in chosen:
+            display(Markdown(f"*{name}*: {test.captions[text].rstrip(' .')}"))
+            display(pd.Series(nouns(text), name="what became of it").to_frame())
+
+# %% [markdown]
+# Four sentences are still four stories. So we ask the same of some hundred sentences that VSR++ answers right (their
+# picture comes first) and of as many that it answers wrong. An explanation is worth something only if it is *more
+# frequent among the wrong ones*.
+
+# %%
+if data == "scenes":
+    rng = np.random.default_rng(0)
+    right = text_ranks["VSR++"] == 1
+    pools = {"answered right": np.flatnonzero(right), "answered wrong": np.flatnonzero(~right)}
+    causes = {
+        name: [min(nouns(text).values(), default="no noun") for text in rng.permutation(pool)[:300]]
+        for name, pool in pools.items()
+    }
+    counts = pd.DataFrame({name: pd.Series(found).value_counts() for name, found in causes.items()}).fillna(0)
+    shares = 100 * counts / counts.sum()
+    display(shares.sort_index())
+    wrong = shares["answered wrong"].reindex([MISSED, OVERLOOKED, ATTENDED], fill_value=0.0)
+    plain = shares["answered right"].reindex([MISSED, OVERLOOKED, ATTENDED], fill_value=0.0)
+    display(
+        Markdown(
+            f"A thing that was not detected stands behind {wrong[MISSED]:.0f} % of the wrong answers, and occurs in "
+            f"{plain[MISSED]:.0f} % of the right ones. Overlooking stands behind {wrong[OVERLOOKED]:.0f} % "
+            f"({plain[OVERLOOKED]:.0f} %). In {wrong[ATTENDED]:.0f} % of the wrong answers every noun looks at its "
+            "thing, and another picture scores higher all the same."
+        )
+    )
+
+# %% [markdown]
+# So attention on the right places is no sign that a picture is found: it is about as frequent where the answer is
+# wrong. Most mistakes of this matcher are mistakes of *comparison*. The other picture holds the things of the
+# sentence, too, and what tells the two apart is a number, a relation, the weather, or nothing at all.
 #
 # ## A picture asks
 #
@@ -154,9 +244,9 @@ display(pd.DataFrame({"largest gain": image_ranks.loc[best], "largest loss": ima
 # ## How much does a slide prove?
 #
 # The extremes of a thousand queries are extremes: two models of *equal* quality have their striking gains and losses
-# too (exercise 3). What counts is the whole distribution above, and the intervals of the tables. And a rule
-# decides what can be seen at all: ours shows a loss only where VSRN came first, so that a fall from place 20 to place
-# 400 stays hidden. As a check, the same numbers for queries chosen at random:
+# too (exercise 3). What counts is the whole distribution above, and the intervals of the tables. And a rule decides
+# what can be seen at all. Ours shows a loss only where VSRN came first, so a fall from place 20 to place 400 stays
+# hidden. As a check, here are the same numbers for queries that were chosen at random:
 
 # %%
 chosen = np.random.default_rng(0).choice(len(text_ranks), 8, replace=False)
@@ -177,8 +267,8 @@ display(text_ranks.iloc[np.sort(chosen)])
 #     show.text_query(scores, test, int(close_calls[0]))
 # ```
 #
-# Less: the wrong picture that VSRN puts first is mostly a near-neighbour of the right one, and the two differ in a
-# detail that one must look for. It is these queries of which most of the gain in R@1 is made.
+# The slides look less convincing. The wrong picture that VSRN puts first often differs from the right one in a detail
+# that one must look for. But a gain in R@1 is made of just such queries.
 #
 # </details>
 #
@@ -211,8 +301,8 @@ display(text_ranks.iloc[np.sort(chosen)])
 # print(f"first with one seed, at place {1 + gain.max()} with the other")
 # ```
 #
-# Place 40, when we tried: a slide that would convince, of two models that differ by chance alone. (The hundreds of
-# places between VSRN and VSR++ are more than that, as their curves say.)
+# The code prints a place far from the first. So a striking slide could be made of two models that differ by chance
+# alone. Compare it with the largest gain of VSR++ over VSRN before you believe that one.
 #
 # </details>
 #
@@ -220,9 +310,10 @@ display(text_ranks.iloc[np.sort(chosen)])
 #
 # * Choose queries by a rule, state it, and show the losses beside the gains.
 # * Look at all ranks before looking at one.
-# * Attention shows what went into a score, not why the picture was found.
+# * Attention shows what went into a score, not why the picture was found. To explain a mistake, count how often its
+#   cause occurs without the mistake.
 #
 # ## References
 #
-# *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020, the slides on visual
-# analysis. Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019.
+# Yuan et al., *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020, the
+# slides on visual analysis. Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019.
