@@ -39,6 +39,12 @@ def test_directives_are_replaced_by_what_is_recorded(kept):
     assert recorded.filled("torch {{fact mine-lite versions torch}}") == "torch 2.13.0"
     table = recorded.filled("{{table mine-lite table1 i2t_r1 rsum}}")
     assert "40.0 ± 1.0 (70.0)" in table and "400.2 ± 10.0 (490.5)" in table
+    other = kept / "other-long"
+    other.mkdir()
+    pd.read_csv(kept / "mine-lite" / "table1.csv").assign(rsum=401.25).to_csv(other / "table1.csv", index=False)
+    lines = recorded.filled("{{compared table1 rsum mine-lite other-long}}").splitlines()
+    assert lines[0].split() == ["|", "row", "|", "mine-lite", "|", "other-long", "|", "published", "|"]
+    assert lines[2] == "| VSR++ (full) | 400.2 ± 10.0 | 401.2 ± 9.0  | 490.5       |"
     assert "12.0 (2.0 to 22.0): reproduced (inconclusive by Holm)" in recorded.filled("{{verdicts mine-lite}}")
 
 
@@ -89,3 +95,10 @@ def test_recipes_show_the_winner_of_each_system_and_only_the_choices_that_it_has
     runs.to_csv(kept / "tuning" / "lite.csv", index=False)
     lines = [line.replace(" ", "") for line in recorded.filled("{{recipes lite}}").splitlines()]
     assert lines[2:] == ["|SCAN|0|40|0.01|0.2|2||", "|VSE++|1|8|0.01|0.2|||"]
+
+
+def test_the_minutes_of_training_count_a_run_once_that_stands_in_two_tables(kept):
+    """Run a, of 60 seconds, stands in two tables. Run b took 120 seconds."""
+    runs = pd.DataFrame({"table": ["table1", "table4", "table4"], "digest": ["a", "a", "b"], "seconds": [60, 60, 120]})
+    runs.to_csv(kept / "mine-lite" / "runs.csv", index=False)
+    assert recorded.filled("{{minutes mine-lite}}") == "3"

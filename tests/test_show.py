@@ -14,8 +14,6 @@ from conftest import SMALL
 from vsrpp_lite import show
 from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.paper.four_tables import TABLE1
-from vsrpp_lite.paper.published import RECALLS
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -34,27 +32,37 @@ def closed():
     plt.close("all")
 
 
-def test_the_table_shows_each_mean_interval_and_published_figure():
-    rows = ["Global", "Local"]
-    measured = pd.DataFrame(
-        [
-            {"row": row}
-            | dict.fromkeys(RECALLS, 10.0 + k)
-            | {f"{m}_lo": 8.0 + k for m in RECALLS}
-            | {f"{m}_hi": 12.0 + k for m in RECALLS}
-            | {f"{m}_paper": TABLE1.published_metrics(row)[m] for m in RECALLS}
-            for k, row in enumerate(rows)
-        ]
-    )
-    figure = show.table(measured)
-    assert len(figure.axes) == 6
-    ax = figure.axes[0]
-    means, paper = (collection.get_offsets().data[:, 0].tolist() for collection in ax.collections[1:])
-    assert means == [10.0, 11.0]
-    assert paper == [71.3, 67.4]
-    assert [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()] == [[8.0, 12.0], [9.0, 13.0]]
-    assert [label.get_text() for label in ax.get_yticklabels()] == rows
-    assert ax.get_title() == "text retrieval, R@1 (%)"
+MEASURED = pd.DataFrame(
+    {
+        "row": ["first", "second", "third"],
+        "rsum": [300.0, 410.0, 420.0],
+        "rsum_lo": [290.0, 400.0, 415.0],
+        "rsum_hi": [310.0, 420.0, 425.0],
+        "rsum_paper": [480.0, 470.0, 490.0],
+    }
+)
+
+
+def test_the_table_joins_each_rows_published_place_with_its_measured_one():
+    """Published: third, first, second. Ours: third, second, first. So `third` keeps its place, and the others swap."""
+    places, intervals = show.table(MEASURED).axes
+    assert [line.get_ydata().tolist() for line in places.lines] == [[2, 3], [3, 2], [1, 1]]
+    assert [text.get_text() for text in places.texts][:2] == ["first  480.0", "300.0  first"]
+    kept = [line.get_color() for line in places.lines][2]
+    assert kept == "#8a8a8a" and len({line.get_color() for line in places.lines}) == 3
+    assert intervals.lines[0].get_xdata().tolist() == [300.0, 410.0, 420.0]
+    assert intervals.collections[0].get_segments()[0][:, 0].tolist() == [290.0, 310.0]
+    assert [label.get_text() for label in intervals.get_yticklabels()] == ["first", "second", "third"]
+
+
+def test_published_and_measured_numbers_share_no_axis():
+    for ax in show.table(MEASURED).axes:
+        drawn = [x for line in ax.lines for x in line.get_xdata()]
+        assert not set(drawn) & set(MEASURED["rsum_paper"])
+
+
+def test_rows_without_published_figures_have_intervals_alone():
+    assert len(show.table(MEASURED.assign(rsum_paper=np.nan)).axes) == 1
 
 
 def test_claims_are_drawn_with_their_verdicts():

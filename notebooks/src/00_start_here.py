@@ -53,7 +53,7 @@ from vsrpp_lite.show import widgets
 from vsrpp_lite.training.evaluate import METRICS, ranks, recalls
 
 pd.options.display.float_format = "{:.1f}".format
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # many pictures: a fifth of the size of PNG
+set_matplotlib_formats("jpeg", pil_kwargs={"quality": 60})  # many pictures: a small part of the size of PNG
 
 # %% [markdown]
 # ## The data
@@ -322,8 +322,8 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 # | [table3_coco](table3_coco.ipynb), [table4_flickr30k](table4_flickr30k.ipynb) | VSR++ beside the six other systems |
 # | [add_your_own_system](add_your_own_system.ipynb) | a system, a loss, a similarity and a table of your own |
 #
-# Students take 01 to 05 in this order. If you want numbers first, begin with
-# [table1_structure](table1_structure.ipynb).
+# The [glossary](glossary.md) explains every term in a sentence. Students take 01 to 05 in this order. If you want
+# numbers first, begin with [table1_structure](table1_structure.ipynb).
 #
 # ## Exercises
 #

@@ -16,7 +16,8 @@
 #
 # A detector gives us an image as a bag of regions: a dog here, a tree there, a patch of sky. Each region was
 # described by itself. But a sentence says that the dog is *under* the tree, and no region shows "under". This lesson
-# lets the regions look at each other before they are compared with any sentence.
+# lets the regions look at each other before they are compared with any sentence. Whether they learn "under" in this way
+# is another question. The lesson says what the mechanism *can* carry, and then measures what it does carry.
 #
 # **You will learn**
 #
@@ -26,7 +27,8 @@
 # 4. how to tell, by taking parts away, what a trained graph really contributes, and what it does not.
 #
 # *Needs:* PyTorch (`nn.Linear`, `nn.BatchNorm1d`, broadcasting); `00_start_here` for the data and for R@K. *Time:*
-# about 50 minutes. *The module:* `vsrpp_lite/gcn_reasoning.py`, fifty lines; this notebook proves it.
+# about 50 minutes. *The module:* `vsrpp_lite/gcn_reasoning.py`, fifty lines. The last check of each part shows that
+# your code and the package agree. The [glossary](glossary.md) explains the terms.
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/ whose regions have boxes
@@ -117,6 +119,29 @@ for i, j in np.ndindex(3, 3):
 right.set(xticks=range(3), yticks=range(3), xticklabels=names, yticklabels=names, title="the same as a matrix A")
 right.set(xlabel="from region", ylabel="region")
 plt.show()
+
+# %% [markdown]
+# ### Can an affinity carry a relation?
+#
+# An affinity depends on the numbers of its two regions alone. So it can carry "under" only if these numbers say
+# *where* a region lies. Describe a region by three numbers: is it a tree, is it a dog, and how high does it lie? A
+# tree is $(1, 0, 3)$ and a dog on the ground is $(0, 1, 1)$. Let $\varphi$ read "is a tree" and $\phi$ read the
+# height, so that a tree takes from a dog as much as the dog is high. Let $W_g$ read "is a dog". With a pencil: the
+# tree receives $1 \cdot 1 = 1$ from a dog on the ground and $1 \cdot 4 = 4$ from a dog that sits at height 4. So the
+# message tells the two pictures apart, and $V^*$ of the tree can say "there is a dog below me".
+#
+# It is still a sum. Two dogs at height 2 send the tree $2 + 2 = 4$, as much as one dog at height 4. And if no number
+# said where a region lies, all of these pictures would give the tree the same message. What carries the relation is
+# the *descriptor* of a region; the graph only brings two descriptors together.
+
+# %%
+tree, messages = torch.tensor([1.0, 0.0, 3.0]), {}
+for name, heights in {"one dog at 1": [1.0], "one dog at 4": [4.0], "two dogs at 2": [2.0, 2.0]}.items():
+    dogs = torch.tensor([[0.0, 1.0, height] for height in heights])
+    affinities = tree[0] * dogs[:, 2]  # "is a tree" of one, the height of the other
+    messages[name] = (affinities * dogs[:, 1]).sum().item()  # W_g reads "is a dog"
+print(messages)
+assert list(messages.values()) == [1.0, 4.0, 4.0]
 
 # %% [markdown]
 # Then batch normalisation, over the three regions, number by number. The first numbers of the messages are
@@ -411,10 +436,9 @@ figure.legend(*right.get_legend_handles_labels(), ncols=3, frameon=False, loc="o
 plt.show()
 
 # %% [markdown]
-# One query, before and after: of the captions with a relation whose own picture ends among the first two, the one that
-# gains most ranks by the messages. It is chosen for its gain, so the counts matter more than the picture: as many
-# sentences lose as win, or not? (Scores $S$ are comparable within a row of pictures only: another version of the model
-# has another scale.)
+# We show one query before and after: the relational caption whose rank improves most and that ends in the top two. It
+# was chosen for its gain, so the counts matter more than the picture: do as many sentences lose as win? (Scores $S$ can
+# be compared within a row of pictures only, since another version of the model has another scale.)
 
 # %%
 before, after = found["no messages"][1], found["as trained"][1]

@@ -28,8 +28,8 @@
 # - how much the attention is worth, measured.
 #
 # *Needs:* lesson 2 (cosine, hinge), PyTorch tensors and `einsum`. *Time:* 45 to 60 minutes. *Machine:* a laptop; under
-# a minute if the model is trained already, else two. *The module:* `vsrpp_lite/local_attention.py`; this notebook
-# proves it.
+# a minute if the model is trained already, else two. *The module:* `vsrpp_lite/local_attention.py`. The last check of
+# each part shows that your code and the package agree. The [glossary](glossary.md) explains the terms.
 #
 # Letters as everywhere in the package: I images, T texts, R regions, W words, D embedding size.
 
@@ -73,13 +73,20 @@ close = torch.testing.assert_close
 #
 # $$c_w = \sum_r a_{rw} v_r \qquad r_w = \frac{w_w \cdot c_w}{|w_w|\,|c_w|} \qquad S_L = \frac1W \sum_w r_w$$
 #
-# In words: affinities; negative ones clipped; each region's affinities **normalised over the words**; each word's
-# softmax **over the regions**, sharpened by the temperature $\lambda$ (9 in SCAN; strictly an inverse temperature); the
-# attended vector $c_w$; its cosine with the word; the mean of the cosines.
+# Read the equations one by one:
 #
-# Two axes, two sums. The normalisation runs over those who ask (the *query*), the softmax over those who are asked (the
-# *context*). It is easy to swap one of the two: the code still runs, the model still trains, and only a proof such as
-# the one below will tell.
+# 1. The affinity of a region and a word is their scalar product, which is their cosine, since both have length one.
+# 2. Negative affinities are clipped, because a region that disagrees with a word should not count as evidence for it.
+# 3. Each region's affinities are **normalised over the words**, so that a region that agrees with everything does not
+#    win every word.
+# 4. Each word takes a softmax **over the regions**. The factor $\lambda$ sharpens it (9 in SCAN; strictly speaking it
+#    is an inverse temperature), so that a word attends to a few regions.
+# 5. The attended vector $c_w$ is the mean of the regions by these weights: it is what the word found.
+# 6. The score is the mean, over the words, of the cosine between each word and what it found.
+#
+# The two sums run over two axes. The normalisation runs over those who ask (the *query*), and the softmax over those
+# who are asked (the *context*). It is easy to swap one of them. The code still runs and the model still trains, and
+# only a comparison such as the one below shows the mistake.
 #
 # The code that produced the published numbers does not clip at zero but multiplies what is negative by 0.1 (a leaky
 # ReLU). So do we.
@@ -495,10 +502,9 @@ show.attention(matcher, test, chosen, test.captions[column])
 plt.show()
 
 # %% [markdown]
-# Read it with care. With the `lite` model *parasol* finds its parasol, while *hound* is shared between the dog and a
-# striped cat. And *races*, which no region shows, goes where *hound* goes: a word's vector comes from a GRU that has
-# read its neighbours. Also, V* of a region has heard from the other regions. Attention says where a number came from,
-# not why.
+# Read it with care. Which words find their things, and which do not? Where does a verb look, which no region shows? A
+# word's vector comes from a GRU that has read its neighbours, so a verb may look where its subject looks, or somewhere
+# else. Also, $V^*$ of a region has heard from the other regions. Attention says where a number came from, not why.
 
 # %% [markdown]
 # ## Measured: what is the attention worth?
@@ -546,10 +552,14 @@ table = {
 display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"]])
 
 # %% [markdown]
-# The row that the model was trained with (t2i, mean) does best with `lite` in nearly every column, as it should. More
-# telling are two coincidences. In the rows t2i, `mean` and `sum` agree in the image retrieval columns (t2i) to the
-# last digit, and not in the text retrieval columns. In the rows i2t it is the other way round. Why? That is exercise
-# 1.
+# One word of warning: "t2i" means two things in this literature, and in this table. In a *row* it is the direction of
+# the attention: words ask regions. In a *column* it is the task: a sentence retrieves an image. In our own words, the
+# rows are "words ask" (t2i) and "regions ask" (i2t), and the columns are image retrieval (t2i) and text retrieval
+# (i2t).
+#
+# The model was trained with words asking and a mean. Does that row do best, as it should? More telling are two
+# coincidences. Where words ask, `mean` and `sum` agree in the columns of image retrieval to the last digit, and not in
+# those of text retrieval. Where regions ask, it is the other way round. Why? That is exercise 1.
 
 # %% [markdown]
 # ## Pitfalls of the released code

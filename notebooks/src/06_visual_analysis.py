@@ -42,6 +42,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from vsrpp_lite import show
 from vsrpp_lite.data.scenes import plans, words
@@ -52,7 +53,7 @@ from vsrpp_lite.training import grid
 from vsrpp_lite.training.evaluate import ranks
 from vsrpp_lite.training.runs import Result
 
-# %config InlineBackend.figure_formats = ["jpeg"]
+set_matplotlib_formats("jpeg", pil_kwargs={"quality": 60})  # many pictures: a small part of the size of PNG
 runs = TABLE4.runs(data=data, preset=preset, seed=seed)
 trained = list(grid.train([runs["VSRN"], runs["VSR++"]]))
 

@@ -117,9 +117,9 @@ sigma = SEED_SPREAD["VSRN"]
 
 # %% [markdown]
 # VSR++ is VSRN's encoder with a second similarity, so VSRN's spread is our best guess. The difference of two single
-# runs then has a standard deviation of $\sqrt 2\,\sigma$, and lies within $\pm 1.96 \sqrt 2\, \sigma$ in 95 % of
-# cases **when nothing is different at all**. (Of averages of two models the spread is smaller, up to $\sqrt 2$ times;
-# and the other systems' is less than half of VSRN's. So the band is a wide one.) With $n$ seeds a side it shrinks by
+# runs then has a standard deviation of $\sqrt 2\,\sigma$, and lies within $\pm 1.96 \sqrt 2\, \sigma$ in 95 % of cases
+# **when nothing is different at all**. (Averaging two models shrinks the spread by up to $\sqrt 2$, and the spread of
+# the other systems is less than half of VSRN's, so our band is conservative.) With $n$ seeds a side it shrinks by
 # $\sqrt n$. A gain that is really $g$ then lies outside every second time if $n = 2 (1.96\, \sigma / g)^2$; to find it
 # four times in five takes about twice as many, $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
 
@@ -186,10 +186,10 @@ for number, table in ((3, TABLE3), (4, TABLE4)):
         assert abs(mean - printed) < 0.1
 
 # %% [markdown]
-# 79.467 became 79.4 and 84.050 became 84.0, while 84.650 became 84.7 and 81.750 became 81.8. Either mR was computed
-# from recalls with more digits, or by two people. It does not matter here; it is a reason to compare at $\pm 0.1$ and
-# never to bold a cell for a tenth. (A recall over 1,000 pictures moves in steps of 0.1, one over 5,000 sentences in
-# steps of 0.02.)
+# Plain rounding gives 84.0, 84.7 and 81.8, since a half may fall either way. It does not give 69.7 and 79.4. Perhaps
+# those were computed from recalls with more digits. It does not matter here. But it is a reason to compare at
+# $\pm 0.1$, and never to print a cell in bold for a tenth. (A recall over 1,000 pictures moves in steps
+# of 0.1, one over 5,000 sentences in steps of 0.02.)
 #
 # VSE++'s row has another problem: other papers print the same R@1 and R@10 and a *higher* R@5.
 
@@ -241,13 +241,13 @@ folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(folder / "factorial.png", dpi=150)
 
 # %% [markdown]
-# How to read it. The intervals of one seed speak of the test pictures alone; `seeds = 3` adds the other half (and with
-# it half of these verdicts go: README.md has them). An effect that changes sign is an *interaction*, which a table with
-# one row a part can never show. Two stand out:
+# How to read it: the intervals of one seed speak of the test pictures alone. `seeds = 3` adds the spread of the seeds,
+# and some of these verdicts do not survive it. An effect that changes sign is an *interaction*, which a table with one
+# row per part can never show. Two stand out:
 #
 # * Fusing against the local branch, everything else equal: much with a Bi-GRU, nothing that one could tell with a GRU,
-#   and little in the mean of both. Table 1's step from *Local* to *Fusion-similarity* is mostly what else changes
-#   with it.
+#   and little in the mean of both (one seed). Table 1's step from *Local* to *Fusion-similarity* is mostly what else
+#   changes with it.
 # * The caption loss, branch by branch: what would its sign have been, had only the full model been compared?
 #
 # One thing is not yet clean here: all sixteen cells are trained by VSR++'s recipe. The next section shows what that
@@ -362,10 +362,11 @@ display(leads.sort_values("all tuned").rename_axis(f"lead of {winner} over"))
 # <details><summary>Solution</summary>
 #
 # One claim, well supported, beats five that are not. For "fusion of similarities beats the local branch": two cells
-# (the local branch and the fusion, both with Bi-GRU and without caption loss), four seeds each, paired by seed: a
-# gain of $g$ is found if $g > 1.96 \sqrt{2/4}\, \sigma = 7.5$ for $\sigma = 5.4$. A half fraction of the factorial
-# with one seed estimates every main effect from eight runs, $\pm 1.96 \cdot 2 \sigma / \sqrt 8 = 7.5$ as well, but
-# confuses each with an interaction.
+# (the local branch and the fusion, both with Bi-GRU and without caption loss), four seeds each, paired by seed: a gain
+# of $g$ is found if $g > 1.96 \sqrt{2/4}\, \sigma = 7.5$ for $\sigma = 5.4$. A half fraction of the factorial with one
+# seed has eight runs, too. A part with two settings has four runs on each side, so its effect is known to $\pm 7.5$ as
+# well. But fusion has four settings with two runs each, so the difference of two of them is known to $\pm 1.96
+# \sqrt{2/2}\, \sigma = 10.6$ only, and every effect is confused with an interaction.
 #
 # </details>
 #

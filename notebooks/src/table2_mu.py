@@ -161,7 +161,7 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 # print(f"margin 0.2: rsum {full.recalls['rsum']:.1f}; margin 0.02: {narrow.recalls['rsum']:.1f}")
 # ```
 #
-# In preset `lite` 408 instead of 431. A right answer that need win by a hair alone is left a hair ahead, and on
+# The model with the small margin is worse. A tiny margin stops training as soon as the right answer barely wins, and on
 # pictures that the model has not seen that is not enough.
 #
 # </details>

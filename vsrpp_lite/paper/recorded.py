@@ -4,6 +4,7 @@ A template and the recorded CSV files make RESULTS.md, so that nobody types a nu
 a line in double braces stands for a table, and double braces inside a sentence stand for a number:
 
     {{table scenes-lite table1 i2t_r1 rsum}}          these metrics of a table, measured and published
+    {{compared table4 rsum scenes-lite mine-lite}}    one metric of a table, one column per recorded set
     {{verdicts scenes-lite mine-lite}}                every claim, one column for each recorded set
     {{csv bench}}                                     a CSV file
     {{value scenes-lite table4 VSR++ rsum}}           the mean of one row
@@ -12,6 +13,7 @@ a line in double braces stands for a table, and double braces inside a sentence 
     {{fact scenes-lite commit}}                       an entry of facts.json
     {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
     {{recipes lite}}                                  the winners of a tuning study
+    {{minutes scenes-lite}}                           what the trainings of a recorded set took
 """
 
 import json
@@ -24,7 +26,7 @@ from typing import Any
 import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
-from vsrpp_lite.paper.rows import record_rows
+from vsrpp_lite.paper.rows import record_rows, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, results_folder
 from vsrpp_lite.training.evaluate import METRICS
@@ -64,6 +66,19 @@ def table(recorded: str, name: str, *metrics: str) -> str:
     """Return a recorded table in Markdown: measured ± half of the interval (published)."""
     measured = pd.read_csv(recorded_folder() / recorded / f"{name}.csv")
     return beside(measured, metrics or METRICS).to_markdown(index=False, disable_numparse=True)
+
+
+def compared(name: str, metric: str, *recorded: str) -> str:
+    """Return one metric of a table in Markdown, one column per recorded set: measured ± half of the interval."""
+    sets = {one: pd.read_csv(recorded_folder() / one / f"{name}.csv") for one in recorded}
+    columns = {}
+    for one, found in sets.items():
+        ours = beside(found.assign(**{f"{metric}_paper": None}), [metric])
+        columns[one] = ours.set_index("row")[metric]
+    first = next(iter(sets.values())).set_index("row")
+    columns["published"] = first[f"{metric}_paper"].map("{:.1f}".format)
+    in_order = pd.DataFrame(columns).reindex(first.index)
+    return in_order.reset_index().to_markdown(index=False, disable_numparse=True)
 
 
 def verdicts(*recorded: str) -> str:
@@ -109,6 +124,11 @@ def recipes(preset: str) -> str:
     return shown.to_markdown(index=False, floatfmt="g")
 
 
+def minutes(recorded: str) -> str:
+    """Return the minutes of training behind a recorded set, added up over all runs."""
+    return f"{seconds(recorded_folder() / recorded) / 60:.0f}"
+
+
 def value(recorded: str, name: str, *row_and_metric: str) -> str:
     """Return the mean of one metric of one row. The name of the row may hold spaces."""
     *words, metric = row_and_metric
@@ -142,6 +162,7 @@ def fact(recorded: str, *path: str) -> str:
 
 DIRECTIVES: dict[str, Callable[..., str]] = {
     "table": table,
+    "compared": compared,
     "verdicts": verdicts,
     "csv": csv,
     "value": value,
@@ -150,6 +171,7 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
     "fact": fact,
     "spread": spread,
     "recipes": recipes,
+    "minutes": minutes,
 }
 
 

@@ -4,7 +4,6 @@ notebooks/recorded/<data>-<preset>/runs.csv has one line per row and seed; ranks
 `make verify-recorded ROW="VSR++"` trains such a row again and compares every rank.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,6 @@ def verify(folder: Path, *, table: str, row: str, seed: int) -> str:
     return f"{told}. Another processor rounds otherwise, and training magnifies it: compare with the interval."
 
 
-def seconds(folder: Path, rows: Sequence[str] = ()) -> float:
-    """Return the seconds of training behind recorded tables, or behind some rows of them. Each run counts once."""
-    lines = pd.read_csv(folder / RUNS).drop_duplicates("digest")
-    return float(lines[lines["row"].isin(rows)]["seconds"].sum() if rows else lines["seconds"].sum())
+def seconds(folder: Path) -> float:
+    """Return the seconds of training behind recorded tables. Each run counts once."""
+    return float(pd.read_csv(folder / RUNS).drop_duplicates("digest")["seconds"].sum())

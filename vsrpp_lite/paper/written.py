@@ -69,9 +69,7 @@ def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame) -> s
         shown = judged[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
         if preset in SHORT:
             lines += ["", f"**{SHORT[preset]}.** {LONG}"]
-            in_long = long_verdicts(data)
-            names = zip(judged["table"], judged["claim"])
-            shown = shown.assign(verdict_long=[in_long.get(name, "not recorded") for name in names])
+            shown = shown.assign(verdict_long=beside_long(judged, data))
         lines += ["", shown.round(1).to_markdown(index=False), ""]
         lines.append("Here, verdict judges each claim by its own interval; verdict_holm judges all claims together.")
     return "\n".join([*lines, ""])
@@ -80,6 +78,12 @@ def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame) -> s
 SHORT = {"smoke": "This is a training of seconds, which shows nothing", "lite": "This is a short training"}
 """Presets that stop before a system has converged, and what their tables say of it."""
 LONG = "verdict_long is the recorded verdict, by Holm's method, of trainings that went on until dev stopped improving."
+
+
+def beside_long(judged: pd.DataFrame, data: str) -> list[str]:
+    """Return the recorded verdict of preset `long` for each of these claims, or "not recorded"."""
+    in_long = long_verdicts(data)
+    return [in_long.get(name, "not recorded") for name in zip(judged["table"], judged["claim"])]
 
 
 def long_verdicts(data: str) -> dict[tuple[str, str], str]:

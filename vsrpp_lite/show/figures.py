@@ -3,7 +3,6 @@
 Every public function but `title` returns a figure.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,43 +11,49 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from jaxtyping import Float, Int
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vsrpp_lite.paper.published import RECALLS
 from vsrpp_lite.training.evaluate import sweep
 
 TASKS = {"i2t": "text retrieval", "t2i": "image retrieval"}
 MEASURED, PAPER = "#1f6f8b", "#e07a3f"
 
 
-def table(measured: pd.DataFrame, metrics: Sequence[str] = RECALLS) -> Figure:
-    """Draw a table that `Table.measure` returned: our mean and 95 % interval per row, and the published number.
+def table(measured: pd.DataFrame) -> Figure:
+    """Draw a table that `Table.measure` returned: the order of its rows by rsum, published and measured, and our rsum.
 
-    There is one panel per metric, with an x axis of its own. The rows have the order of the paper, from top to bottom.
-    If our data set is not the paper's, compare the order of the rows, not the values.
+    The left panel joins each row's published place with its measured one. Places can be compared; the numbers beside
+    them are of different data and cannot, so they share no axis. The right panel has our means and 95 % intervals. If
+    a row has no published figure, there is no left panel.
     """
-    columns = math.ceil(len(metrics) / 2)
-    height = 0.9 + 0.42 * len(measured)
-    figure, axes = plt.subplots(2, columns, figsize=(4 * columns + 1.2, 2 * height), sharey=True, layout="constrained")
-    heights = np.arange(len(measured))
-    for ax in axes.flat[len(metrics) :]:
-        ax.set_axis_off()
-    for ax, metric in zip(axes.flat, metrics, strict=False):
-        low, high = measured[f"{metric}_lo"], measured[f"{metric}_hi"]
-        ax.hlines(heights, low, high, color=MEASURED, lw=3, alpha=0.45)
-        sns.scatterplot(
-            x=measured[metric], y=heights, color=MEASURED, s=60, ax=ax, label="measured, 95 % interval", legend=False
-        )
-        published = measured[f"{metric}_paper"]
-        sns.scatterplot(x=published, y=heights, color=PAPER, s=60, marker="D", ax=ax, label="published", legend=False)
-        ax.set(title=title(metric), xlabel="", ylabel="", ylim=(len(measured) - 0.4, -0.6))
-        ax.set_yticks(heights, measured["row"])
-        ax.grid(axis="x", alpha=0.3)
-        sns.despine(ax=ax, left=True)
-        ax.tick_params(axis="y", length=0)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    compared = bool(measured["rsum_paper"].notna().all())
+    size = (10.5 if compared else 5.5, 1.1 + 0.42 * len(measured))
+    figure, axes = plt.subplots(1, 1 + compared, figsize=size, squeeze=False, layout="constrained")
+    if compared:
+        _places(axes[0, 0], measured)
+    ax, heights = axes[0, -1], np.arange(len(measured))
+    ax.hlines(heights, measured["rsum_lo"], measured["rsum_hi"], color=MEASURED, lw=3, alpha=0.45)
+    ax.plot(measured["rsum"], heights, "o", color=MEASURED, ms=7)
+    ax.set(title="rsum, ours, with 95 % interval", ylim=(len(measured) - 0.4, -0.6))
+    ax.set_yticks(heights, measured["row"])
+    ax.grid(axis="x", alpha=0.3)
+    sns.despine(ax=ax, left=True)
+    ax.tick_params(axis="y", length=0)
     return figure
+
+
+def _places(ax: Axes, measured: pd.DataFrame) -> None:
+    """Join the place of each row in the published order by rsum with its place in ours. Rows that move are coloured."""
+    published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
+    for row, before, after in zip(measured.itertuples(), published, ours, strict=True):
+        colour = "#8a8a8a" if before == after else MEASURED if after < before else PAPER
+        ax.plot([0, 1], [before, after], "o-", color=colour, lw=2, ms=6)
+        ax.text(-0.06, before, f"{row.row}  {row.rsum_paper:.1f}", ha="right", va="center", color=colour)
+        ax.text(1.06, after, f"{row.rsum:.1f}  {row.row}", ha="left", va="center", color=colour)
+    ax.set(title="order by rsum: published, and ours", xlim=(-1.1, 2.1), ylim=(len(measured) + 0.6, 0.4))
+    ax.set_axis_off()
 
 
 def study(lines: pd.DataFrame) -> Figure:
@@ -140,9 +145,9 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
     """Draw rsum on the dev split after each epoch of training, with one line per system."""
     frame = pd.concat([frame.assign(row=row) for row, frame in results.items()], ignore_index=True)
     figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-    sns.lineplot(
-        frame.assign(epoch=frame["epoch"] + 1), x="epoch", y="dev.rsum", hue="row", marker="o", errorbar=None, ax=ax
-    )
+    shown = {"x": "epoch", "y": "dev.rsum", "hue": "row", "style": "row", "palette": "colorblind"}
+    frame = frame.assign(epoch=frame["epoch"] + 1)
+    sns.lineplot(frame, **shown, markers=True, dashes=False, markersize=8, errorbar=None, ax=ax)
     ax.set(ylabel="rsum on dev", xlabel="epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None, frameon=False)
@@ -155,14 +160,14 @@ def mu_effects(curves: Mapping[str, pd.DataFrame]) -> Figure:
 
     Every curve is a frame that `ablation.mu_effects` returned.
     """
-    colours = sns.color_palette("deep", len(curves))
+    colours, markers = sns.color_palette("colorblind", len(curves)), "osD^v"
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
     for ax, direction in zip(axes, ("i2t", "t2i"), strict=True):
         for k, (name, frame) in enumerate(curves.items()):
             line = frame[frame["direction"] == direction]
             beside = line["mu"] + 0.04 * (k - (len(curves) - 1) / 2)  # bars at the same mu must not hide each other
             ax.vlines(beside, line["lo"], line["hi"], color=colours[k], lw=3, alpha=0.35)
-            ax.plot(beside, line["difference"], "o-", color=colours[k], label=name)
+            ax.plot(beside, line["difference"], f"{markers[k]}-", color=colours[k], label=name)
         ax.axhline(0, color="black", lw=0.8)
         ax.set(title=TASKS[direction], xlabel="µ")
         ax.grid(axis="y", alpha=0.3)

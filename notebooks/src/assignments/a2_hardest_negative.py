@@ -218,8 +218,8 @@ checks.compare(
 # ## 3. This batch (2 points)
 #
 # A model that has learned nothing scores every pair alike. Set `plateau` to the loss that it rests at, for a margin of
-# 0.2; and `siblings` to how many wrong entries of `~torch.eye(B)` are no negatives in the batch above, since they show
-# the same picture.
+# 0.2. Set `siblings` to the number of entries off the diagonal, in the batch above, whose image and sentence belong to
+# the same picture, and which are no negatives.
 
 # %% nbgrader={"grade": false, "grade_id": "plateau", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
