@@ -269,8 +269,8 @@ def test_a_text_query_shows_the_pictures_and_the_rank_of_the_right_one(drawn):
     upper, lower = np.array(figure.axes).reshape(2, 3)
     assert [ax.texts[0].get_text() for ax in upper] == ["✗", "✓", "✗"]
     assert [ax.texts[0].get_text() for ax in lower] == ["✗", "✗", "✗"]
-    assert upper[0].get_title(loc="left").strip() == "falling: right picture at rank 2"
-    assert lower[0].get_title(loc="left").strip() == f"rising: right picture at rank {len(dev) - 1}"
+    assert upper[0].get_title(loc="left").strip() == "falling: right picture at place 2"
+    assert lower[0].get_title(loc="left").strip() == f"rising: right picture at place {len(dev) - 1}"
     assert upper[1].get_title() == "2.  S = -1.00"
     picture = plt.imread(dev.picture(1))
     np.testing.assert_array_equal(upper[1].images[0].get_array(), picture)

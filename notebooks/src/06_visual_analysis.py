@@ -79,7 +79,7 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constr
 for ax, title, frame in zip(axes, ("a picture asks", "a sentence asks"), (image_ranks, text_ranks), strict=True):
     for name, colour in (("VSRN", show.PAPER), ("VSR++", show.MEASURED)):
         sns.ecdfplot(frame[name], ax=ax, label=name, color=colour, lw=2)
-    ax.set(xscale="log", title=title, xlabel="rank of the right answer", ylabel="share of queries")
+    ax.set(xscale="log", title=title, xlabel="place of the right answer", ylabel="share of queries")
     ax.set_xticks([1, 5, 10, 100, 1000], ["1", "5", "10", "100", "1000"])
     for k in (1, 5, 10):
         ax.axvline(k, color="black", lw=0.5, ls=":")

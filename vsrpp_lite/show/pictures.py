@@ -97,7 +97,7 @@ def pictures_found(
 ) -> Figure:
     """Show the best pictures by each row of scores.
 
-    If `right`, the position of the right picture, is known, the figure also shows checks, crosses and its rank.
+    If `right`, the position of the right picture, is known, the figure also shows checks, crosses and its place, from 1.
     """
     top = min(top, len(dataset))
     size = 2.6 * top, 2.4 * len(rows) + 0.3
@@ -110,8 +110,8 @@ def pictures_found(
             if right is not None:
                 mark(ax, 0.08, 0.9, image == right)
         if right is not None:
-            rank = (scores >= scores[right]).sum()
-            line[0].set_title(f"{name}: right picture at rank {rank}\n", fontsize=10, fontweight="bold", loc="left")
+            place = (scores >= scores[right]).sum()
+            line[0].set_title(f"{name}: right picture at place {place}\n", fontsize=10, fontweight="bold", loc="left")
     figure.suptitle(quoted(sentence, 30 * top), fontsize=11)
     return figure
 
