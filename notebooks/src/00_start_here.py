@@ -391,6 +391,7 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 # ## References
 #
 # Young et al., *From image descriptions to visual denotations* (Flickr30K), TACL 2014. Lin et al., *Microsoft COCO*,
-# ECCV 2014. Chun et al., *ECCV Caption: Correcting False Negatives by Collecting Machine-and-Human-verified
-# Image-Caption Associations for MS-COCO*, ECCV 2022. Yuan, Huang, Zhang, Chen, Cheng and Wang, *Improving Visual
-# Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020.
+# ECCV 2014. Chun et al., [*ECCV Caption: Correcting False Negatives by Collecting Machine-and-Human-verified
+# Image-Caption Associations for MS-COCO*](https://arxiv.org/abs/2204.03359), ECCV 2022. Yuan, Huang, Zhang, Chen,
+# Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text
+# Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020.

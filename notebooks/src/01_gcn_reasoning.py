@@ -26,9 +26,9 @@
 # 3. what must be masked when images have different numbers of regions;
 # 4. how to tell, by taking parts away, what a trained graph really contributes, and what it does not.
 #
-# *Needs:* PyTorch (`nn.Linear`, `nn.BatchNorm1d`, broadcasting); `00_start_here` for the data and for R@K. *Time:*
-# about 50 minutes. *The module:* `vsrpp_lite/gcn_reasoning.py`, fifty lines. The last check of each part shows that
-# your code and the package agree. The [glossary](glossary.md) explains the terms.
+# *Needs:* PyTorch (`nn.Linear`, `nn.BatchNorm1d`, broadcasting); [00_start_here](00_start_here.ipynb) for the data and
+# for R@K. *Time:* about 50 minutes. *The module:* `vsrpp_lite/gcn_reasoning.py`, fifty lines. The last check of each
+# part shows that your code and the package agree. The [glossary](glossary.md) explains the terms.
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/ whose regions have boxes
@@ -590,14 +590,14 @@ display(by_norm.rename(columns={"count": "seeds"}))
 #     print(system.__name__, layers, f"{trained.recalls['rsum']:.1f}")
 # ```
 #
-# It takes a minute or so a model. In preset `lite` it printed 412.6 without layers, 436.3 with silent layers and
-# 435.4 with the graph; on another processor, whose sums round otherwise, 409.4, 434.2 and 438.5, and there with seed
-# 1 405.1, 426.7 and 430.7. So a model *trained* without messages is again much nearer to the full one than to the one
-# without layers. Messages are worth -1, 4 and 4 points, silent layers more than twenty, though all that they can do
-# is to add a constant to every region, which the bias of the projection could do alone. (Each silent layer adds BN's
+# It takes a minute or so a model. In preset `lite` it printed 412.6 without layers, 436.3 with silent layers and 435.4
+# with the graph; on another processor, whose sums round otherwise, 409.4, 434.2 and 438.5, and there with seed 1
+# 405.1, 426.7 and 430.7. So a model *trained* without messages is again much nearer to the full one than to the one
+# without layers. Messages are worth -1, 4 and 4 points, silent layers more than twenty, though all that they can do is
+# to add a constant to every region, which the bias of the projection could do alone. (Each silent layer adds BN's
 # bias. With the projection's own that makes three vectors for the work of one, and together they probably just move
-# faster under Adam; a longer training would tell.) To be sure of the four points one needs more seeds, and an
-# interval over them, as `table1_structure` has.
+# faster under Adam; a longer training would tell.) To be sure of the four points one needs more seeds, and an interval
+# over them, as [table1_structure](table1_structure.ipynb) has.
 #
 # </details>
 #
@@ -611,9 +611,12 @@ display(by_norm.rename(columns={"count": "seeds"}))
 #
 # ## References
 #
-# Li, Zhang, Li, Li, Fu, *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019. Wang, Girshick, Gupta,
-# He, *Non-local Neural Networks*, CVPR 2018. Kipf and Welling, *Semi-Supervised Classification with Graph
-# Convolutional Networks*, ICLR 2017. *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching*
-# (VSR++), ICPR 2020.
+# Li, Zhang, Li, Li, Fu, [*Visual Semantic Reasoning for Image-Text Matching*](https://arxiv.org/abs/1909.02701)
+# (VSRN), ICCV 2019. Wang, Girshick, Gupta, He, [*Non-local Neural Networks*](https://arxiv.org/abs/1711.07971), CVPR
+# 2018. Kipf and Welling, [*Semi-Supervised Classification with Graph Convolutional
+# Networks*](https://arxiv.org/abs/1609.02907), ICLR 2017. Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual
+# Semantic Reasoning for Fine-Grained Image-Text Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR
+# 2020.
 #
-# **Next:** `02_global_alignment`: the regions have talked; now one vector must stand for the whole image.
+# **Next:** [02_global_alignment](02_global_alignment.ipynb): the regions have talked; now one vector must stand for
+# the whole image.

@@ -27,9 +27,9 @@
 # 4. why another caption of the same image is no negative;
 # 5. why the hardest negative can teach nothing at first, and what a warm-up does about it.
 #
-# *Needs:* PyTorch; `00_start_here` for the data and for R@K. *Time:* about 60 minutes. *The module:*
-# `vsrpp_lite/global_alignment.py`. The last check of each part shows that your code and the package agree. The
-# [glossary](glossary.md) explains the terms.
+# *Needs:* PyTorch; [00_start_here](00_start_here.ipynb) for the data and for R@K. *Time:* about 60 minutes. *The
+# module:* `vsrpp_lite/global_alignment.py`. The last check of each part shows that your code and the package agree.
+# The [glossary](glossary.md) explains the terms.
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/
@@ -507,7 +507,7 @@ plt.show()
 # * **The loss is summed over the batch, but the gradient is clipped at a fixed norm.** So the batch size changes what
 #   clipping does, and the balance with any other loss. The module takes the mean over pairs.
 # * **Unit length without an epsilon.** `x / x.norm()` of a zero vector is NaN, and NaN in a ranking can count as
-#   perfect recall (`00_start_here` shows how ties and NaN are handled here).
+#   perfect recall ([00_start_here](00_start_here.ipynb) shows how ties and NaN are handled here).
 # * **Gate order.** Weights carried from another library must be permuted to r, z, n.
 #
 # ## Exercises
@@ -605,10 +605,12 @@ plt.show()
 #
 # ## References
 #
-# Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019. Faghri, Fleet, Kiros, Fidler,
-# *VSE++: Improving Visual-Semantic Embeddings with Hard Negatives*, BMVC 2018. Cho et al., *Learning Phrase
-# Representations using RNN Encoder-Decoder*, EMNLP 2014 (the GRU). Schuster and Paliwal, *Bidirectional Recurrent
-# Neural Networks*, 1997. Chen et al., *Learning the Best Pooling Strategy for Visual Semantic Embedding*
+# Li et al., [*Visual Semantic Reasoning for Image-Text Matching*](https://arxiv.org/abs/1909.02701) (VSRN), ICCV 2019.
+# Faghri, Fleet, Kiros, Fidler, [*VSE++: Improving Visual-Semantic Embeddings with Hard
+# Negatives*](https://arxiv.org/abs/1707.05612), BMVC 2018. Cho et al., *Learning Phrase Representations using RNN
+# Encoder-Decoder*, EMNLP 2014 (the GRU). Schuster and Paliwal, *Bidirectional Recurrent Neural Networks*, 1997. Chen
+# et al., [*Learning the Best Pooling Strategy for Visual Semantic Embedding*](https://arxiv.org/abs/2011.04305)
 # (VSE-infinity), CVPR 2021.
 #
-# **Next:** `03_local_attention`: one vector cannot hold everything; words look for their regions.
+# **Next:** [03_local_attention](03_local_attention.ipynb): one vector cannot hold everything; words look for their
+# regions.

@@ -673,8 +673,9 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 #
 # ## References
 #
-# Lee, Chen, Hua, Hu and He, *Stacked Cross Attention for Image-Text Matching* (SCAN), ECCV 2018. *Improving Visual
-# Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020. Young et al., *From image descriptions to
-# visual denotations* (Flickr30K), TACL 2014.
+# Lee, Chen, Hua, Hu and He, [*Stacked Cross Attention for Image-Text Matching*](https://arxiv.org/abs/1803.08024)
+# (SCAN), ECCV 2018. Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained
+# Image-Text Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020. Young et al., *From image
+# descriptions to visual denotations* (Flickr30K), TACL 2014.
 #
 # **Next:** lesson 4, where $S_G$ and $S_L$ become one similarity.

@@ -516,9 +516,10 @@ plt.show()
 #
 # ## References
 #
-# *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020. Faghri et al., *VSE++:
-# Improving Visual-Semantic Embeddings with Hard Negatives*, BMVC 2018. Li et al., *Visual Semantic Reasoning for
-# Image-Text Matching* (VSRN), ICCV 2019. Lee et al., *Stacked Cross Attention for Image-Text Matching* (SCAN), ECCV
-# 2018.
+# Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text
+# Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020. Faghri et al., [*VSE++: Improving
+# Visual-Semantic Embeddings with Hard Negatives*](https://arxiv.org/abs/1707.05612), BMVC 2018. Li et al., [*Visual
+# Semantic Reasoning for Image-Text Matching*](https://arxiv.org/abs/1909.02701) (VSRN), ICCV 2019. Lee et al.,
+# [*Stacked Cross Attention for Image-Text Matching*](https://arxiv.org/abs/1803.08024) (SCAN), ECCV 2018.
 #
 # **Next:** lesson 5, the caption loss, which asks the picture to say its sentence.

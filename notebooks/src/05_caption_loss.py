@@ -610,11 +610,13 @@ display(
 #
 # ## References
 #
-# Li, Zhang, Li, Li and Fu, *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019. *Improving Visual
-# Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020. Williams and Zipser, *A learning
-# algorithm for continually running fully recurrent neural networks*, Neural Computation 1989 (teacher forcing).
-# Bahdanau, Cho and Bengio, *Neural machine translation by jointly learning to align and translate*, ICLR 2015 (the
-# attention).
+# Li, Zhang, Li, Li and Fu, [*Visual Semantic Reasoning for Image-Text Matching*](https://arxiv.org/abs/1909.02701)
+# (VSRN), ICCV 2019. Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained
+# Image-Text Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020. Williams and Zipser, *A
+# learning algorithm for continually running fully recurrent neural networks*, Neural Computation 1989 (teacher
+# forcing). Bahdanau, Cho and Bengio, *Neural machine translation by jointly learning to align and translate*, ICLR
+# 2015 (the attention).
 #
-# **Next:** `06_visual_analysis` looks at what whole systems find; `07_reading_the_tables` reads the published
-# numbers; and `table1_structure` trains every row of the paper's Table 1 and judges its claims.
+# **Next:** [06_visual_analysis](06_visual_analysis.ipynb) looks at what whole systems find;
+# [07_reading_the_tables](07_reading_the_tables.ipynb) reads the published numbers; and
+# [table1_structure](table1_structure.ipynb) trains every row of the paper's Table 1 and judges its claims.

@@ -25,8 +25,8 @@
 # **You will see** on which queries a local similarity helps and on which it harms, what the words looked at, why a
 # query fails, and how little a chosen query proves.
 #
-# In this notebook the *place* of an answer counts from 1, as it does in figures: the right answer came first, second or
-# third. A place is the rank of `00_start_here` plus one.
+# In this notebook the *place* of an answer counts from 1, as it does in figures: the right answer came first, second
+# or third. A place is the rank of [00_start_here](00_start_here.ipynb) plus one.
 #
 # *Time:* seconds if the two runs are there, else about a minute on two cores. *Needs:*
 # [00_start_here](00_start_here.ipynb), and [03_local_attention](03_local_attention.ipynb) for the attention.
@@ -316,5 +316,6 @@ display(text_ranks.iloc[np.sort(chosen)])
 #
 # ## References
 #
-# Yuan et al., *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020, the
-# slides on visual analysis. Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019.
+# Yuan et al., [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text
+# Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020, the slides on visual analysis. Li et al.,
+# [*Visual Semantic Reasoning for Image-Text Matching*](https://arxiv.org/abs/1909.02701) (VSRN), ICCV 2019.

@@ -26,8 +26,9 @@
 # - to tell a single model from an average of two, and what averaging is worth;
 # - to see a confounder in an ablation, and to design one without.
 #
-# *Time:* 30 minutes. *Needs:* `00_start_here`; `04_fusion` for the part on the margin. No GPU. The last part
-# trains sixteen small models a seed if they are not there (about six minutes on two cores).
+# *Time:* 30 minutes. *Needs:* [00_start_here](00_start_here.ipynb); [04_fusion](04_fusion.ipynb) for the part on the
+# margin. No GPU. The last part trains sixteen small models a seed if they are not there (about six minutes on two
+# cores).
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
@@ -217,7 +218,8 @@ display(margins)
 
 # %% [markdown]
 # A reader cannot tell whether $\mu = 0.5$ is worse because the local part counts for less or because the margin is
-# twice as wide. `table2_mu` trains both, with the margin as published and with the effective margin held.
+# twice as wide. [table2_mu](table2_mu.ipynb) trains both, with the margin as published and with the effective margin
+# held.
 #
 # ## The clean ablation
 #
@@ -372,7 +374,9 @@ display(leads.sort_values("all tuned").rename_axis(f"lead of {winner} over"))
 #
 # ## References
 #
-# *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020. Li et al. (VSRN),
-# ICCV 2019; Lee et al. (SCAN), ECCV 2018; the repositories of both for what their published rows average. Bouthillier
-# et al., *Accounting for Variance in Machine Learning Benchmarks*, MLSys 2021. Rao et al., *Where Does the Performance
-# Improvement Come From? A Reproducibility Concern about Image-Text Retrieval*, SIGIR 2022.
+# Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text
+# Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020. Li et al. (VSRN), ICCV 2019; Lee et al.
+# (SCAN), ECCV 2018; the repositories of both for what their published rows average. Bouthillier et al., [*Accounting
+# for Variance in Machine Learning Benchmarks*](https://arxiv.org/abs/2103.03098), MLSys 2021. Rao et al., [*Where Does
+# the Performance Improvement Come From? A Reproducibility Concern about Image-Text
+# Retrieval*](https://arxiv.org/abs/2203.03853), SIGIR 2022.

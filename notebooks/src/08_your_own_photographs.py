@@ -24,8 +24,9 @@
 # 3. how to train on your pictures, how to search them, and how to see what a word looked at;
 # 4. what you may conclude from a small data set, and what not.
 #
-# *Needs:* `00_start_here`, the extra `photographs` (`pip install 'vsrpp-lite[notebooks,photographs]'`) and the folder
-# `data_scripts` of the repository. *Time:* ten minutes on a laptop for a few hundred pictures.
+# *Needs:* [00_start_here](00_start_here.ipynb), the extra `photographs` (`pip install
+# 'vsrpp-lite[notebooks,photographs]'`) and the folder `data_scripts` of the repository. *Time:* ten minutes on a
+# laptop for a few hundred pictures.
 #
 # Set `pictures` and `captions` in the next cell. If you leave them empty, pictures of the embedded data set stand in
 # for yours, and a tiny network with random weights stands in for the backbone. So the notebook runs without a download.
@@ -280,4 +281,5 @@ display(Markdown(f"R@10 of image retrieval: {share:.0f} %, with a standard error
 # ```
 # </details>
 #
-# **Next:** `06_visual_analysis` shows how to look at many queries, and `add_your_own_system` how to change the model.
+# **Next:** [06_visual_analysis](06_visual_analysis.ipynb) shows how to look at many queries, and
+# [add_your_own_system](add_your_own_system.ipynb) how to change the model.

@@ -29,8 +29,8 @@
 # 3. how to exchange the loss, the similarity, the tokenizer and the data;
 # 4. how to give the trained model to somebody else.
 #
-# *Needs:* `00_start_here`, and lesson 2 for the hinge. *Time:* about 40 minutes. The trainings take a few minutes the
-# first time.
+# *Needs:* [00_start_here](00_start_here.ipynb), and lesson 2 for the hinge. *Time:* about 40 minutes. The trainings
+# take a few minutes the first time.
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or any data folder
@@ -642,9 +642,9 @@ print("the loaded models give the same scores, to the last digit")
 #
 # ## References
 #
-# Chen et al., *Learning the Best Pooling Strategy for Visual Semantic Embedding* (VSE∞, GPO), CVPR 2021. Vaswani et
-# al.,
-# *Attention Is All You Need* (sinusoids), NeurIPS 2017. Wang and Isola, *Understanding Contrastive Representation
-# Learning through Alignment and Uniformity on the Hypersphere*, ICML 2020. Radford et al., *Learning Transferable
-# Visual Models From Natural Language Supervision* (CLIP), ICML 2021. The code on this page is written from the
+# Chen et al., [*Learning the Best Pooling Strategy for Visual Semantic Embedding*](https://arxiv.org/abs/2011.04305)
+# (VSE∞, GPO), CVPR 2021. Vaswani et al., [*Attention Is All You Need*](https://arxiv.org/abs/1706.03762) (sinusoids),
+# NeurIPS 2017. Wang and Isola, *Understanding Contrastive Representation Learning through Alignment and Uniformity on
+# the Hypersphere*, ICML 2020. Radford et al., [*Learning Transferable Visual Models From Natural Language
+# Supervision*](https://arxiv.org/abs/2103.00020) (CLIP), ICML 2021. The code on this page is written from the
 # equations of the papers.

@@ -136,7 +136,8 @@ display(after_the_fact)
 # caption loss, *Local* a Bi-GRU and none, and neither is a run of VSR++'s own code. With `factorial = True` (`make
 # reproduce-tables FACTORIAL=1`) every combination is trained: {GRU, Bi-GRU} × {global, local, fusion at the loss,
 # fusion of similarities} × {caption loss, none}. Each difference below is then between models that differ in one part
-# only, averaged over all settings of the others. `07_reading_the_tables` says what came out.
+# only, averaged over all settings of the others. [07_reading_the_tables](07_reading_the_tables.ipynb) says what came
+# out.
 
 # %%
 if factorial:
@@ -199,6 +200,7 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 #
 # ## References
 #
-# Li et al., *Visual Semantic Reasoning for Image-Text Matching* (VSRN), ICCV 2019. Lee et al., *Stacked Cross Attention
-# for Image-Text Matching* (SCAN), ECCV 2018. *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching*
-# (VSR++), ICPR 2020.
+# Li et al., [*Visual Semantic Reasoning for Image-Text Matching*](https://arxiv.org/abs/1909.02701) (VSRN), ICCV 2019.
+# Lee et al., [*Stacked Cross Attention for Image-Text Matching*](https://arxiv.org/abs/1803.08024) (SCAN), ECCV 2018.
+# Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text
+# Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020.

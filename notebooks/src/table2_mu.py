@@ -189,4 +189,5 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 #
 # ## References
 #
-# *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020, Table 2.
+# Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text
+# Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020, Table 2.

@@ -168,7 +168,7 @@ display(found)
 #
 # For regions no two of these rows: our VSE++ sees the mean of the regions. One would train it on one vector of the
 # whole picture. For attention not SCAN and VSE++ either, since SCAN also has the second GRU; `VSRpp(fusion="local")`
-# and `VSRpp(fusion="global")` differ in nothing else (`07_reading_the_tables`).
+# and `VSRpp(fusion="global")` differ in nothing else ([07_reading_the_tables](07_reading_the_tables.ipynb)).
 #
 # </details>
 #
@@ -189,7 +189,10 @@ display(found)
 #
 # ## References
 #
-# Faghri et al., *VSE++*, BMVC 2018. Huang et al., *Learning Semantic Concepts and Order* (SCO), CVPR 2018. Lee et al.,
-# *Stacked Cross Attention* (SCAN), ECCV 2018. Huang et al., *Gated Visual-Semantic Embedding* (GVSE), AAAI 2019. Wu et
-# al., *Learning Fragment Self-Attention Embeddings* (SAEM), ACM MM 2019. Li et al., *Visual Semantic Reasoning* (VSRN),
-# ICCV 2019. *Improving Visual Semantic Reasoning for Fine-Grained Image-Text Matching* (VSR++), ICPR 2020.
+# Faghri et al., [*VSE++*](https://arxiv.org/abs/1707.05612), BMVC 2018. Huang et al., [*Learning Semantic Concepts and
+# Order*](https://arxiv.org/abs/1712.02036) (SCO), CVPR 2018. Lee et al., [*Stacked Cross
+# Attention*](https://arxiv.org/abs/1803.08024) (SCAN), ECCV 2018. Huang et al., *Gated Visual-Semantic Embedding*
+# (GVSE), AAAI 2019. Wu et al., *Learning Fragment Self-Attention Embeddings* (SAEM), ACM MM 2019. Li et al., [*Visual
+# Semantic Reasoning*](https://arxiv.org/abs/1909.02701) (VSRN), ICCV 2019. Yuan, Huang, Zhang, Chen, Cheng and Wang,
+# [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text
+# Matching*](https://openreview.net/forum?id=EOcoHvin7m) (VSR++), ICPR 2020.

@@ -97,7 +97,8 @@ def pictures_found(
 ) -> Figure:
     """Show the best pictures by each row of scores.
 
-    If `right`, the position of the right picture, is known, the figure also shows checks, crosses and its place, from 1.
+    If `right`, the position of the right picture, is known, the figure also shows checks, crosses and its place, which
+    counts from 1.
     """
     top = min(top, len(dataset))
     size = 2.6 * top, 2.4 * len(rows) + 0.3
