@@ -327,6 +327,8 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 #
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # 1. (*easy, 3 minutes*) In the 4 x 4 matrix, lower the 0.7 to 0.55. Which recalls change? Check with `ranks`.
 #
 #    <details><summary>Solution</summary>

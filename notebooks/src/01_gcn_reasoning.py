@@ -500,6 +500,8 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # %% [markdown]
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # **1. A region found twice** (*easy, 5 minutes, pencil*). The detector finds the red ball of the toy twice. What
 # happens to the affinity between kite and ball, and to the kite's message? Would it be the same without the division
 # by $R$?

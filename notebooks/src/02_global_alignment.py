@@ -512,6 +512,8 @@ plt.show()
 #
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # **1. Another margin** (*easy, 5 minutes, pencil*). What are the two losses of the 3 x 3 matrix for $\alpha = 0.1$?
 # And for $\alpha = 0$: which queries are still violated, and what does that say about R@1?
 #

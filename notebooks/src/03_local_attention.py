@@ -581,6 +581,8 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # %% [markdown]
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # **1. Sum and mean.** *Easy, 10 minutes.* Explain the coincidences in the last table. Which retrieval does the choice
 # between `sum` and `mean` touch, for each direction?
 #

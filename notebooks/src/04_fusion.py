@@ -424,6 +424,8 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # **1. How far can $\mu$ go?** *Easy, 10 minutes.* For which $\mu > 0$ does $S_G + \mu S_L$ take all three pictures of
 # the hand example to their sentences?
 #

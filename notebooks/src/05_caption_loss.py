@@ -530,6 +530,8 @@ display(
 # %% [markdown]
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # **1. One padding too many.** *Easy, 10 minutes.* In the language of three words, add `<pad>`: after `<end>` the
 # decoder says `<pad>` with probability 0.5. What do the two sentences cost together, as a mean, if the first padding
 # after `<end>` is counted as released code does? And why does the mistake fade as training goes on?

@@ -256,6 +256,8 @@ display(text_ranks.iloc[np.sort(chosen)])
 # %% [markdown]
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # **1. Another rule.** (*easy, 10 minutes*) The rule above prefers queries on which VSRN was hopeless. Write one that
 # prefers queries on which VSR++ is right and VSRN only just wrong. Do the slides look more or less convincing?
 #

@@ -335,6 +335,8 @@ display(leads.sort_values("all tuned").rename_axis(f"lead of {winner} over"))
 #
 # ## Exercises
 #
+# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+#
 # **1.** *(easy, 5 minutes)* With $\sigma = 2.1$, SCAN's, instead of VSRN's: which of the nine steps leave the band?
 #
 # <details><summary>Solution</summary>
