@@ -450,16 +450,16 @@ figure = show.text_query({name: scores[name] for name in ("no messages", "as tra
 # %% [markdown]
 # ## What came out
 #
-# Read your own numbers; this is what they say in preset `lite`, seed 0:
+# Read the numbers above with these questions:
 #
-# * Deleting the layers costs about 15 points of rsum. Reported as "the worth of graph reasoning", that would look
-#   like a success. But silencing all messages costs a point or two, hardly told from nothing: nearly all of the loss
-#   was the constant that a layer adds.
-# * Sentences with a relation do not profit from the messages more than others.
-# * *Left* and *right* are told apart in somewhat more than half of the cases, and without messages just as often.
-#   What little the matcher knows of sides it must have from elsewhere: each region's features contain where its box
-#   is.
+# * How much rsum does it cost to delete the layers? Reported as "the worth of graph reasoning", this would look like a
+#   success. But how much does it cost to silence the messages alone? The difference between the two is the constant
+#   that a layer adds.
+# * Do sentences with a relation profit from the messages more than other sentences do?
+# * Are *left* and *right* told apart more often with messages than without? If not, the matcher has what it knows of
+#   sides from elsewhere: each region's features contain where its box is.
 #
+# In the numbers that are stored with this page (preset `lite`, seed 0), silencing the messages costs hardly anything.
 # So after three epochs on 2,000 drawn pictures the graph hardly reasons. That says nothing about the graph of the
 # paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. It does say
 # what an ablation must look like: take away the *idea* (the messages), not only the *code* (the layer). Exercise 3
@@ -592,14 +592,12 @@ display(by_norm.rename(columns={"count": "seeds"}))
 #     print(system.__name__, layers, f"{trained.recalls['rsum']:.1f}")
 # ```
 #
-# It takes a minute or so a model. In preset `lite` it printed 412.6 without layers, 436.3 with silent layers and 435.4
-# with the graph; on another processor, whose sums round otherwise, 409.4, 434.2 and 438.5, and there with seed 1
-# 405.1, 426.7 and 430.7. So a model *trained* without messages is again much nearer to the full one than to the one
-# without layers. Messages are worth -1, 4 and 4 points, silent layers more than twenty, though all that they can do is
-# to add a constant to every region, which the bias of the projection could do alone. (Each silent layer adds BN's
-# bias. With the projection's own that makes three vectors for the work of one, and together they probably just move
-# faster under Adam; a longer training would tell.) To be sure of the four points one needs more seeds, and an interval
-# over them, as [table1_structure](table1_structure.ipynb) has.
+# It takes a minute or so per model. Is the model that was *trained* without messages nearer to the full one, or to the
+# one without layers? If it is nearer to the full one, then silent layers are worth more than messages, though all that
+# they can do is to add a constant to every region, which the bias of the projection could do alone. (Each silent layer
+# adds BN's bias. With the projection's own bias that makes three vectors for the work of one, and together they
+# probably just move faster under Adam. A longer training would tell.) To be sure of a difference of a few points, one
+# needs more seeds, and an interval over them, as [table1_structure](table1_structure.ipynb) has.
 #
 # </details>
 #

@@ -490,11 +490,10 @@ plt.show()
 # %% [markdown]
 # ## What came out
 #
-# In preset `lite`, seed 0: from the first step with hardest negatives, training comes to rest at 0.40 per pair, which
-# is $2\alpha$; all cosines are nearly equal, and retrieval is near chance (rsum below 10; drawing lots gives 2 on 1,000
-# pictures). After a single epoch of summed hinges the same model reaches an rsum of about 240. With seed 1 we found 5.8
-# without warm-up. (In preset `smoke` there are fewer than a hundred steps, too few to see anything come to
-# rest.)
+# With hardest negatives from the first step on, training comes to rest at $2\alpha$ per pair. All cosines are nearly
+# equal, and retrieval is near chance (drawing lots gives an rsum of about 2 on 1,000 pictures). After a single epoch of
+# summed hinges the same model learns. (In preset `smoke` there are fewer than a hundred steps, too few to see anything
+# come to rest.)
 #
 # It is not a law of nature. The released codes (VSE++, SCAN, VSRN) have no warm-up and reach their published numbers,
 # with learning rates thirty times lower than ours in this preset. Users report the plateau all the same: for a batch
@@ -563,9 +562,8 @@ plt.show()
 #         print(f"{vl.recalls(*found, test.caption_to_image)['rsum']:.1f}")
 # ```
 #
-# In preset `lite` VSR++ falls from 430.5 to 429.4 and the global model from 242.3 to 226.1. So the GRU uses the
-# order: a confident region is more often a real object, and it learns what comes first. But it is not lost without
-# it, and the fused model, whose local half has no order, hardly minds.
+# If the global model loses more than VSR++ does, then its GRU uses the order: a confident region is more often a real
+# object, and the GRU learns what comes first. The fused model, whose local half has no order, should mind less.
 #
 # </details>
 #
@@ -588,11 +586,10 @@ plt.show()
 # print(f"{fused.recalls['rsum']:.1f}")
 # ```
 #
-# In preset `lite` the loss falls from 0.81 through 0.54 to 0.46, and rsum on dev rises from 41.7 through 53.3 to 81.9:
-# training is slow (rsum on test 27.1, against 435.4 with warm-up), but when three epochs are over it does not yet
-# rest. Whether it would escape or stop at 0.40 three epochs cannot tell. Without touching the loss one may lower the
-# learning rate, use smaller batches at first (fewer wrong candidates, so a weaker best one), or start from weights
-# that were trained otherwise.
+# Look at where the loss is after each epoch, and whether it still moves. Training without warm-up is far slower, but a
+# loss that is still falling does not rest. Whether it would escape or stop at $2\alpha$, three epochs cannot tell.
+# Without touching the loss one may lower the learning rate, use smaller batches at first (fewer wrong candidates, so a
+# weaker best one), or start from weights that were trained otherwise.
 #
 # </details>
 #

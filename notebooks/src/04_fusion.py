@@ -472,8 +472,8 @@ plt.show()
 #     print(f"mu {mu:.2f}: test rsum {rsum((global_scores, local_scores), mu, where):.1f}")
 # ```
 #
-# With `lite` and seed 0 dev chose 2.00 when we tried, or, on another processor, a neighbour on the flat top within a
-# point or two of rsum: not worth reporting as a gain.
+# The top of the curve is flat, so another seed or another processor may choose a neighbour. If the two numbers differ
+# by less than two seeds do, the difference is not worth reporting as a gain.
 #
 # </details>
 #

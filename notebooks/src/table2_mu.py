@@ -171,8 +171,8 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 #
 # <details><summary>Solution</summary>
 #
-# The same model with another unit: the curve is the old one, its axis stretched by the ratio of the deviations (0.11 to
-# 0.07 in preset `lite`), so that what was $\mu = 2$ is now about 3. A $\mu$ without its scales says little.
+# It is the same model with another unit. The curve is the old one, and its axis is stretched by the ratio of the two
+# deviations, which the code prints. A $\mu$ without the scales of its two scores says little.
 #
 # ```python
 # from vsrpp_lite.training.evaluate import sweep

@@ -154,8 +154,8 @@ for row, note in TABLE3.notes.items():
 # print("rsum of the five folds:", folds.round(1))
 # ```
 #
-# In preset `lite` from 422 to 439: seventeen points, more than the published steps between neighbouring systems. Whose
-# first fold is an easy one gains by reporting it alone.
+# Compare their range with the published steps between neighbouring systems. Whoever has an easy first fold gains by
+# reporting it alone.
 #
 # </details>
 #

@@ -182,8 +182,9 @@ display(found)
 # print(f"VSR++ and SCAN: {one['VSR++'].contributions([one['SCAN']]).mean(0)[-1]:.1f}")
 # ```
 #
-# In preset `lite` 441, against 448 for two seeds of VSR++ (the table above): not here, where SCAN is weaker by 28. That
-# it adds eleven to VSR++ all the same says that the two err on different queries.
+# Compare with the average of two seeds of VSR++ in the table above. If that is better, then diversity does not make up
+# for the weaker partner. If the average with SCAN is still better than VSR++ alone, then the two err on different
+# queries.
 #
 # </details>
 #
