@@ -128,7 +128,7 @@ plt.show()
 # tree is $(1, 0, 3)$ and a dog on the ground is $(0, 1, 1)$. Let $\varphi$ read "is a tree" and $\phi$ read the
 # height, so that a tree takes from a dog as much as the dog is high. Let $W_g$ read "is a dog". With a pencil: the
 # tree receives $1 \cdot 1 = 1$ from a dog on the ground and $1 \cdot 4 = 4$ from a dog that sits at height 4. So the
-# message tells the two pictures apart, and $V^*$ of the tree can say "there is a dog below me".
+# message tells the two pictures apart, and $V^*$ of the tree can say how high the dog sits.
 #
 # It is still a sum. Two dogs at height 2 send the tree $2 + 2 = 4$, as much as one dog at height 4. And if no number
 # said where a region lies, all of these pictures would give the tree the same message. What carries the relation is

@@ -167,7 +167,7 @@ def mu_effects(curves: Mapping[str, pd.DataFrame]) -> Figure:
             line = frame[frame["direction"] == direction]
             beside = line["mu"] + 0.04 * (k - (len(curves) - 1) / 2)  # bars at the same mu must not hide each other
             ax.vlines(beside, line["lo"], line["hi"], color=colours[k], lw=3, alpha=0.35)
-            ax.plot(beside, line["difference"], f"{markers[k]}-", color=colours[k], label=name)
+            ax.plot(beside, line["difference"], f"{markers[k % len(markers)]}-", color=colours[k], label=name)
         ax.axhline(0, color="black", lw=0.8)
         ax.set(title=TASKS[direction], xlabel="µ")
         ax.grid(axis="y", alpha=0.3)
