@@ -82,13 +82,8 @@ LONG = "verdict_long is the recorded verdict, by Holm's method, of trainings tha
 
 def beside_long(judged: pd.DataFrame, data: str) -> list[str]:
     """Return the recorded verdict of preset `long` for each of these claims, or "not recorded"."""
-    in_long = long_verdicts(data)
-    return [in_long.get(name, "not recorded") for name in zip(judged["table"], judged["claim"])]
-
-
-def long_verdicts(data: str) -> dict[tuple[str, str], str]:
-    """Return the recorded verdict of every claim in preset `long`, by table and claim; empty if none is recorded."""
     path = notebooks_folder() / "recorded" / f"{Path(data).name}-long" / "claims.csv"
     if not path.exists():
-        return {}
-    return pd.read_csv(path).set_index(["table", "claim"])["verdict_holm"].to_dict()
+        return ["not recorded"] * len(judged)
+    in_long = pd.read_csv(path).set_index(["table", "claim"])["verdict_holm"].to_dict()
+    return [in_long.get(name, "not recorded") for name in zip(judged["table"], judged["claim"])]
