@@ -1,0 +1,102 @@
+"""How well a model retrieves if every true answer counts, and whether it prefers a true caption to its false twin.
+
+`evaluate` knows one right image for each text. Here the right answers are those of `data.scenes.truth`, or of people's
+judgements. A tie counts against the model here, too.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.scenes.probes import Probe
+from vsrpp_lite.matcher import Encoded, Matcher
+from vsrpp_lite.training.evaluate import check_finite
+
+JUDGED = ("i2t_r1", "t2i_r1", "i2t_mAP@R", "t2i_mAP@R")
+
+
+def judged(scores: Float[np.ndarray, "I T"], true: Bool[np.ndarray, "I T"]) -> dict[str, float]:
+    """Return R@1 and mAP@R of text and of image retrieval in per cent, with all true pairs as right answers.
+
+    Queries without any right answer are left out.
+
+    Raises:
+        ValueError: a score is NaN or infinite, or nothing is true.
+    """
+    check_finite(scores, *map(np.arange, scores.shape))
+    found = {}
+    for direction, of_queries, right in (("i2t", scores, true), ("t2i", scores.T, true.T)):
+        asked = right.any(1)
+        if not asked.any():
+            raise ValueError("no pair is true; expected a right answer for some query at least")
+        ordered = best_first(of_queries[asked], right[asked])
+        found[f"{direction}_r1"] = 100 * float(ordered[:, 0].mean())
+        found[f"{direction}_mAP@R"] = 100 * float(average_precision_at_r(ordered).mean())
+    return {metric: found[metric] for metric in JUDGED}
+
+
+def best_first(scores: Float[np.ndarray, "Q C"], right: Bool[np.ndarray, "Q C"]) -> Bool[np.ndarray, "Q C"]:
+    """Return, for each query, whether its candidates are right, from the highest score to the lowest.
+
+    Of candidates with equal scores, the wrong ones come first.
+
+    >>> import numpy as np
+    >>> best_first(np.array([[0.1, 0.7, 0.7]]), np.array([[True, True, False]]))
+    array([[False,  True,  True]])
+    """
+    return np.take_along_axis(right, np.lexsort((right, -scores), axis=1), axis=1)
+
+
+def average_precision_at_r(ordered: Bool[np.ndarray, "Q C"]) -> Float[np.ndarray, " Q"]:
+    """Return AP@R of each query: the mean, over its first R places, of the precision at each place that is right.
+
+    R is the number of the query's right answers. So the value is 1 only if all of them stand at the top, and places
+    behind the first R count nothing (Musgrave et al., ECCV 2020, section 2.3; used by ECCV Caption, Chun et al. 2022).
+
+    With right answers at places 1 and 3 and a third one at place 5, R is 3: (1/1 + 2/3) / 3 = 5/9.
+
+    >>> import numpy as np
+    >>> average_precision_at_r(np.array([[True, False, True, False, True]])) * 9
+    array([5.])
+
+    Raises:
+        ValueError: a query has no right answer.
+    """
+    count = ordered.sum(1)
+    if not count.all():
+        raise ValueError(f"query {int(np.argmin(count))} has no right answer; expected one at least")
+    places = np.arange(1, ordered.shape[1] + 1)
+    precision = ordered.cumsum(1) / places
+    counted = ordered & (places <= count[:, None])
+    return (precision * counted).sum(1) / count
+
+
+def wrongly_wrong(
+    scores: Float[np.ndarray, "I T"], true: Bool[np.ndarray, "I T"], caption_to_image: Int[np.ndarray, " T"]
+) -> float:
+    """Return how many of the text queries that R@1 counts as failed have a first image that is right, in per cent.
+
+    The captions of an image that nothing else fits cannot be judged wrongly, but they can fail.
+    """
+    first = scores.argmax(0)
+    failed = first != caption_to_image
+    return 100 * float(true[first, np.arange(len(first))][failed].mean()) if failed.any() else 0.0
+
+
+def preferred(matcher: Matcher, dataset: Dataset, probes: Sequence[Probe]) -> Bool[np.ndarray, " P"]:
+    """Return for each probe whether the picture's score with the true caption is higher than with the false one."""
+    images = matcher.encode_images(dataset)
+    texts = matcher.encode_texts([text for probe in probes for text in (probe.right, probe.wrong)])
+    higher = np.zeros(len(probes), bool)
+    of_probes = np.array([probe.image for probe in probes])
+    for image in np.unique(of_probes):
+        asked = np.flatnonzero(of_probes == image)
+        both = torch.from_numpy(np.stack([2 * asked, 2 * asked + 1]).ravel())
+        one = Encoded(*(x[image : image + 1] for x in images))
+        with torch.no_grad():
+            scores = matcher.similarity(one, texts.map(lambda x, both=both: x[both]))[0].numpy(force=True)  # type: ignore[misc]
+        higher[asked] = scores[: len(asked)] > scores[len(asked) :]
+    return higher
