@@ -403,6 +403,27 @@ TRAINING = [
 
 EVALUATION = [
     Mutant(
+        "average precision counts places behind the first R",
+        "training/judged.py",
+        "counted = ordered & (places <= count[:, None])",
+        "counted = ordered",
+        "test_judged.py::test_average_precision_counts_the_first_r_places",
+    ),
+    Mutant(
+        "of equal scores the right one comes first",
+        "training/judged.py",
+        "np.lexsort((right, -scores), axis=1)",
+        "np.lexsort((~right, -scores), axis=1)",
+        "test_judged.py",
+    ),
+    Mutant(
+        "every false twin is scored beside the first picture",
+        "training/judged.py",
+        "one = Encoded(*(x[image : image + 1] for x in images))",
+        "one = Encoded(*(x[:1] for x in images))",
+        "test_judged.py::test_preferred_scores_each_picture_with_its_own_two_captions",
+    ),
+    Mutant(
         "a text's ties count for us",
         "training/evaluate.py",
         "text_ranks = (scores >= own).sum(0) - 1",
@@ -826,6 +847,48 @@ DATA = [
 ]
 
 SCENES = [
+    Mutant(
+        "two balls are true of three",
+        "data/scenes/truth.py",
+        "return [found] if len(found) == mention.count else []",
+        "return [found] if len(found) >= mention.count else []",
+        "test_truth.py",
+    ),
+    Mutant(
+        "two mentions may name one thing",
+        "data/scenes/truth.py",
+        "if len(set(named)) == len(named) and all(",
+        "if all(",
+        "test_truth.py",
+    ),
+    Mutant(
+        "the matrix of truth does not look at the light",
+        "data/scenes/truth.py",
+        "possible &= np.isin(self.light, list(facts.lights))\n        for mention",
+        "pass\n        for mention",
+        "test_truth.py::test_the_matrix_asks_every_pair",
+    ),
+    Mutant(
+        "an edited caption may still be true",
+        "data/scenes/probes.py",
+        "return None if holds(read(wrong), scene) else wrong",
+        "return wrong",
+        "test_truth.py::test_minimal_pairs_are_true_and_false",
+    ),
+    Mutant(
+        "a dog may become purple",
+        "data/scenes/probes.py",
+        "if its == others or its not in can_be_too or others not in can_be:",
+        "if its == others:",
+        "test_truth.py::test_edits_change_one_detail",
+    ),
+    Mutant(
+        "held by is read as holding",
+        "data/scenes/facts.py",
+        "self.links.append(Link(other, back[name], subject))",
+        "self.links.append(Link(subject, back[name], other))",
+        "test_truth.py",
+    ),
     Mutant(
         "no picture has a near-neighbour",
         "data/scenes/plans.py",

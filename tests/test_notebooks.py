@@ -71,7 +71,8 @@ def test_the_stored_notebook_is_clean(source, notebook):
 def test_every_module_has_its_place_in_the_api_reference():
     pages = "\n".join(path.read_text() for path in (ROOT / "notebooks" / "api").glob("*.rst"))
     modules = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "vsrpp_lite").rglob("[!_]*.py")}
-    public = {".".join(path.parts) for path in modules if "scenes" not in path.parts} | {"vsrpp_lite.data.scenes"}
+    public = {".".join(path.parts) for path in modules if "scenes" not in path.parts}
+    public |= {f"vsrpp_lite.data.scenes{module}" for module in ("", ".facts", ".truth", ".probes")}
     assert sorted(re.findall(r"^\.\. autoapimodule:: (\S+)$", pages, re.MULTILINE)) == sorted(public)
     contents = (ROOT / "notebooks" / "_toc.yml").read_text()
     for path in (ROOT / "notebooks" / "api").glob("*.rst"):

@@ -62,7 +62,7 @@ def test_tables_are_recorded_with_what_made_them(home, kept, monkeypatch):
         recorded.record("scenes")
     tables = home / "results" / "tables"
     tables.mkdir(parents=True)
-    pd.DataFrame([{"row": "a", "preset": "lite"}]).to_csv(tables / "table1.csv", index=False)
+    pd.DataFrame([{"row": "a", "preset": "lite", "seeds": 2}]).to_csv(tables / "table1.csv", index=False)
     pd.DataFrame([{"claim": "c"}]).to_csv(home / "results" / "claims.csv", index=False)
     folder = recorded.record("scenes")
     assert folder == kept / "scenes-lite"

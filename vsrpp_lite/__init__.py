@@ -19,6 +19,7 @@ from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.scenes.truth import truth
 from vsrpp_lite.data.text import Tokenizer, Vocabulary, WordPieces, tokenize
 from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
@@ -87,6 +88,7 @@ __all__ = [
     "show",
     "tables",
     "tokenize",
+    "truth",
     "tuned",
     "write_dataset",
 ]

@@ -26,6 +26,7 @@ from typing import Any
 import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
+from vsrpp_lite.paper.judging import DRAWN, record_truth
 from vsrpp_lite.paper.rows import record_rows, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, results_folder
@@ -43,7 +44,8 @@ def recorded_folder() -> Path:
 def record(data: str) -> Path:
     """Copy the tables and claims of results/ to notebooks/recorded/<data>-<preset>, and return that folder.
 
-    It also gets facts.json, which has the provenance, and what `rows` keeps of every run.
+    It also gets facts.json, which has the provenance, what `rows` keeps of every run, and for drawn scenes what
+    `judging` found.
 
     Raises:
         FileNotFoundError: there are no tables of these data.
@@ -52,13 +54,16 @@ def record(data: str) -> Path:
     tables = sorted((source / "tables").glob("*.csv"))
     if not tables:
         raise FileNotFoundError(f"{source / 'tables'}: no tables; run `make reproduce-tables` first")
-    preset = pd.read_csv(next(path for path in tables if path.stem.startswith("table")))["preset"].iloc[0]
+    made = pd.read_csv(next(path for path in tables if path.stem.startswith("table")))
+    preset, seeds = made.iloc[0][["preset", "seeds"]]
     target = recorded_folder() / f"{Path(data).name}-{preset}"
     target.mkdir(parents=True, exist_ok=True)
     for path in [*tables, source / "claims.csv"]:
         shutil.copyfile(path, target / path.name)
     write_text(target / "facts.json", json.dumps(provenance(), indent=2) + "\n")
     record_rows(target, data=data)
+    if data in DRAWN and (target / "table4.csv").exists():
+        record_truth(target, data=data, preset=preset, seeds=range(seeds))
     return target
 
 

@@ -246,7 +246,7 @@ class _Reader:
             raise self._error("a noun in the singular" if nouns is _NOUNS else "a noun in the plural")
         kinds = nouns[noun]
         kinds = self._dressed(looks, kinds) if kinds & set(PEOPLE) else self._described(looks, kinds)
-        self.mentions.append(Mention(kinds, _COUNTS[number], **looks, start=start, stop=self.place))  # type: ignore[arg-type]
+        self.mentions.append(Mention(kinds, _COUNTS[number], **looks, start=start, stop=self.place))
         return True
 
     def _quality(self, looks: dict[str, str | None], **tables: Meanings) -> bool:

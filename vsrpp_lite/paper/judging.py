@@ -1,0 +1,83 @@
+"""What recall cannot see, for the systems of a table: true answers that count as wrong, and minimal pairs.
+
+notebooks/recorded/<data>-<preset>/truth.csv has one line per row, seed and measure. It exists for drawn scenes alone,
+since only their generator knows what is true of every picture.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+
+from vsrpp_lite.data.precomp import name_of_test, open_split
+from vsrpp_lite.data.scenes.probes import EDITS, Probe, probes
+from vsrpp_lite.data.scenes.truth import truth
+from vsrpp_lite.files import atomic
+from vsrpp_lite.paper.four_tables import TABLE4
+from vsrpp_lite.training.judged import judged, preferred, wrongly_wrong
+from vsrpp_lite.training.runs import Result, Run
+
+TRUTH = "truth.csv"
+DRAWN = ("scenes",)
+"""Data sets whose records get a truth.csv."""
+
+
+def judge(results: Mapping[str, Result]) -> pd.DataFrame:
+    """Return what the truth says about these results, which are on one data set: a line for each row and measure.
+
+    The columns are `row`, `seed`, `measure`, `value` in per cent, and `n`, the number of queries or pairs. Measures
+    are R@1 with the one answer of the benchmark, R@1 and mAP@R with all true answers, the share of failures of image
+    retrieval that are none, and the accuracy on each kind of minimal pair.
+
+    Raises:
+        DataError: the data were not drawn by the generator.
+    """
+    lines = []
+    for row, result in results.items():
+        run = result.run
+        true, pairs = _known(str(run.data_folder))
+        test = run.dataset("test")
+        benchmark = np.zeros_like(true)
+        benchmark[test.caption_to_image, np.arange(true.shape[1])] = True
+        scores = result.scores()
+        sizes = {"i2t": true.shape[0], "t2i": true.shape[1]}
+        by_benchmark, by_truth = judged(scores, benchmark), judged(scores, true)
+        for direction, n in sizes.items():
+            measures = {
+                "R@1, one answer": by_benchmark[f"{direction}_r1"],
+                "R@1, all true": by_truth[f"{direction}_r1"],
+                "mAP@R": by_truth[f"{direction}_mAP@R"],
+            }
+            lines += [(row, run.seed, f"{direction} {name}", value, n) for name, value in measures.items()]
+        failed = round((100 - by_benchmark["t2i_r1"]) / 100 * sizes["t2i"])
+        wrong = wrongly_wrong(scores, true, test.caption_to_image)
+        lines.append((row, run.seed, "t2i failures that are none", wrong, failed))
+        right = preferred(result.matcher(), test, pairs)
+        for kind in EDITS:
+            asked = np.array([pair.kind == kind for pair in pairs])
+            lines.append((row, run.seed, kind, 100 * float(right[asked].mean()), int(asked.sum())))
+    return pd.DataFrame(lines, columns=["row", "seed", "measure", "value", "n"])
+
+
+@lru_cache(maxsize=2)
+def _known(folder: str) -> tuple[Bool[np.ndarray, "I T"], list[Probe]]:
+    """Return the truth and the minimal pairs of a folder's test split, which are the same for every system."""
+    test = open_split(Path(folder), name_of_test(Path(folder)))
+    return truth(test), probes(test)
+
+
+def record_truth(folder: Path, *, data: str, preset: str, seeds: Iterable[int]) -> None:
+    """Write truth.csv of Table 4, whose runs are trained.
+
+    Raises:
+        FileNotFoundError: a run is not trained to its end.
+    """
+    found = []
+    for seed in seeds:
+        runs: dict[str, Run] = TABLE4.runs(data=data, preset=preset, seed=seed)
+        found.append(judge({row: Result(run) for row, run in runs.items()}))
+    with atomic(folder / TRUTH) as draft:
+        pd.concat(found).round({"value": 2}).to_csv(draft, index=False)
