@@ -1,5 +1,7 @@
 """Facts of captions, their truth, and minimal pairs. A small scene below serves as the oracle: read it, and judge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,12 @@ def test_what_is_so_is_true(sentence):
 )
 def test_what_is_not_so_is_false(sentence):
     assert not holds(read(sentence), FARM)
+
+
+def test_a_number_is_exact_and_the_article_is_not():
+    three = replace(FARM, things=(*FARM.things, thing("ball", "blue")))
+    told = {"a ball .": True, "two balls .": False, "three blue balls .": True, "four balls .": False}
+    assert {sentence: holds(read(sentence), three) for sentence in told} == told
 
 
 def test_a_caption_states_what_its_words_say_and_nothing_else():
