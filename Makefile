@@ -36,6 +36,7 @@ TABLE   ?=
 SEED    ?= 0
 N       ?=
 PAPER   ?=
+SEARCH  ?=
 
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -125,8 +126,8 @@ book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: r
 profile: .venv/.ready ## where a training step of each system goes, for RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/profile_steps.py
 
-bench: .venv/.ready ## timings side by side, into results/bench.csv, and a line of this version into notebooks/recorded/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md
-	$(if $(PAPER),OMP_NUM_THREADS=1 $(BIN)/python tests/bench_paper.py,$(BIN)/python tests/bench.py)
+bench: .venv/.ready ## timings side by side, into results/bench.csv, and a line of this version into notebooks/recorded/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md; SEARCH=1: a million vectors, for lesson 11
+	$(if $(PAPER)$(SEARCH),OMP_NUM_THREADS=1) $(BIN)/python tests/bench$(if $(PAPER),_paper)$(if $(SEARCH),_search).py
 
 test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is none
 	$(BIN)/python -m pytest -m gpu -rs tests

@@ -28,6 +28,7 @@ COLOURS = ["red", "blue", "green", "black"]
 THINGS = ["dog", "car", "tree", "boat"]
 collect_ignore = [
     "bench.py",
+    "bench_search.py",
     "profile_steps.py",
     "course_submissions.py",
     "hostile",

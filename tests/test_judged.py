@@ -65,7 +65,8 @@ def test_preferred_scores_each_picture_with_its_own_two_captions(toy):
 
     run = vl.Run(system=vl.VSEpp(), data="toy", preset="smoke")
     matcher, test = run.build(), run.dataset("test")
-    pairs = [Probe("any", image, test.captions_of(image)[0], test.captions_of(19 - image)[1]) for image in (*range(20), 4)]
+    asked = (*range(20), 4)
+    pairs = [Probe("any", image, test.captions_of(image)[0], test.captions_of(19 - image)[1]) for image in asked]
     found = preferred(matcher, test, pairs)
     images = matcher.encode_images(test)
     for number, pair in enumerate(pairs):

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "training": {"matcher", "data", "settings", "files", "workers"},
     "paper": {"systems", "lessons", "training", "matcher", "data", "settings", "files", "workers"},
     "hub": {"training", "matcher"},
+    "search": {"matcher", "data", "files"},
     "show": {"paper", "training", "lessons", "matcher", "data"},
 }
 """Each layer, and the layers below it that it may import; every layer may import itself."""

@@ -28,6 +28,7 @@ from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
 from vsrpp_lite.paper.tuned import tuned
+from vsrpp_lite.search import Index
 from vsrpp_lite.settings import Sizes, Training
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.saem import SAEM
@@ -58,6 +59,7 @@ __all__ = [
     "Encoded",
     "GCNReasoning",
     "Hinge",
+    "Index",
     "InfoNCE",
     "Loss",
     "Matcher",

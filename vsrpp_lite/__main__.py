@@ -175,6 +175,42 @@ def verify_recorded(
 
 
 @app.command()
+def search(
+    run: Annotated[Path, typer.Argument(help="Folder of a trained run, or its name in runs/; or an exported model.")],
+    sentence: Annotated[str, typer.Argument(help="The sentence whose pictures to find.")] = "",
+    image: Annotated[
+        Path | None, typer.Option(help="A picture of the data folder, or a .npy file of regions: find its captions.")
+    ] = None,
+    data: Annotated[str, typer.Option(help="The data to search; by default those of the run.")] = "",
+    split: Annotated[str, typer.Option(help="The split to search.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Number of answers.")] = 5,
+    candidates: Annotated[int, typer.Option(min=1, help="Entries that the full similarity looks at.")] = 100,
+) -> None:
+    """Find the pictures of a sentence, or the captions of a picture, in two stages."""
+    from vsrpp_lite.data.document import read_json
+    from vsrpp_lite.data.named import data_folder
+    from vsrpp_lite.search import Index, regions_of
+    from vsrpp_lite.training.models import load
+
+    if bool(sentence) == bool(image):
+        raise typer.BadParameter("expected a sentence, or --image, and not both")
+    folder = run if run.is_dir() else home() / "runs" / run
+    try:
+        matcher = load(folder)
+        name = data or read_json(folder / "config.json", "the data of the run")["data_name"]
+        searched = data_folder(name)
+        dataset = open_split(searched, name_of_test(searched) if split == "test" else split)
+        index = Index(matcher, dataset, of="captions" if image else "images")
+        query = regions_of(image, dataset) if image else sentence
+        for place, found in enumerate(index.search(query, count, candidates=candidates), start=1):
+            picture = None if image else dataset.picture(found.position)
+            typer.echo(f"{place:3}  {found.score:6.3f}  {picture or found.name}")
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
 def report() -> None:
     """Write RESULTS.md, and the table in README.md, from the recorded tables."""
     from vsrpp_lite.paper import recorded

@@ -89,7 +89,8 @@ figure.savefig(folder / "table3.png", dpi=150)
 # quote them.
 
 # %%
-protocols = measured.set_index("row")[["i2t_r1", "i2t_r1_5k", "t2i_r1", "t2i_r1_5k", "rsum", "rsum_5k"]]
+one_seed = TABLE3.measure(seeds=range(1), **settings)  # all five thousand at once are ranked for the first seed alone
+protocols = one_seed.set_index("row")[["i2t_r1", "i2t_r1_5k", "t2i_r1", "t2i_r1_5k", "rsum", "rsum_5k"]]
 protocols.columns = [
     f"{name.removesuffix('_5k')}, {'all at once' if name.endswith('_5k') else 'five folds'}" for name in protocols
 ]

@@ -1,0 +1,502 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 10: from the hinge to CLIP
+#
+# The seven systems of this package are trained with a hinge on the hardest negative. CLIP (Radford et al., ICML 2021)
+# and nearly everything after it is trained with a softmax over the batch, **InfoNCE**. This lesson puts the two side by
+# side. They are closer than they look: one is a soft version of the other, and a single number, the *temperature*,
+# leads from "all negatives count" to "the hardest alone".
+#
+# **You will learn**
+#
+# 1. InfoNCE on a 3 x 3 matrix, with a pencil;
+# 2. what the temperature does, and how it compares with a margin;
+# 3. that the hardest negative is the limit of a low temperature, and what that means for the plateau of lesson 2;
+# 4. how both losses do with the same encoders, each with its own best learning rate, and in batches of other sizes;
+# 5. what CLIP changed besides the loss.
+#
+# *Needs:* [02_global_alignment](02_global_alignment.ipynb), whose matrix and whose plateau come back. *Time:* about 60
+# minutes. *The module:* `vsrpp_lite/info_nce.py`. The [glossary](glossary.md) explains the terms.
+
+# %% tags=["parameters"]
+data: str = "scenes"  # scenes, or a folder of data/
+preset: str = "lite"  # smoke or lite
+seed: int = 0  # of the trained models
+study: bool = False  # train every loss with every learning rate again; else the record is read
+clip: str = ""  # folder of a CLIP model of the transformers library, to look at it; empty: leave it out
+
+# %%
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+from PIL import Image
+
+import vsrpp_lite as vl
+from vsrpp_lite import show
+from vsrpp_lite.files import atomic
+from vsrpp_lite.global_alignment import Hinge, cosine, hinge
+from vsrpp_lite.info_nce import InfoNCE, info_nce
+from vsrpp_lite.paper.recorded import recorded_folder
+from vsrpp_lite.paper.tables import results_folder
+
+plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
+
+# %% [markdown]
+# ## The papers say
+#
+# For a batch of $B$ pairs with scores $s_{ij}$, each picture $i$ asks all sentences, and the softmax gives its own one
+# a share. The loss is minus the logarithm of that share (van den Oord et al., 2018, equation 4):
+#
+# $$ L_i = -\log \frac{\exp(s_{ii}/\tau)}{\sum_j \exp(s_{ij}/\tau)} . $$
+#
+# CLIP takes the mean of this and of the same for sentences that ask all pictures, and learns $\tau$ (Radford et al.,
+# 2021, section 2.3). The hinge of lesson 2 takes $[\alpha - s_{ii} + \max_{j \neq i} s_{ij}]_+$ instead.
+#
+# ## InfoNCE by hand
+#
+# The matrix of lesson 2 again: pictures are rows, sentences are columns, right pairs stand on the diagonal.
+
+# %%
+S = torch.tensor([[0.6, 0.5, 0.2], [0.3, 0.4, 0.5], [0.1, 0.3, 0.7]])
+
+# %% [markdown]
+# A pencil likes powers of two. So let $\tau = 0.1 / \ln 2 \approx 0.144$, for which $\exp(s/\tau) = 2^{10 s}$: a score
+# that is higher by 0.1 counts twice.
+#
+# $$ 2^{10 S} = \begin{pmatrix} 64 & 32 & 4 \\ 8 & 16 & 32 \\ 2 & 8 & 128 \end{pmatrix} $$
+#
+# *Each picture asks* (rows): the shares of the right sentences are $64/100$, $16/56$ and $128/138$. *Each sentence
+# asks* (columns): $64/74$, $16/56$ and $128/164$. Picture 1 and sentence 1 are ranked wrongly, and their shares, $2/7$,
+# are below one half. The loss is the mean of the six $-\ln(\text{share})$.
+
+
+# %%
+def info_nce_slowly(S: torch.Tensor, tau: float) -> float:
+    """The mean over both directions, by loops."""
+    losses = []
+    for scores in (S, S.T):
+        for query in range(len(S)):
+            powers = [math.exp(score / tau) for score in scores[query].tolist()]
+            losses.append(-math.log(powers[query] / sum(powers)))
+    return sum(losses) / len(losses)
+
+
+# %%
+tau = 0.1 / math.log(2)
+by_hand = -sum(math.log(share) for share in (64 / 100, 16 / 56, 128 / 138, 64 / 74, 16 / 56, 128 / 164)) / 6
+assert abs(info_nce_slowly(S, tau) - by_hand) < 1e-6
+ids = torch.arange(3)
+wrong = ids[:, None] != ids
+package = (info_nce(S, ids, wrong, 1 / tau) + info_nce(S.T, ids, wrong, 1 / tau)).mean() / 2
+torch.testing.assert_close(package.item(), by_hand, atol=1e-6, rtol=0)
+print(f"InfoNCE of the 3 x 3 matrix, by hand, by loops and by the package: {package:.3f}")
+
+# %% [markdown]
+# If all scores are equal, every share is $1/B$ and the loss is $\ln B$, whatever $\tau$ is. That is what an untrained
+# model starts from: for $B = 128$ it reads 4.85, and for CLIP's 32,768 it reads 10.4.
+
+# %%
+same = torch.zeros(128, 128)
+all_ids = torch.arange(128)
+start = info_nce(same, all_ids, all_ids[:, None] != all_ids, 14.0)
+torch.testing.assert_close(start, torch.full((128,), math.log(128)))
+
+# %% [markdown]
+# ## What the temperature does
+#
+# How hard does the loss push each wrong sentence away? The derivative of $L_i$ by $s_{ij}$ is the share of sentence
+# $j$, divided by $\tau$. So the shares say how the push is divided. Take picture 1 of the matrix: two sentences are
+# wrong, with scores 0.3 and 0.5.
+#
+# By hand, with the powers of two above: their powers are 8 and 32, so the harder one gets $32/40 = 80\,\%$ of the push.
+# With half the temperature the powers are squared, 64 and 1024, and it gets $1024/1088 = 94\,\%$.
+
+# %%
+negatives = S[1, [0, 2]]
+for t, expected in ((tau, 32 / 40), (tau / 2, 1024 / 1088)):
+    shares = torch.softmax(negatives / t, 0)
+    torch.testing.assert_close(shares[1].item(), expected, atol=1e-5, rtol=0)
+row = S[1].clone().requires_grad_(True)
+info_nce(row[None], torch.tensor([1]), torch.tensor([[True, False, True]]), 1 / tau).sum().backward()
+torch.testing.assert_close(row.grad[2] / (row.grad[0] + row.grad[2]), torch.tensor(32 / 40))  # what autograd says
+print(f"gradients of picture 1 by its three scores: {[round(x, 2) for x in row.grad.tolist()]}")
+
+# %%
+generator = torch.Generator().manual_seed(seed)
+scores = 0.15 * torch.randn(63, generator=generator, dtype=torch.float64).sort(descending=True).values
+figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
+for t, style in ((1.0, ":"), (0.2, "-."), (0.07, "--"), (0.01, "-")):
+    ax.plot(range(1, 64), 100 * torch.softmax(scores / t, 0), style, color=show.MEASURED, lw=2, label=f"τ = {t}")
+ax.set(xlabel="wrong sentences of a picture, the hardest first", ylabel="share of the push, in %", yscale="log")
+ax.set(ylim=(0.05, 150))
+ax.legend(frameon=False, ncols=4, loc="upper center")
+plt.show()
+
+# %% [markdown]
+# With a high temperature all negatives get nearly the same push: that is the *summed* loss. With a low one, the hardest
+# gets nearly all of it. CLIP starts at 0.07, in between, and lets the training choose.
+#
+# ## The hardest negative is a limit
+#
+# Multiply the loss by $\tau$ and let $\tau$ go to zero. The softmax becomes a maximum:
+#
+# $$ \tau L_i \;\to\; \big[\max_{j \neq i} s_{ij} - s_{ii}\big]_+ . $$
+#
+# This is the hinge on the hardest negative, with a margin of zero. A margin can be had, too: add $\alpha$ to the wrong
+# scores. So **margin and temperature do different things**. The margin says by how much the right pair must lead. The
+# temperature says how many negatives share the push, and how softly the push ends.
+
+# %%
+margin = 0.2
+with_margin = S + margin * wrong
+hardest = hinge(S, ids, wrong, margin=margin, hardest=True)
+for t in (0.3, 0.03, 0.003):
+    soft = t * info_nce(with_margin, ids, wrong, 1 / t)
+    print(f"τ = {t:5}: τ · InfoNCE of each picture {[round(x, 3) for x in soft.tolist()]}")
+print(f"the hinge on the hardest: {[round(x, 3) for x in hardest.tolist()]}")
+torch.testing.assert_close(soft, hardest, atol=1e-3, rtol=0)
+
+# %% [markdown]
+# ## No plateau
+#
+# Lesson 2 found a trap. If all scores are equal and right pairs are only a little better than wrong ones, then the
+# hardest negative of 63 is better than the right pair, by chance, and the loss pushes all scores together. **Predict:**
+# what will InfoNCE do there? Look at the shares of equal scores before you answer.
+
+# %%
+B = 64
+noise = torch.randn(B, B, generator=generator, dtype=torch.float64)
+batch_ids, scales = torch.arange(B), torch.linspace(0, 0.15, 31, dtype=torch.float64)
+others = batch_ids[:, None] != batch_ids
+figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
+slopes = {}
+for d, colour in ((1, show.PAPER), (2, "grey"), (4, show.MEASURED)):
+    grids = [s * (noise + d * torch.eye(B)) for s in scales]
+    for name, style in (("hardest", "--"), ("InfoNCE", "-")):
+        if name == "InfoNCE":
+            losses = torch.stack([info_nce(x, batch_ids, others, 1 / 0.07).mean() for x in grids])
+        else:
+            losses = torch.stack([hinge(x, batch_ids, others, margin=margin, hardest=True).mean() for x in grids])
+        slopes[name, d] = (losses[1] - losses[0]).item()
+        ax.plot(scales, losses / losses[0], style, color=colour, lw=2, label=f"{name}, right pairs better by {d}")
+ax.axhline(1, color="black", lw=1)
+ax.set(xlabel="scale of the scores", ylabel="loss / its value at 0", ylim=(0, 2))
+ax.legend(frameon=False, fontsize=8, ncols=2)
+plt.show()
+assert slopes["hardest", 1] > 0 > slopes["InfoNCE", 1]  # one is drawn back, the other is not
+
+# %% [markdown]
+# At the left edge all scores are equal, so all shares are equal, and InfoNCE compares the right score with the *mean*
+# of the wrong ones. Right pairs are better than that mean, so the loss falls from the start. As the scores spread, the
+# softmax turns to the hard negatives by itself. InfoNCE is its own warm-up.
+#
+# ## Measure: the same encoders with each loss
+#
+# To compare losses, everything else must be the same: VSE++'s encoders, its data, its evaluation. And each loss has a
+# right to its own learning rate, since gradients of different losses differ in size. So the study below trained each
+# loss with each of four rates on a draw of its own (`scenes-tuning`), and took the best by dev. The batch size is part
+# of it, too: a larger batch has harder hardest negatives, and more terms in the softmax.
+
+
+# %%
+class OneWay(InfoNCE):
+    """InfoNCE in one direction: pictures ask, and sentences do not."""
+
+    def forward(self, comparison: vl.Comparison) -> torch.Tensor:
+        rows, _ = comparison.scores(self.similarity)
+        return info_nce(rows, comparison.positives, comparison.negatives, self.inverse_temperature).mean()
+
+
+class Fixed(InfoNCE):
+    """InfoNCE with a temperature that is not learned."""
+
+    def __init__(self, similarity: vl.matcher.Similarity):
+        super().__init__(similarity)
+        self.log_inverse_temperature.requires_grad_(False)
+
+
+LOSSES = {
+    "hinge": lambda: Hinge(cosine, 0.2),
+    "InfoNCE": lambda: InfoNCE(cosine),
+    "InfoNCE, pictures ask": lambda: OneWay(cosine),
+    "InfoNCE, τ = 0.07": lambda: Fixed(cosine),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTowers(vl.VSEpp):
+    """VSE++'s encoders with another loss."""
+
+    loss: str = "hinge"
+
+    def build(self, tokenizer: vl.Tokenizer, feature_size: int, sizes: vl.Sizes) -> vl.Matcher:
+        """Build VSE++, and exchange its loss."""
+        plain = super().build(tokenizer, feature_size, sizes)
+        return vl.Matcher(tokenizer, plain.images, plain.texts, cosine, {"ranking": LOSSES[self.loss]()})
+
+
+# %%
+def run_of(loss: str, rate: float, batch: int = 128, *, warmup: int = 1, data: str = data) -> vl.Run:
+    """VSE++'s encoders trained with a loss; `warmup` epochs of the hinge sum over all negatives."""
+    plain = vl.Run(system=TwoTowers(loss=loss), data=data, preset=preset, seed=seed)
+    training = plain.settings.training
+    return replace(
+        plain,
+        training=replace(training, learning_rate=rate, batch_size=batch, warmup_epochs=min(warmup, training.epochs)),
+    )
+
+
+RATES = (0.0015, 0.003, 0.006, 0.012)
+ASKED = [("hinge, all negatives summed", "hinge", 128, 99), ("hinge, no warm-up", "hinge", 128, 0)]
+ASKED += [("hinge, hardest after a warm-up", "hinge", batch, 1) for batch in (32, 128, 512)]
+ASKED += [("InfoNCE", "InfoNCE", batch, 0) for batch in (32, 128, 512)]
+ASKED += [(name, name, 128, 0) for name in ("InfoNCE, pictures ask", "InfoNCE, τ = 0.07")]
+if study:
+    lines = []
+    for name, loss, batch, warmup in ASKED:
+        for rate in RATES:
+            trained = run_of(loss, rate, batch, warmup=warmup, data="scenes-tuning").fit(blind=True)
+            dev = trained.history["dev.rsum"].max()
+            lines.append({"loss": name, "batch": batch, "learning_rate": rate, "dev_rsum": round(dev, 2)})
+    tables = results_folder("scenes") / "tables"
+    tables.mkdir(parents=True, exist_ok=True)
+    with atomic(tables / "losses.csv") as draft:
+        pd.DataFrame(lines).to_csv(draft, index=False)
+
+# %%
+losses = pd.read_csv(recorded_folder() / "scenes-lite" / "losses.csv")
+figure, (rates, batches) = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained")
+markers = dict(zip(losses["loss"].unique(), "osD^vP", strict=True))
+colours = dict(zip(markers, ["#0173b2", "#949494", "#de8f05", "#029e73", "#cc78bc", "#ca9161"], strict=True))
+for name, part in losses[losses["batch"] == 128].groupby("loss", sort=False):
+    rates.plot(part["learning_rate"], part["dev_rsum"], marker=markers[name], color=colours[name], label=name)
+best = losses.loc[losses.groupby(["loss", "batch"], sort=False)["dev_rsum"].idxmax()]
+for name, part in best.groupby("loss", sort=False):
+    if len(part) > 1:
+        batches.plot(part["batch"], part["dev_rsum"], marker=markers[name], color=colours[name])
+rates.set(xscale="log", xlabel="learning rate, batches of 128", ylabel="rsum on dev")
+rates.set_xticks(RATES, RATES)
+rates.minorticks_off()
+batches.set(xscale="log", xlabel="batch size, each at its best rate")
+batches.set_xticks([32, 128, 512], [32, 128, 512])
+batches.minorticks_off()
+figure.legend(*rates.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+plt.show()
+display(best.astype({"learning_rate": str}).set_index(["loss", "batch"]).round(1))
+
+# %%
+top = best[best["batch"] == 128].sort_values("dev_rsum", ascending=False)
+at_one_rate = losses[(losses["batch"] == 128) & (losses["learning_rate"] == RATES[1])].set_index("loss")["dev_rsum"]
+first, second = top.iloc[0], top.iloc[1]
+display(
+    Markdown(
+        f"In batches of 128 and each at its best rate, the best is *{first['loss']}* ({first['dev_rsum']:.0f}), before "
+        f"*{second['loss']}* ({second['dev_rsum']:.0f}). One seed and a short training stand behind every "
+        f"point, and a seed moves such a point by several units. Had all losses been trained with the rate "
+        f"{RATES[1]}, the winner would be *{at_one_rate.idxmax()}*. Where the best rate is the highest that was tried, "
+        "a higher one may be better still."
+    )
+)
+
+# %% [markdown]
+# Two things are worth a second look. First, the *summed* hinge and InfoNCE need no warm-up, and the hardest negative
+# without one does not get far: that is lesson 2's plateau. Second, the batch size means different things here. All runs
+# read the same number of captions, so a batch of 512 makes a quarter of the steps of a batch of 128. What is lost or
+# won in the right panel is both: other negatives, and fewer steps. To separate the two one would train for equally many
+# *steps*, which costs four times as much.
+#
+# ## Look: the temperature that training chose
+#
+# We train the hinge and InfoNCE once more on the data of this course, at their best rates, and look at the temperature.
+
+# %% tags=["nbval-ignore-output"]
+best_rate = top.set_index("loss")["learning_rate"]
+models = {
+    "hinge": run_of("hinge", best_rate["hinge, hardest after a warm-up"]).fit(),
+    "InfoNCE": run_of("InfoNCE", best_rate["InfoNCE"], warmup=0).fit(),
+}
+
+# %%
+learned = models["InfoNCE"].matcher().losses["ranking"]
+print(f"1 / τ at the start {1 / 0.07:.1f}, after training {learned.inverse_temperature.item():.1f}")
+for name, result in models.items():
+    print(f"{name:8} rsum on test {result.recalls['rsum']:.1f}")
+
+# %%
+test = models["hinge"].run.dataset("test")
+own = np.zeros((len(test), len(test.captions)), bool)
+own[test.caption_to_image, np.arange(len(test.captions))] = True
+figure, axes = plt.subplots(1, 2, figsize=(10, 3), sharex=True, layout="constrained")
+for ax, (name, result) in zip(axes, models.items(), strict=True):
+    found = result.scores()
+    bins = {"bins": 80, "range": (-1, 1), "density": True, "alpha": 0.7}
+    ax.hist(found[~own][::50], color=show.PAPER, label="wrong pairs", **bins)
+    ax.hist(found[own], color=show.MEASURED, label="right pairs", **bins)
+    ax.set(title=f"trained with {name}", xlabel="cosine", yticks=[])
+    ax.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# The hinge stops pushing a pair as soon as it leads by the margin. InfoNCE never stops: a share can always be larger.
+# So the two spread their cosines differently, although recall, which looks at the order alone, may be the same. If you
+# compare *scores* across models, or set a threshold for "this is a match", this matters.
+#
+# ## What CLIP changed besides the loss
+#
+# * **Data.** 400 million pairs from the web, where Flickr30K has 145 thousand. No captions were written for it.
+# * **Batch.** 32,768 pairs. Two captions of one picture hardly ever meet there. In batches of ours they do, and so our
+#   `InfoNCE` leaves them out of the sum, as lesson 2 does.
+# * **Encoders.** A vision transformer reads pixels, and a transformer reads the text. There is no detector, and there
+#   are no regions.
+# * **No local part.** One vector each, so it can be searched ([lesson 11](11_searching_a_million.ipynb)). Later systems
+#   brought token-wise scores back (FILIP, Yao et al., ICLR 2022).
+#
+# If you have a CLIP model as a folder of the `transformers` library, set the parameter `clip`, and the next cell
+# ranks our test pictures with it, without any training.
+
+
+# %% tags=["nbval-ignore-output"]
+@torch.no_grad()
+def clip_scores(folder: str, test: vl.Dataset, block: int = 64) -> np.ndarray:
+    """The cosines of all pictures and captions by a frozen CLIP."""
+    from transformers import AutoTokenizer, CLIPModel
+
+    model, tokenizer = CLIPModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    side = model.config.vision_config.image_size
+    mean, deviation = np.array([0.4815, 0.4578, 0.4082]), np.array([0.2686, 0.2613, 0.2758])  # CLIP's own
+    pictures = []
+    for first in range(0, len(test), block):
+        squares = [
+            Image.open(test.picture(k)).resize((side, side)) for k in range(first, min(first + block, len(test)))
+        ]
+        pixels = (np.stack([np.asarray(square.convert("RGB")) for square in squares]) / 255 - mean) / deviation
+        seen = model.vision_model(torch.from_numpy(pixels).float().permute(0, 3, 1, 2)).pooler_output
+        pictures.append(model.visual_projection(seen))
+    texts = []
+    for first in range(0, len(test.captions), block):
+        tokens = tokenizer(test.captions[first : first + block], return_tensors="pt", padding=True)
+        texts.append(model.text_projection(model.text_model(**tokens).pooler_output))
+    both = [torch.nn.functional.normalize(torch.cat(part), dim=1) for part in (pictures, texts)]
+    return (both[0] @ both[1].T).numpy()
+
+
+if clip and Path(clip).is_dir() and test.picture(0) is not None:
+    found = vl.recalls(*vl.ranks(clip_scores(clip, test), test.caption_to_image), test.caption_to_image)
+    print({name: round(value, 1) for name, value in found.items()})
+else:
+    print("no CLIP model was given (parameter `clip`), or the data have no pictures: this part is left out")
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. Another temperature** (*easy, 10 minutes, pencil*). Halve $\tau$ in the example by hand, so that the powers are
+# squared. What are the six shares now? Which queries gain by it, and which lose?
+#
+# <details><summary>Hint</summary>
+#
+# The first row becomes 4096, 1024, 16.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# Rows: $4096/5136$, $256/1344$, $16384/16452$. Columns: $4096/4164$, $256/1344$, $16384/17424$. Right answers that lead
+# get a larger share. The two that are behind get a smaller one, $0.19$ for $0.29$: a low temperature is more severe.
+#
+# ```python
+# shares = torch.softmax(2 * S / tau, 1).diagonal()
+# torch.testing.assert_close(shares, torch.tensor([4096 / 5136, 256 / 1344, 16384 / 16452]))
+# ```
+#
+# </details>
+#
+# **2. The learned temperature** (*medium, 10 minutes*). Why does CLIP learn $\log(1/\tau)$ and not $\tau$, and why is
+# there a limit of 100? Compute the gradient of the loss by $\log(1/\tau)$ for the 3 x 3 matrix at the $\tau$ of the
+# example. Does training want it higher or lower there?
+#
+# <details><summary>Hint</summary>
+#
+# Make a tensor `log_inverse = torch.tensor(math.log(1 / tau), requires_grad=True)`, and pass `log_inverse.exp()`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# log_inverse = torch.tensor(math.log(1 / tau), requires_grad=True)
+# loss = (info_nce(S, ids, wrong, log_inverse.exp()) + info_nce(S.T, ids, wrong, log_inverse.exp())).mean() / 2
+# loss.backward()
+# print(f"{log_inverse.grad:.3f}")
+# ```
+#
+# A negative gradient would mean that training wants a larger $1/\tau$. The logarithm keeps $\tau$ positive, and makes a
+# step a *factor*. Without the limit, a batch in which all pairs are right would push $1/\tau$ up for ever, and the
+# softmax would overflow or stop to teach.
+#
+# </details>
+#
+# **3. InfoNCE for VSR++** (*hard, 30 minutes and some computing*). Train the full similarity $S_G + \mu S_L$ with
+# InfoNCE. $S$ lies between $-(1+\mu)$ and $1+\mu$, so which temperature is the same start as 0.07 for a cosine?
+#
+# <details><summary>Hint</summary>
+#
+# Subclass `vl.VSRpp`, build the matcher of the parent, and exchange the loss `ranking`. Keep the caption loss.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# @dataclass(frozen=True, kw_only=True)
+# class Soft(vl.VSRpp):
+#     def build(self, tokenizer, feature_size, sizes):
+#         plain = super().build(tokenizer, feature_size, sizes)
+#         losses = dict(plain.losses) | {"ranking": InfoNCE(plain.similarity, temperature=0.07 * (1 + self.mu))}
+#         return vl.Matcher(
+#             tokenizer, plain.images, plain.texts, plain.similarity, losses, attention=plain.attention
+#         )
+#
+#
+# for system in (Soft(), vl.VSRpp()):
+#     result = vl.Run(system=system, data=data, preset=preset, seed=seed).fit()
+#     print(f"{type(system).__name__}: rsum {result.recalls['rsum']:.1f}")
+# ```
+#
+# All scores are three times as large for $\mu = 2$, so $0.07 \cdot 3$ gives the same shares. Compare only with the same
+# care for both: the preset's rate was chosen for the hinge.
+#
+# </details>
+#
+# ## Summary
+#
+# * InfoNCE gives each right pair a share of a softmax, and charges minus its logarithm. At the start it is $\ln B$.
+# * The temperature divides the push among the negatives. Low: the hardest alone. High: all alike.
+# * With a margin added, the hinge on the hardest negative is InfoNCE's limit.
+# * From equal scores, InfoNCE leads away; the hardest negative needs a warm-up.
+# * A comparison of losses needs the same encoders, and a learning rate for each.
+#
+# ## References
+#
+# van den Oord, Li, Vinyals, [*Representation Learning with Contrastive Predictive
+# Coding*](https://arxiv.org/abs/1807.03748), 2018. Radford et al., [*Learning Transferable Visual Models From Natural
+# Language Supervision*](https://arxiv.org/abs/2103.00020) (CLIP), ICML 2021. Faghri et al.,
+# [*VSE++*](https://arxiv.org/abs/1707.05612), BMVC 2018. Wang and Liu, [*Understanding the Behaviour of Contrastive
+# Loss*](https://arxiv.org/abs/2012.09740), CVPR 2021 (temperature and hard negatives). Yao et al.,
+# [*FILIP*](https://arxiv.org/abs/2111.07783), ICLR 2022.
+#
+# **Next:** [11_searching_a_million](11_searching_a_million.ipynb): what it costs to search.

@@ -1,0 +1,417 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 11: searching a million pictures
+#
+# Our test splits have a thousand pictures, or five thousand. A photo library has millions. Which of our scores could
+# search it? This lesson counts what a query costs, shows why the global score can be put into an index and the local
+# one cannot, and builds the usual way out: a fast first stage that proposes candidates, and a slow second stage that
+# orders them.
+#
+# **You will learn**
+#
+# 1. what one query costs, in multiplications and in memory, for $S_G$ and for $S_L$;
+# 2. why an index can hold $S_G$, and what a score must be like to be indexed;
+# 3. how two stages save most of the work, and how to measure what they lose;
+# 4. what approximate indexes (IVF, HNSW) trade.
+#
+# *Needs:* [04_fusion](04_fusion.ipynb) for $S = S_G + \mu S_L$. *Time:* about 45 minutes. *The module:*
+# `vsrpp_lite/search.py`; it needs `pip install 'vsrpp_lite[search]'`, which the environment of this project has. The
+# [glossary](glossary.md) explains the terms.
+
+# %% tags=["parameters"]
+data: str = "scenes-coco"  # scenes, scenes-coco, or a folder of data/
+preset: str = "lite"  # smoke, lite, long or real
+seed: int = 0  # of the trained model
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+
+import vsrpp_lite as vl
+from vsrpp_lite import show
+from vsrpp_lite.files import atomic
+from vsrpp_lite.global_alignment import cosine, l2norm
+from vsrpp_lite.local_attention import cross_attention
+from vsrpp_lite.paper.recorded import recorded_folder
+from vsrpp_lite.paper.tables import results_folder
+from vsrpp_lite.search import nearest_index, two_stage, work
+
+plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
+
+# %% [markdown]
+# ## The bill of one query
+#
+# A picture is one vector of $D$ numbers for $S_G$, and $R$ regions of $D$ numbers for $S_L$. A sentence has $W$ words.
+#
+# * $S_G$ is one inner product: $D$ multiplications for each picture.
+# * $S_L$ compares every region with every word ($R\,W\,D$), and then adds up regions with the weights that it found
+#   ($R\,W\,D$ again): $2\,R\,W\,D$ for each picture.
+#
+# By hand, for the paper's $R = 36$ regions, $D = 1024$ and a sentence of $W = 12$ words: $S_G$ takes $1024$
+# multiplications for each picture, $S_L$ takes $2 \cdot 36 \cdot 12 \cdot 1024 = 884\,736$. That is $2 R W = 864$ times
+# as many. In memory, with 4 bytes a number, a picture takes 4 kB for $S_G$ and 147 kB for $S_L$. For a million
+# pictures: 4 GB, and 147 GB.
+
+# %%
+R, W, D = 36, 12, 1024
+full, staged = work(1_000_000, 1000, embed=D, regions=R, words=W)
+assert full == 1_000_000 * (D + 2 * R * W * D)
+print(f"one query among a million pictures: {full / 1e9:.0f} billion multiplications by a full scan of S")
+print(f"with S_G for all and S for 1,000 candidates: {staged / 1e9:.1f} billion, {full / staged:.0f} times fewer")
+
+# %% [markdown]
+# ## What an index can hold
+#
+# An index answers: *which of my vectors have the largest inner product with this query?* So a score can be indexed if
+# it is an inner product $f(T)^\top g(I)$ of something that depends on the sentence alone and something that depends on
+# the picture alone. Then the table of all scores is a product of two thin matrices, and its **rank** is at most $D$.
+#
+# $S_G$ has this form. $S_L$ has not: the weights of the regions depend on the word, so the vector that a word is
+# compared with exists only once picture *and* sentence are known. The rank shows it.
+
+# %%
+torch.manual_seed(seed)
+small = 4  # D
+pictures = l2norm(torch.randn(60, 5, small, dtype=torch.float64))
+sentences = l2norm(torch.randn(60, 6, small, dtype=torch.float64))
+present = torch.ones(60, 5, dtype=torch.bool), torch.ones(60, 6, dtype=torch.bool)
+some = vl.Encoded(l2norm(pictures.mean(1)), pictures, present[0])
+texts = vl.Encoded(l2norm(sentences.mean(1)), sentences, present[1])
+tables = {"S_G": cosine(some, texts), "S_L": cross_attention(some, texts)}
+ranks = {name: torch.linalg.matrix_rank(table) for name, table in tables.items()}
+for name, rank in ranks.items():
+    print(f"{name} of 60 pictures and 60 sentences with D = {small}: a table of rank {rank}")
+assert ranks["S_G"] <= small < ranks["S_L"]
+
+# %% [markdown]
+# ## Two stages
+#
+# The way out is old and simple. **Stage one** takes $S_G$ and finds the $K$ best candidates with an index. **Stage
+# two** computes the full $S$ for these $K$ alone, and orders them. An answer that stage one does not propose is lost.
+#
+# By hand: four pictures have $S_G = (0.9, 0.8, 0.3, 0.1)$ and $S = (1.0, 2.0, 2.5, 0.5)$ for a sentence. A full scan
+# finds picture 2. With $K = 2$, stage one proposes pictures 0 and 1, and stage two finds picture 1. With $K = 3$,
+# picture 2 is among the candidates, and both ways agree.
+
+
+# %%
+def search_slowly(first: list[float], whole: list[float], K: int) -> int:
+    """The best by `whole` of the K best by `first`."""
+    candidates = sorted(range(len(first)), key=lambda picture: -first[picture])[:K]
+    return max(candidates, key=lambda picture: whole[picture])
+
+
+# %%
+S_G, S = [0.9, 0.8, 0.3, 0.1], [1.0, 2.0, 2.5, 0.5]
+assert [search_slowly(S_G, S, K) for K in (1, 2, 3, 4)] == [0, 1, 2, 2]
+generator = np.random.default_rng(seed)
+first, whole = generator.random((50, 30)), generator.random((50, 30))
+for K in (1, 5, 20, 50):
+    slow = [search_slowly(first[:, k].tolist(), whole[:, k].tolist(), K) for k in range(30)]
+    np.testing.assert_array_equal(two_stage(first, whole, K), slow)
+print("two stages by loops and by the package find the same picture")
+
+# %% [markdown]
+# `vl.Index` does both stages for real: it encodes a split once, keeps the pooled vectors in a
+# [faiss](https://faiss.ai) index, and computes the matcher's own similarity for the candidates.
+
+# %% tags=["nbval-ignore-output"]
+run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
+matcher = run.fit().matcher()
+test = run.dataset("test")
+index = vl.Index(matcher, test)
+
+# %%
+sentence = test.captions[0]
+everything = index.search(sentence, 3, candidates=len(index))
+scores = vl.score(matcher.similarity, index.encoded, matcher.encode_texts(sentence))[:, 0]
+assert everything[0].position == scores.argmax()  # with all candidates it is the full scan
+np.testing.assert_allclose(everything[0].score, scores.max(), atol=1e-5)
+print(sentence)
+for answer in index.search(sentence, 3):
+    print(f"  picture {answer.name}  S = {answer.score:.2f}")
+
+# %% [markdown]
+# Ask it something yourself. The same from a shell: `vsrpp-lite search RUN "a sentence"`, where RUN is a folder of
+# `runs/`. With `of="captions"`, and `--image FILE` in the shell, a picture asks for its captions.
+
+# %% tags=["nbval-ignore-output"]
+asked = "a white horse left of a brown car" if data.startswith("scenes") else "a dog runs through water"
+found = index.search(asked, 4)
+figure, axes = plt.subplots(1, len(found), figsize=(2.9 * len(found), 2.6), layout="constrained")
+for ax, answer in zip(axes, found, strict=True):
+    path = test.picture(answer.position)
+    if path is not None:
+        ax.imshow(plt.imread(path))
+    ax.set_title(f"S = {answer.score:.2f}", fontsize=10)
+    ax.axis("off")
+figure.suptitle(asked)
+plt.show()
+
+# %% [markdown]
+# ## Measure: what does a small K lose?
+#
+# R@1 of image retrieval by two stages, for 500 captions of the test split, beside the full scan. The work is counted
+# for the model at hand. Stage one may be $S_G$ of the same model, or of *another* one. So we try two: VSR++'s own
+# $S_G$, and a GVSE-style model, which has nothing but a global score.
+#
+# **Predict before you read on.** VSR++ was trained on the sum $S_G + \mu S_L$. Which of the two needs fewer candidates?
+
+# %% tags=["nbval-ignore-output"]
+helper = vl.tuned(vl.GVSE(), data=data, preset=preset, seed=seed).fit().matcher()
+
+# %%
+asks = np.sort(np.random.default_rng(seed).permutation(len(test.captions))[:500])
+captions, own = [test.captions[k] for k in asks], test.caption_to_image[asks]
+texts = matcher.encode_texts(captions)
+by_all = vl.score(matcher.similarity, index.encoded, texts)
+proposals = {
+    "VSR++'s own S_G": vl.score(cosine, index.encoded, texts),
+    "a GVSE-style model": vl.score(cosine, helper.encode_images(test), helper.encode_texts(captions)),
+}
+full_scan = 100 * (by_all.argmax(0) == own).mean()
+regions, words = test.mask.sum(1).mean(), texts.mask.sum(1).double().mean().item()
+sizes = {"embed": run.settings.sizes.embed, "regions": regions, "words": words}
+
+
+def line(stage: str, K: int) -> dict:
+    """What K candidates find, and what they cost."""
+    first = proposals[stage]
+    scan, stages = work(len(test), K, **sizes)
+    return {
+        "stage one": stage,
+        "candidates": K,
+        "R@1": 100 * (two_stage(first, by_all, K) == own).mean(),
+        "proposed": 100 * ((first > first[own, np.arange(len(own))]).sum(0) < K).mean(),
+        "times less work": scan / stages,
+    }
+
+
+shares = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+counts = sorted({max(1, round(share * len(test))) for share in shares})
+curve = pd.DataFrame(line(stage, K) for stage in proposals for K in counts)
+assert (curve[curve["candidates"] == len(test)]["R@1"] == full_scan).all()  # with all candidates nothing is lost
+display(curve.round(1).pivot(index=["candidates", "times less work"], columns="stage one", values="R@1").round(1))
+
+# %%
+figure, ax = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
+ax.axhline(full_scan, color="black", ls="--", lw=1, label="full scan of S")
+for (stage, part), (style, colour) in zip(
+    curve.groupby("stage one", sort=False), (("o-", show.MEASURED), ("s-", show.PAPER)), strict=True
+):
+    ax.plot(part["times less work"], part["R@1"], style, color=colour, label=f"stage one: {stage}")
+for K, less in zip(part["candidates"], part["times less work"], strict=True):
+    ax.annotate(f"{K:,}", (less, 0), (0, 3), textcoords="offset points", ha="center", fontsize=8, color="grey")
+ax.set(xscale="log", ylim=(0, None), xlabel="times less work than a full scan (in grey: candidates)", ylabel="R@1")
+ax.legend(frameon=False, loc="center left")
+plt.show()
+
+# %%
+tables = results_folder(data) / "tables"
+tables.mkdir(parents=True, exist_ok=True)
+with atomic(tables / "two_stage.csv") as draft:  # `make record` keeps it
+    described = curve.assign(data=data, preset=preset, images=len(test), full_scan=full_scan)
+    described.round(2).to_csv(draft, index=False)
+
+
+def cheapest(table: pd.DataFrame) -> str:
+    """The fewest candidates that lose at most 0.2 points, for each first stage."""
+    told = []
+    for stage, part in table.groupby("stage one", sort=False):
+        enough = part[part["full_scan"] - part["R@1"] <= 0.2].iloc[0]
+        told.append(
+            f"* stage one is {stage}: {int(enough['candidates']):,} candidates of {int(enough['images']):,}, which "
+            f"take {enough['times less work']:.0f} times less work. They hold the right picture for "
+            f"{enough['proposed']:.0f} % of the captions."
+        )
+    return "\n".join(["Fewest candidates that lose at most 0.2 points of R@1:", "", *told])
+
+
+display(Markdown(cheapest(described)))
+
+# %% [markdown]
+# A stage one need not find the right picture first. It must only keep it among its candidates; and where it loses it,
+# the full score would mostly have failed as well, since hard queries are hard for both.
+#
+# But it must be *trained* for that. VSR++'s hinge looks at the sum. After a short training $S_L$ carries the sum, and
+# nothing has asked $S_G$ to rank by itself. A small model that was trained on its global score alone proposes far
+# better, for the price of one more vector for each picture. `vl.Index(matcher, test, proposer=helper)` does it.
+
+# %%
+helped = vl.Index(matcher, test, proposer=helper)
+found = [helped.search(caption, 1, candidates=50)[0].position for caption in captions[:50]]
+np.testing.assert_array_equal(found, two_stage(proposals["a GVSE-style model"], by_all, 50)[:50])
+print("vl.Index with a proposer finds the same pictures")
+
+# %% [markdown]
+# After a long training, VSR++'s own $S_G$ may be enough. This was recorded on photographs (Flickr8k, trained until dev
+# stopped improving):
+
+# %%
+photographs = pd.read_csv(recorded_folder() / "flickr8k-real" / "two_stage.csv")
+display(Markdown(cheapest(photographs)))
+
+# %% [markdown]
+# ## A million vectors
+#
+# Now stage one itself. An **exact** index compares the query with every vector. An **inverted file** (IVF) groups the
+# vectors around centres, and compares the query only with the groups of the nearest centres (`nprobe` of them). A
+# **navigable small world** (HNSW) links each vector with near ones and walks along the links; `efSearch` says how many
+# it keeps in view. Both may miss some of the true nearest vectors.
+#
+# On vectors that sit in a few groups, IVF with all groups is exact again:
+
+# %%
+centres = generator.normal(size=(20, 16))
+groups = centres[generator.integers(20, size=4000)] + 0.3 * generator.normal(size=(4000, 16))
+vectors = np.ascontiguousarray(groups / np.linalg.norm(groups, axis=1, keepdims=True), dtype=np.float32)
+exact, inverted = nearest_index(vectors, "Flat"), nearest_index(vectors, "IVF64,Flat")
+true_best = exact.search(vectors[:50], 10)[1]
+for probes in (1, 4, 64):
+    inverted.nprobe = probes
+    kept = np.mean([np.isin(a, b).mean() for a, b in zip(true_best, inverted.search(vectors[:50], 10)[1], strict=True)])
+    print(f"IVF with {probes:2} of 64 groups finds {100 * kept:.0f} % of the ten nearest vectors")
+assert kept == 1
+
+# %% [markdown]
+# How long a query takes on one thread, from a thousand to a million vectors of 128 numbers (`make bench SEARCH=1`
+# measured it; other machines differ, but the shapes stay):
+
+# %%
+recorded = pd.read_csv(recorded_folder() / "search_curve.csv").fillna("")
+figure, (time, quality) = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained")
+styles = {"exact": ("o-", "black"), "IVF": ("s--", show.MEASURED), "HNSW": ("^:", show.PAPER)}
+for (name, setting), part in recorded.groupby(["index", "setting"], sort=False):
+    style, colour = styles[name]
+    settings = list(recorded[recorded["index"] == name]["setting"].unique())
+    shade = (settings.index(setting) + 1) / len(settings)
+    label = f"{name} {setting}".strip()
+    time.plot(part["vectors"], part["ms_per_query"], style, color=colour, alpha=shade, label=label)
+    quality.plot(part["vectors"], part["found_of_100"], style, color=colour, alpha=shade)
+time.set(xscale="log", yscale="log", xlabel="vectors", title="milliseconds for one query")
+quality.set(xscale="log", xlabel="vectors", ylim=(0, 103), title="of the 100 nearest vectors found, in %")
+figure.legend(*time.get_legend_handles_labels(), loc="outside right center", frameon=False)
+plt.show()
+
+# %% [markdown]
+# The exact index grows in proportion to the number of vectors, and the other two hardly do. But they must be built
+# first, and they miss some, more with some settings than with others. IVF does well here from a hundred thousand
+# vectors on, where its groups match the thousand groups that these vectors were drawn in. Real pictures have no such
+# neat groups. So measure on your own vectors.
+#
+# ## Pitfalls
+#
+# * **Unit vectors.** The cosine is an inner product only of vectors of length one. Ours are; a model whose vectors are
+#   not needs an index for inner products that expects it.
+# * **The first stage must be trained to rank.** SCAN has no $S_G$ in its loss at all (exercise 3).
+# * **Report the whole system.** "R@1 with re-ranking of 100" and R@1 of a full scan are different numbers.
+# * **An index belongs to one model.** After another training, all vectors are new. `vl.Index.load` checks it.
+#
+# ## Exercises
+#
+# **1. The budget** (*easy, 5 minutes, pencil*). $D = 1024$, $R = 36$, $W = 12$, a million pictures. For which $K$ do
+# both stages cost the same?
+#
+# <details><summary>Hint</summary>
+#
+# Stage one costs $10^6 D$. A candidate costs $D + 2RWD$.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# $10^6 D = K\,(D + 2 R W D)$, so $K = 10^6 / (1 + 864) \approx 1156$. Up to about a thousand candidates, the second
+# stage costs less than the first.
+#
+# ```python
+# assert round(1e6 / (1 + 2 * 36 * 12)) == 1156
+# ```
+#
+# </details>
+#
+# **2. An inverted file** (*medium, 20 minutes*). Write IVF yourself: choose some vectors as centres, put each vector
+# into the group of its nearest centre, and search only the groups of the centres that are nearest to the query. Compare
+# with the exact answer.
+#
+# <details><summary>Hint</summary>
+#
+# `(vectors @ centres.T).argmax(1)` gives the groups. For a query, sort the centres by inner product, take the first
+# few, and look only at their vectors.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# chosen = vectors[np.random.default_rng(0).permutation(len(vectors))[:64]]
+# group = (vectors @ chosen.T).argmax(1)
+# for nprobe in (1, 4, 64):
+#     kept = []
+#     for query, best in zip(vectors[:50], true_best):
+#         open_groups = np.argsort(-(chosen @ query))[:nprobe]
+#         members = np.flatnonzero(np.isin(group, open_groups))
+#         found = members[np.argsort(-(vectors[members] @ query))[:10]]
+#         kept.append(np.isin(best, found).mean())
+#     print(f"{nprobe:2} groups: {100 * np.mean(kept):.0f} % of the ten nearest")
+# assert np.mean(kept) == 1  # all groups are open
+# ```
+#
+# </details>
+#
+# **3. A first stage for SCAN** (*hard, 30 minutes*). SCAN has only a local score. Measure two stages for it, once with
+# its own pooled vectors as the first stage, and once with those of VSE++, another model. Which one needs fewer
+# candidates?
+#
+# <details><summary>Hint</summary>
+#
+# Stage one may come from any model: `two_stage(vl.score(cosine, ...of VSE++), vl.score(...of SCAN), K)`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# models = {name: vl.tuned(system, data=data, preset=preset, seed=seed).fit().matcher()
+#           for name, system in (("SCAN", vl.SCAN()), ("VSE++", vl.VSEpp()))}
+# encoded = {name: (model.encode_images(test), model.encode_texts(captions)) for name, model in models.items()}
+# whole = vl.score(models["SCAN"].similarity, *encoded["SCAN"])
+# print(f"full scan: {100 * (whole.argmax(0) == own).mean():.1f}")
+# for name, both in encoded.items():
+#     proposed = vl.score(cosine, *both)
+#     found = {K: f"{100 * (two_stage(proposed, whole, K) == own).mean():.1f}" for K in (10, 50, len(test))}
+#     print(f"first stage from {name}: R@1 by candidates {found}")
+# ```
+#
+# Nothing in SCAN's loss trains its pooled vectors, so they propose badly. A cheap second model is a good first stage.
+#
+# </details>
+#
+# ## Summary
+#
+# * $S_L$ costs $2RW$ times as much as $S_G$, in work, and $R$ times as much in memory.
+# * Only an inner product of two sides can be indexed; the table of its scores has a rank of at most $D$.
+# * Two stages keep nearly all of the recall for a small part of the work. Measure both.
+# * Approximate indexes trade time against missed neighbours, and $K$ trades time against missed answers.
+#
+# ## References
+#
+# Johnson, Douze, Jégou, [*Billion-scale similarity search with GPUs*](https://arxiv.org/abs/1702.08734) (faiss), 2019.
+# Malkov and Yashunin, [*Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+# World graphs*](https://arxiv.org/abs/1603.09320) (HNSW), 2018. Khattab and Zaharia,
+# [*ColBERT*](https://arxiv.org/abs/2004.12832), SIGIR 2020, whose late interaction (each word takes its *best* region)
+# can be searched region by region. Miech et al., [*Thinking Fast and Slow*](https://arxiv.org/abs/2103.16553), CVPR
+# 2021, which trains a fast and a slow retrieval model together.
+#
+# **Next:** [add_your_own_system](add_your_own_system.ipynb): build the eighth system.

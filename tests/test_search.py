@@ -1,0 +1,169 @@
+"""Search in two stages: the global vectors find candidates, and the matcher's own similarity orders them."""
+
+import builtins
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import vsrpp_lite as vl
+from vsrpp_lite.__main__ import app
+from vsrpp_lite.search import ENCODINGS, ENTRIES, Index, nearest_index, regions_of, weights_digest, work
+
+
+@pytest.fixture
+def run(toy):
+    return vl.Run(system=vl.VSRpp(mu=2.0), data="toy", preset="smoke")
+
+
+@pytest.fixture
+def searched(run):
+    """An untrained matcher, and the split to search."""
+    return run.build().eval(), run.dataset("test")
+
+
+def test_with_all_candidates_it_is_the_full_scan(searched):
+    matcher, test = searched
+    scores = vl.score(matcher.similarity, *matcher.encode(test))
+    index = Index(matcher, test)
+    for text in (0, 7, 31):
+        found = index.search(test.captions[text], len(test), candidates=len(test))
+        assert [answer.position for answer in found] == np.argsort(-scores[:, text], kind="stable").tolist()
+        np.testing.assert_allclose([answer.score for answer in found], np.sort(scores[:, text])[::-1], atol=1e-5)
+        assert [answer.name for answer in found] == [str(test.image_ids[answer.position]) for answer in found]
+
+
+def test_candidates_are_the_best_by_the_global_part_and_answers_the_best_of_them_by_the_whole(searched):
+    matcher, test = searched
+    images, texts = matcher.encode(test)
+    both = vl.score(matcher.similarity, images, texts)
+    own = (images.pooled @ texts.pooled.T).numpy()
+    index = Index(matcher, test)
+    for text in range(20):
+        best = set(np.argsort(-own[:, text])[:4].tolist())
+        found = index.search(test.captions[text], 2, candidates=4)
+        assert [answer.position for answer in found] == sorted(best, key=lambda image: -both[image, text])[:2]
+
+
+def test_an_image_finds_captions(searched):
+    matcher, test = searched
+    scores = vl.score(matcher.similarity, *matcher.encode(test))
+    found = Index(matcher, test, of="captions").search(test[5].regions, 3, candidates=len(test.captions))
+    assert [answer.name for answer in found] == [test.captions[k] for k in np.argsort(-scores[5])[:3]]
+
+
+def test_a_saved_index_answers_the_same(searched, tmp_path):
+    matcher, test = searched
+    index = Index(matcher, test)
+    again = Index.load(index.save(tmp_path / "index"), matcher)
+    assert len(again) == len(index) == len(test)
+    assert again.search(test.captions[3]) == index.search(test.captions[3])
+    with pytest.raises(FileExistsError, match="nothing was written"):
+        index.save(tmp_path / "index")
+
+
+def test_another_matcher_may_propose(searched, run, tmp_path):
+    """The candidates are the best of a VSE++, and VSR++ orders them."""
+    matcher, test = searched
+    other = vl.Run(system=vl.VSEpp(), data="toy", preset="smoke", seed=1).build(run.build().tokenizer).eval()
+    images, texts = other.encode(test)
+    proposed = (images.pooled @ texts.pooled.T).numpy()
+    both = vl.score(matcher.similarity, *matcher.encode(test))
+    index = Index(matcher, test, proposer=other)
+    again = Index.load(index.save(tmp_path / "index"), matcher, proposer=other)
+    for text in range(10):
+        best = np.argsort(-proposed[:, text])[:4].tolist()
+        found = index.search(test.captions[text], 4, candidates=4)
+        assert [answer.position for answer in found] == sorted(best, key=lambda image: -both[image, text])
+        assert again.search(test.captions[text], 4, candidates=4) == found
+    with pytest.raises(ValueError, match="another proposer made this index"):
+        Index.load(tmp_path / "index", matcher)
+
+
+def test_damaged_or_foreign_indexes_are_refused(searched, tmp_path):
+    matcher, test = searched
+    folder = Index(matcher, test).save(tmp_path / "index")
+    torch.nn.init.zeros_(next(matcher.parameters()))
+    with pytest.raises(ValueError, match="another matcher made this index"):
+        Index.load(folder, matcher)
+    about = json.loads((folder / ENTRIES).read_text()) | dict.fromkeys(("matcher", "proposer"), weights_digest(matcher))
+    (folder / ENTRIES).write_text(json.dumps(about | {"names": about["names"][:-1]}))
+    with pytest.raises(ValueError, match=f"found 20 encodings, and 19 names in {ENTRIES}"):
+        Index.load(folder, matcher)
+    (folder / ENTRIES).write_text(json.dumps(about))
+    (folder / ENCODINGS).write_bytes((folder / ENCODINGS).read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"encodings.safetensors: expected the encodings of Index.save"):
+        Index.load(folder, matcher)
+    (folder / ENCODINGS).unlink()
+    with pytest.raises(FileNotFoundError, match=r"encodings.safetensors: missing"):
+        Index.load(folder, matcher)
+
+
+def test_wrong_questions_are_refused(searched):
+    matcher, test = searched
+    with pytest.raises(ValueError, match="of is 'pictures'; expected images or captions"):
+        Index(matcher, test, of="pictures")
+    with pytest.raises(ValueError, match="kind is 'Round'; expected a string of faiss's index factory"):
+        Index(matcher, test, kind="Round")
+    index = Index(matcher, test)
+    with pytest.raises(ValueError, match="the query is a ndarray; images are searched with a sentence"):
+        index.search(test[0].regions)
+    with pytest.raises(ValueError, match="count is 0"):
+        index.search("a red dog", 0)
+
+
+def test_without_faiss_the_error_says_what_to_install(monkeypatch):
+    original = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "faiss":
+            raise ImportError("no module named faiss")
+        return original(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"pip install 'vsrpp_lite\[search\]'"):
+        nearest_index(np.eye(3, dtype=np.float32), "Flat")
+
+
+def test_nearest_vectors_by_hand():
+    """Of (1, 0), (0, 1) and (0.6, 0.8), the nearest to (0, 1) are the second and the third."""
+    index = nearest_index(np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32), "Flat")
+    scores, found = index.search(np.array([[0, 1]], dtype=np.float32), 2)
+    assert found.tolist() == [[1, 2]]
+    np.testing.assert_allclose(scores, [[1, 0.8]], atol=1e-6)
+
+
+def test_work_by_hand():
+    """With D = 2, R = 3, W = 5 a pair takes 2 + 2 * 3 * 5 * 2 = 62 multiplications."""
+    assert work(10, 4, embed=2, regions=3, words=5) == (620, 20 + 4 * 62)
+
+
+def test_regions_of_a_file(searched, tmp_path):
+    _, test = searched
+    np.save(tmp_path / "mine.npy", test[2].regions)
+    np.testing.assert_array_equal(regions_of(tmp_path / "mine.npy", test), test[2].regions)
+    np.save(tmp_path / "wrong.npy", np.zeros((3, 5)))
+    with pytest.raises(ValueError, match=r"found an array \(3, 5\); expected \(regions, 12\)"):
+        regions_of(tmp_path / "wrong.npy", test)
+    with pytest.raises(FileNotFoundError, match=r"none.jpg: missing"):
+        regions_of(tmp_path / "none.jpg", test)
+    (tmp_path / "strange.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"strange.jpg: expected a picture of"):
+        regions_of(tmp_path / "strange.jpg", test)
+
+
+def test_the_command(run, tmp_path):
+    run.fit()
+    test = run.dataset("test")
+    answered = CliRunner().invoke(app, ["search", run.folder.name, test.captions[0], "--count", "3"])
+    assert answered.exit_code == 0, answered.output
+    assert len(answered.output.splitlines()) == 3
+    np.save(tmp_path / "mine.npy", test[2].regions)
+    answered = CliRunner().invoke(app, ["search", str(run.folder), "--image", str(tmp_path / "mine.npy")])
+    assert len(answered.output.splitlines()) == 5
+    assert CliRunner().invoke(app, ["search", run.folder.name]).exit_code == 2
+    lost = CliRunner().invoke(app, ["search", "nothing", "a dog"])
+    assert lost.exit_code == 1
+    assert "missing" in lost.output

@@ -1,0 +1,274 @@
+"""Search among many images, or captions, in two stages. It needs the extra `vsrpp_lite[search]`.
+
+    index = vl.Index(matcher, dataset)
+    index.search("a white horse left of a brown car")
+
+The full similarity of VSR++ looks at every region and every word, so it must be computed for each pair. Its global part
+is the inner product of two vectors, and libraries such as faiss find the largest inner products quickly. So the global
+part proposes candidates, and the matcher's own similarity orders them. Another matcher may propose them, too.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.document import read_json
+from vsrpp_lite.files import new_folder
+from vsrpp_lite.matcher import Encoded, Matcher
+
+if TYPE_CHECKING:
+    import faiss
+
+ENCODINGS, ENTRIES = "encodings.safetensors", "entries.json"
+Side = Literal["images", "captions"]
+
+
+class Found(NamedTuple):
+    """One answer of a search."""
+
+    position: int
+    """Position of the image, or of the caption, in its split."""
+    name: str
+    """Id of the image, or the caption itself."""
+    score: float
+    """The matcher's own similarity."""
+
+
+class Index:
+    """The encoded images, or captions, of a split, and a faiss index of their global vectors.
+
+    Args:
+        matcher: a trained matcher.
+        dataset: the split to search.
+        of: what to search: "images" for sentences, or "captions" for images.
+        kind: a string of faiss's index factory: "Flat" compares the query with every vector; "HNSW32" and
+            "IVF1024,Flat" are faster and may miss some.
+        proposer: the matcher whose global vectors propose the candidates; by default it is `matcher` itself.
+
+    Raises:
+        ImportError: faiss is not installed.
+        ValueError: `of` or `kind` is something else.
+    """
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        dataset: Dataset,
+        *,
+        of: Side = "images",
+        kind: str = "Flat",
+        proposer: Matcher | None = None,
+    ):
+        if of not in ("images", "captions"):
+            raise ValueError(f"of is {of!r}; expected images or captions")
+
+        def encode(by: Matcher) -> Encoded:
+            encoded = by.encode_images(dataset) if of == "images" else by.encode_texts(dataset.captions)
+            return encoded.map(torch.Tensor.cpu)
+
+        encoded = encode(matcher)
+        proposed = encoded.pooled if proposer is None else encode(proposer).pooled
+        names = [str(number) for number in dataset.image_ids] if of == "images" else dataset.captions
+        self._fill(matcher, proposer or matcher, encoded, proposed, names, of, kind)
+
+    def _fill(
+        self,
+        matcher: Matcher,
+        proposer: Matcher,
+        encoded: Encoded,
+        proposed: Float[torch.Tensor, "N D"],
+        names: list[str],
+        of: Side,
+        kind: str,
+    ) -> None:
+        self.matcher, self.proposer, self.encoded, self.proposed = matcher, proposer, encoded, proposed
+        self.names, self.of, self.kind = names, of, kind
+        self.nearest = nearest_index(proposed.numpy(), kind)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def search(self, query: str | Float[np.ndarray, "R F"], count: int = 10, *, candidates: int = 100) -> list[Found]:
+        """Return the best answers, the best first.
+
+        Args:
+            query: a sentence, if images are searched; else the regions of an image.
+            count: number of answers.
+            candidates: number of entries that the global vectors choose, whose full similarity is computed. With
+                `len(index)` or more, nothing is missed.
+
+        Raises:
+            ValueError: the query is of the other kind, or a number is not positive.
+        """
+        if count < 1 or candidates < 1:
+            raise ValueError(f"count is {count} and candidates is {candidates}; expected numbers of at least 1")
+        asked = self._encode(query, self.matcher)
+        proposing = asked if self.proposer is self.matcher else self._encode(query, self.proposer)
+        chosen = self.candidates(proposing.pooled.numpy(force=True), max(count, candidates))[0]
+        chosen = chosen[chosen >= 0]  # faiss fills up with -1 where it found fewer
+        scores = self._scores(asked, chosen)
+        order = np.argsort(-scores, kind="stable")[:count]
+        return [Found(int(chosen[k]), self.names[chosen[k]], float(scores[k])) for k in order]
+
+    def candidates(self, queries: Float[np.ndarray, "Q D"], count: int) -> Int[np.ndarray, "Q K"]:
+        """Return the entries with the largest inner products with each query, the largest first."""
+        return self.nearest.search(np.ascontiguousarray(queries, dtype=np.float32), min(count, len(self)))[1]
+
+    def _encode(self, query: str | Float[np.ndarray, "R F"], by: Matcher) -> Encoded:
+        if isinstance(query, str) != (self.of == "images"):
+            asks = "a sentence" if self.of == "images" else "the regions of an image, an array (R, F)"
+            raise ValueError(f"the query is a {type(query).__name__}; {self.of} are searched with {asks}")
+        if isinstance(query, str):
+            return by.encode_texts(query)
+        regions = torch.as_tensor(np.asarray(query, dtype=np.float32))[None].to(by.device)
+        with torch.no_grad():
+            return by.images(regions, torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device))
+
+    def _scores(self, asked: Encoded, chosen: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+        """Return the full similarity of the query and the chosen entries."""
+        entries = self.encoded.map(lambda x: x[torch.from_numpy(chosen)].to(self.matcher.device))
+        images, texts = (entries, asked) if self.of == "images" else (asked, entries)
+        with torch.no_grad():
+            return self.matcher.similarity(images, texts).flatten().numpy(force=True)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the encodings to a new folder, without the matcher.
+
+        Raises:
+            FileExistsError: the folder exists and is not empty.
+        """
+        folder = Path(folder)
+        made = {"matcher": weights_digest(self.matcher), "proposer": weights_digest(self.proposer)}
+        about = {"of": self.of, "kind": self.kind, "names": self.names} | made
+        tensors = self.encoded._asdict() | {"proposed": self.proposed.clone()}
+        with new_folder(folder) as draft:
+            save_file({name: x.contiguous() for name, x in tensors.items()}, draft / ENCODINGS)
+            (draft / ENTRIES).write_text(json.dumps(about), encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path, matcher: Matcher, *, proposer: Matcher | None = None) -> "Index":
+        """Read what `save` wrote.
+
+        Args:
+            matcher, proposer: the matchers that made the encodings.
+
+        Raises:
+            FileNotFoundError: the folder holds no index.
+            ValueError: another matcher made the encodings, or a file is damaged.
+        """
+        folder = Path(folder)
+        for name in (ENTRIES, ENCODINGS):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder / name}: missing; expected a folder that Index.save wrote")
+        about = read_json(folder / ENTRIES, "what is searched, and its names")
+        for role, given in (("matcher", matcher), ("proposer", proposer or matcher)):
+            if about.get(role) != weights_digest(given):
+                raise ValueError(f"{folder}: another {role} made this index; its vectors say nothing about this one's")
+        try:
+            tensors = load_file(folder / ENCODINGS)
+            proposed = tensors.pop("proposed")
+            encoded = Encoded(**tensors)
+        except (SafetensorError, TypeError, KeyError) as error:
+            raise ValueError(f"{folder / ENCODINGS}: expected the encodings of Index.save; found {error}") from error
+        if len(encoded.pooled) != len(about["names"]):
+            found = f"{len(encoded.pooled)} encodings, and {len(about['names'])} names in {ENTRIES}"
+            raise ValueError(f"{folder / ENCODINGS}: found {found}; expected as many")
+        index = cls.__new__(cls)
+        index._fill(matcher, proposer or matcher, encoded, proposed, about["names"], about["of"], about["kind"])
+        return index
+
+
+def regions_of(file: Path, dataset: Dataset) -> Float[np.ndarray, "R F"]:
+    """Return the regions of an image to search captions for.
+
+    Args:
+        file: a picture of the data folder, such as images/test/2253.jpg; or a .npy file of regions (R, F), as a
+            detector found them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no picture of this split, and no array of regions of F numbers.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: missing; expected a picture of {dataset.folder}, or a .npy file of regions")
+    if file.suffix == ".npy":
+        regions = np.load(file, allow_pickle=False)
+        if regions.ndim != 2 or regions.shape[1] != dataset.feature_size:
+            raise ValueError(f"{file}: found an array {regions.shape}; expected (regions, {dataset.feature_size})")
+        return regions
+    known = {str(number): position for position, number in enumerate(dataset.image_ids)}
+    position = known.get(file.stem)
+    picture = None if position is None else dataset.picture(position)
+    if position is None or picture is None or picture.resolve() != file.resolve():
+        raise ValueError(f"{file}: expected a picture of {dataset.folder / 'images' / dataset.split}, or a .npy file")
+    return dataset[position].regions
+
+
+def nearest_index(vectors: Float[np.ndarray, "N D"], kind: str) -> "faiss.Index":
+    """Return a faiss index of the vectors, for inner products.
+
+    Raises:
+        ImportError: faiss is not installed.
+        ValueError: faiss has no such kind of index.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError("searching needs faiss: pip install 'vsrpp_lite[search]'") from error
+    try:
+        index = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        raise ValueError(f"kind is {kind!r}; expected a string of faiss's index factory, such as Flat") from error
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    index.train(vectors)
+    index.add(vectors)
+    return index
+
+
+def weights_digest(matcher: Matcher) -> str:
+    """Return the sha256 of all weights, which tells whether an index belongs to a matcher."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(matcher.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def work(entries: int, candidates: int, *, embed: int, regions: float, words: float) -> tuple[float, float]:
+    """Return the multiplications of one query by a full scan, and in two stages.
+
+    A global similarity of D numbers takes D multiplications. The local similarity compares every region with every
+    word, and weighs every region (or word) by the result: 2 R W D. Two stages compute the global part of every entry,
+    and both parts of the candidates.
+
+    >>> work(1000, 50, embed=2, regions=3, words=5)
+    (62000, 5100)
+    """
+    both = embed + 2 * regions * words * embed
+    return entries * both, entries * embed + candidates * both
+
+
+def two_stage(
+    first: Float[np.ndarray, "I T"], whole: Float[np.ndarray, "I T"], candidates: int
+) -> Int[np.ndarray, " T"]:
+    """Return the image that two stages find for each text: of the `candidates` best by `first`, the best by `whole`.
+
+    Of images with equal scores, either may be found.
+
+    >>> import numpy as np
+    >>> first, whole = np.array([[0.9], [0.5], [0.4]]), np.array([[0.1], [0.6], [0.8]])
+    >>> [two_stage(first, whole, candidates).tolist() for candidates in (1, 2, 3)]
+    [[0], [1], [2]]
+    """
+    chosen = np.argpartition(-first, min(candidates, len(first)) - 1, axis=0)[:candidates]
+    best = np.take_along_axis(whole, chosen, axis=0).argmax(0)
+    return chosen[best, np.arange(first.shape[1])]
