@@ -102,3 +102,12 @@ def test_the_minutes_of_training_count_a_run_once_that_stands_in_two_tables(kept
     runs = pd.DataFrame({"table": ["table1", "table4", "table4"], "digest": ["a", "a", "b"], "seconds": [60, 60, 120]})
     runs.to_csv(kept / "mine-lite" / "runs.csv", index=False)
     assert recorded.filled("{{minutes mine-lite}}") == "3"
+
+
+def test_truth_is_shown_as_means_over_seeds(kept):
+    """Two seeds of 60 and 70: 65."""
+    lines = pd.DataFrame(
+        {"row": ["SCAN", "SCAN"], "seed": [0, 1], "measure": ["left and right"] * 2, "value": [60, 70], "n": [9, 9]}
+    )
+    lines.to_csv(kept / "mine-lite" / "truth.csv", index=False)
+    assert recorded.filled("{{truth mine-lite}}").splitlines()[-1].replace(" ", "") == "|leftandright|65.0|"

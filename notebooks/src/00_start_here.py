@@ -317,6 +317,9 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 # | [06_visual_analysis](06_visual_analysis.ipynb) | queries, attention and mistakes, looked at |
 # | [07_reading_the_tables](07_reading_the_tables.ipynb) | the published numbers, read critically |
 # | [08_your_own_photographs](08_your_own_photographs.ipynb) | from a folder of pictures to searching it |
+# | [09_what_recall_cannot_see](09_what_recall_cannot_see.ipynb) | all true answers, and captions with one lie |
+# | [10_from_the_hinge_to_clip](10_from_the_hinge_to_clip.ipynb) | CLIP's loss beside the hinge |
+# | [11_searching_a_million](11_searching_a_million.ipynb) | what a query costs, and search in two stages |
 # | [table1_structure](table1_structure.ipynb) | what each part of VSR++ is worth |
 # | [table2_mu](table2_mu.ipynb) | the weight of the local part |
 # | [table3_coco](table3_coco.ipynb), [table4_flickr30k](table4_flickr30k.ipynb) | VSR++ beside the six other systems |

@@ -417,9 +417,9 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 
 # %% [markdown]
 # After a long training, VSR++ *without* any graph still tells left from right far better than chance. So the graph
-# may help, but most of the ability comes from elsewhere. Where could it come from? A region's features tell its place in the
-# picture, and the word *dog* of "a dog left of a cat" has read the word *left* through the Bi-GRU. So the attention of
-# this word can prefer a dog that stands on the left. Exercise 4 tests how far this explanation goes.
+# may help, but most of the ability comes from elsewhere. Where could it come from? A region's features tell its place
+# in the picture, and the word *dog* of "a dog left of a cat" has read the word *left* through the Bi-GRU. So the
+# attention of this word can prefer a dog that stands on the left. Exercise 4 tests how far this explanation goes.
 #
 # Had we compared VSR++ with VSE++ alone, we would have credited the graph with all of it.
 

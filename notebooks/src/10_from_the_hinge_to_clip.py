@@ -199,7 +199,7 @@ for d, colour in ((1, show.PAPER), (2, "grey"), (4, show.MEASURED)):
         ax.plot(scales, losses / losses[0], style, color=colour, lw=2, label=f"{name}, right pairs better by {d}")
 ax.axhline(1, color="black", lw=1)
 ax.set(xlabel="scale of the scores", ylabel="loss / its value at 0", ylim=(0, 2))
-ax.legend(frameon=False, fontsize=8, ncols=2)
+figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
 plt.show()
 assert slopes["hardest", 1] > 0 > slopes["InfoNCE", 1]  # one is drawn back, the other is not
 

@@ -14,6 +14,7 @@ a line in double braces stands for a table, and double braces inside a sentence 
     {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
     {{recipes lite}}                                  the winners of a tuning study
     {{minutes scenes-lite}}                           what the trainings of a recorded set took
+    {{truth scenes-lite}}                             what the truth says about Table 4's systems, means over seeds
 """
 
 import json
@@ -26,7 +27,7 @@ from typing import Any
 import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
-from vsrpp_lite.paper.judging import DRAWN, record_truth
+from vsrpp_lite.paper.judging import DRAWN, TRUTH, record_truth
 from vsrpp_lite.paper.rows import record_rows, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, results_folder
@@ -134,6 +135,13 @@ def minutes(recorded: str) -> str:
     return f"{seconds(recorded_folder() / recorded) / 60:.0f}"
 
 
+def truth(recorded: str) -> str:
+    """Return what `judging` measured of each system, as means over seeds, in Markdown."""
+    lines = pd.read_csv(recorded_folder() / recorded / TRUTH)
+    means = lines.pivot_table(index="measure", columns="row", values="value", sort=False)
+    return means.reset_index().rename_axis(columns=None).to_markdown(index=False, floatfmt=".1f")
+
+
 def value(recorded: str, name: str, *row_and_metric: str) -> str:
     """Return the mean of one metric of one row. The name of the row may hold spaces."""
     *words, metric = row_and_metric
@@ -177,6 +185,7 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
     "spread": spread,
     "recipes": recipes,
     "minutes": minutes,
+    "truth": truth,
 }
 
 
