@@ -15,8 +15,6 @@ from vsrpp_lite.data.scenes.probes import Probe
 from vsrpp_lite.matcher import Encoded, Matcher
 from vsrpp_lite.training.evaluate import check_finite
 
-JUDGED = ("i2t_r1", "t2i_r1", "i2t_mAP@R", "t2i_mAP@R")
-
 
 def judged(scores: Float[np.ndarray, "I T"], true: Bool[np.ndarray, "I T"]) -> dict[str, float]:
     """Return R@1 and mAP@R of text and of image retrieval in per cent, with all true pairs as right answers.
@@ -35,7 +33,7 @@ def judged(scores: Float[np.ndarray, "I T"], true: Bool[np.ndarray, "I T"]) -> d
         ordered = best_first(of_queries[asked], right[asked])
         found[f"{direction}_r1"] = 100 * float(ordered[:, 0].mean())
         found[f"{direction}_mAP@R"] = 100 * float(average_precision_at_r(ordered).mean())
-    return {metric: found[metric] for metric in JUDGED}
+    return found
 
 
 def best_first(scores: Float[np.ndarray, "Q C"], right: Bool[np.ndarray, "Q C"]) -> Bool[np.ndarray, "Q C"]:
@@ -77,10 +75,7 @@ def average_precision_at_r(ordered: Bool[np.ndarray, "Q C"]) -> Float[np.ndarray
 def wrongly_wrong(
     scores: Float[np.ndarray, "I T"], true: Bool[np.ndarray, "I T"], caption_to_image: Int[np.ndarray, " T"]
 ) -> float:
-    """Return how many of the text queries that R@1 counts as failed have a first image that is right, in per cent.
-
-    The captions of an image that nothing else fits cannot be judged wrongly, but they can fail.
-    """
+    """Return how many of the text queries that R@1 counts as failed have a first image that is right, in per cent."""
     first = scores.argmax(0)
     failed = first != caption_to_image
     return 100 * float(true[first, np.arange(len(first))][failed].mean()) if failed.any() else 0.0
@@ -97,6 +92,6 @@ def preferred(matcher: Matcher, dataset: Dataset, probes: Sequence[Probe]) -> Bo
         both = torch.from_numpy(np.stack([2 * asked, 2 * asked + 1]).ravel())
         one = Encoded(*(x[image : image + 1] for x in images))
         with torch.no_grad():
-            scores = matcher.similarity(one, texts.map(lambda x, both=both: x[both]))[0].numpy(force=True)  # type: ignore[misc]
+            scores = matcher.similarity(one, Encoded(*(x[both] for x in texts)))[0].numpy(force=True)
         higher[asked] = scores[: len(asked)] > scores[len(asked) :]
     return higher

@@ -11,6 +11,7 @@ from itertools import product
 from vsrpp_lite.data.scenes.words import (
     COLOURS,
     COUNTS,
+    GARMENTS,
     LIGHT_ADJECTIVES,
     LIGHTS,
     LIGHTS_INDOORS,
@@ -116,7 +117,7 @@ _SIZES = _synonyms(SIZES)
 _PATTERNS = _synonyms({pattern: words[:2] for pattern, words in PATTERNS.items()})
 _PATTERN_NOUNS = _synonyms({pattern: words[2:] for pattern, words in PATTERNS.items()})
 _COUNTS = {"a": 1, "an": 1} | {word: number for number, words in COUNTS.items() for word in words}
-_GARMENTS = {"dress": "girl", "frock": "girl", "shirt": "boy", "jersey": "boy"}
+_GARMENTS = _synonyms(GARMENTS)
 _RELATIONS = _synonyms(RELATIONS)
 _ALSO = {"near the water": ("beach",), "by the shore": ("beach",), "near the ocean": ("beach",)}
 _PLACES = _synonyms(PLACES, {place: [p for p, also in _ALSO.items() if place in also] for place in PLACES})
@@ -268,7 +269,7 @@ class _Reader:
                 pass
             if garment := self.take(_GARMENTS):
                 looks |= worn
-                return kinds & {_GARMENTS[garment]}
+                return kinds & _GARMENTS[garment]
         self.place = start
         return kinds
 

@@ -9,6 +9,7 @@ import numpy as np
 from vsrpp_lite.data.scenes.words import (
     COLOURS,
     COUNTS,
+    GARMENTS,
     LIGHT_ADJECTIVES,
     LIGHTS,
     LIGHTS_INDOORS,
@@ -125,7 +126,7 @@ class Speaker:
         if self.maybe(0.3):
             wears = self.choose(("in", "dressed in", "clothed in"))
             return f"{wears} {thing.colour}"
-        garment = self.choose(("dress", "frock") if thing.kind == "girl" else ("shirt", "jersey"))
+        garment = self.choose(GARMENTS[thing.kind])
         if thing.pattern != "plain" and self.maybe(0.6):
             pattern = self.choose(PATTERNS[thing.pattern][:2])
             colour = f"{pattern} {colour}"
@@ -153,8 +154,7 @@ class Speaker:
     def acts(self, subject: list[int]) -> str:
         """Tell what the subject does: "is running", "sits", "are parked"."""
         thing = self.thing(subject)
-        group = next(key for key in (thing.pose, thing.kind, "any") if key in VERBS)
-        verb = self.choose(VERBS[group])
+        verb = self.choose(verbs(thing))
         if verb.endswith("s"):  # a verb in the present; the plural has no ending
             return verb if len(subject) == 1 else PLURALS.get(verb, verb[:-1])
         return f"{self.be(subject)} {verb}"
@@ -183,6 +183,11 @@ class Speaker:
         if self.maybe(chance * 0.7) and not _tells_light(parts, self.scene.light):
             parts.append(self.light())
         return " ".join(parts)
+
+
+def verbs(thing: Thing) -> tuple[str, ...]:
+    """Return the verbs that are true of a thing, by its pose or else by its kind."""
+    return VERBS[next(key for key in (thing.pose, thing.kind, "any") if key in VERBS)]
 
 
 def article(phrase: str) -> str:

@@ -13,7 +13,6 @@ The rules are those of logic, and they are strict:
 """
 
 import re
-from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -23,8 +22,8 @@ from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.facts import Facts, Mention, read
+from vsrpp_lite.data.scenes.phrases import verbs
 from vsrpp_lite.data.scenes.plans import sample_scene
-from vsrpp_lite.data.scenes.words import VERBS
 from vsrpp_lite.data.scenes.world import Scene, Thing
 
 
@@ -85,14 +84,8 @@ def fits(mention: Mention, thing: Thing) -> bool:
         and mention.colour in (None, thing.colour)
         and mention.size in (None, thing.size)
         and mention.pattern in (None, thing.pattern)
-        and (mention.action is None or mention.action in actions(thing.kind, thing.pose))
+        and (mention.action is None or mention.action in verbs(thing))
     )
-
-
-@lru_cache
-def actions(kind: str, pose: str) -> frozenset[str]:
-    """Return the verbs that are true of a thing of this kind in this pose."""
-    return frozenset(VERBS[next(key for key in (pose, kind, "any") if key in VERBS)])
 
 
 def _choices(mention: Mention, scene: Scene) -> list[tuple[int, ...]]:

@@ -42,6 +42,9 @@ PATTERNS = {
     "spotted": ("spotted", "dotted", "spots", "dots"),
 }
 
+# What people wear.
+GARMENTS: dict[str, tuple[str, ...]] = {"girl": ("dress", "frock"), "boy": ("shirt", "jersey")}
+
 # A verb is a present form, or a word that follows "is" or "are". The key is the pose of a thing; a thing without an
 # entry for its pose takes the entry of its kind, or else "any".
 VERBS: dict[str, tuple[str, ...]] = {
