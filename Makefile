@@ -85,7 +85,7 @@ check: .venv/.ready lint types ## an answer in about a minute: style, types, and
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow"
 
 test: .venv/.ready ## pytest, docstring examples and nbval
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --max-worker-restart 0
 
 test-browser: .venv/.ready ## lessons 3, 4 and an assignment in JupyterLab in headless Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/python -m pytest -p no:xdist tests/browser.py

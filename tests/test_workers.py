@@ -32,3 +32,11 @@ def test_workers_of_a_killed_process_leave(tmp_path):
         parent.kill()
     assert len(workers) >= 2
     assert psutil.wait_procs(workers, timeout=10)[1] == []
+
+
+@pytest.mark.xdist_group("workers")
+def test_a_group_of_tests_stays_on_one_worker(request):
+    """pytest-xdist writes the group behind the test's name, and sends tests with one group to one worker."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("these tests run without pytest-xdist")
+    assert request.node.nodeid.endswith("@workers")

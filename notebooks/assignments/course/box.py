@@ -11,7 +11,9 @@ import pickle
 import resource
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +109,8 @@ def main(fd: int, gib: float) -> None:
     ):
         resource.setrlimit(limit, (most, most))
     os.nice(10)  # a program that multiplies must not keep the grader from ending it
+    with suppress(OSError):  # only Linux has this: where memory is short, the kernel ends a box before its grader
+        Path("/proc/self/oom_score_adj").write_text("1000")
     os.set_inheritable(fd, False)
     connection = Connection(fd)
     box = Box(connection)
