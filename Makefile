@@ -87,8 +87,8 @@ check: .venv/.ready lint types ## an answer in about a minute: style, types, and
 test: .venv/.ready ## pytest, docstring examples and nbval
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --max-worker-restart 0
 
-test-browser: .venv/.ready ## lessons 3, 4 and an assignment in JupyterLab in headless Chromium (Debian: apt-get install chromium chromium-driver)
-	$(BIN)/python -m pytest -p no:xdist tests/browser.py
+test-browser: .venv/.ready ## lessons and an assignment in JupyterLab, and the site of `make book`, in headless Chromium (Debian: apt-get install chromium chromium-driver)
+	$(BIN)/python -m pytest -p no:xdist tests/browser.py tests/browser_site.py
 
 mutants: .venv/.ready ## undo one decision of the package at a time: would the tests notice? ONLY=words of some
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py "$(ONLY)"
@@ -112,8 +112,8 @@ lab: .venv/.ready ## JupyterLab on the notebooks
 notebooks: .venv/.ready ## from the text in notebooks/src to notebooks/*.ipynb, executed
 	for source in notebooks/src/*.py; do \
 	  $(BIN)/jupytext --quiet --to ipynb --update --output notebooks/$$(basename $$source .py).ipynb $$source; done
-	OMP_NUM_THREADS=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	OMP_NUM_THREADS=1 PYTHONPATH=notebooks/_extensions $(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace --execute \
+	  --NotebookExporter.preprocessors=stored.Stored --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: results/book/_build/html/index.html
 	.venv-book/bin/jupyter-book build notebooks --path-output results/book -W --keep-going

@@ -40,7 +40,7 @@ def lab(tmp_path_factory):
     """The address of a JupyterLab on a copy of the notebooks: lessons set to preset smoke, assignments handed out."""
     home = tmp_path_factory.mktemp("home")
     notebooks = shutil.copytree(ROOT / "notebooks", home / "notebooks")
-    for path in notebooks.glob("0*.ipynb"):
+    for path in notebooks.glob("[01]*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
         cell.source = cell.source.replace('"lite"', '"smoke"')
@@ -169,6 +169,41 @@ def test_the_word_picked_in_lesson_3_moves_the_attention(lab, browser):
     browser.execute_script("arguments[0].click()", word)
     wait_for(lambda: shown(browser, picker)[0] != pictures, 30)
     screenshot(browser, picker, "03_local_attention-after")
+
+
+def cell_with(browser, text):
+    """The cell of code whose text begins in this way, scrolled into view."""
+    found = next(
+        cell
+        for cell in browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell")
+        if cell.text.lstrip("[]0123456789: \n").startswith(text)
+    )
+    browser.execute_script("arguments[0].scrollIntoView({block: 'start'})", found)
+    return found
+
+
+def test_a_prompt_of_lesson_9_reveals_its_answer_after_a_commit(lab, browser):
+    run_lesson(browser, lab, "09_what_recall_cannot_see")
+    prompt = cell_with(browser, 'predict("9.1")')
+    assert "You predicted" not in prompt.text and "As you predicted" not in prompt.text
+    choices = prompt.find_elements(By.CSS_SELECTOR, "input[type='radio']")
+    commit = prompt.find_element(By.CSS_SELECTOR, "button.widget-button")
+    assert len(choices) == 3 and not commit.is_enabled()
+    browser.execute_script("arguments[0].click()", choices[1])
+    wait_for(commit.is_enabled, 10)
+    browser.execute_script("arguments[0].click()", commit)
+    wait_for(lambda: "As you predicted." in prompt.text, 10)
+    screenshot(browser, prompt, "09_what_recall_cannot_see")
+
+
+def test_lesson_11_runs_and_its_questions_mark_themselves(lab, browser):
+    run_lesson(browser, lab, "11_searching_a_million")
+    questions = cell_with(browser, "quiz(11)")
+    choices = questions.find_elements(By.CSS_SELECTOR, "input[type='radio']")
+    assert len(choices) == 15
+    browser.execute_script("arguments[0].click()", choices[0])
+    wait_for(lambda: "1 of 1 right at the first try" in questions.text, 10)
+    screenshot(browser, questions, "11_searching_a_million")
 
 
 def test_a_student_s_assignment_runs_up_to_the_first_unsolved_cell(lab, browser):

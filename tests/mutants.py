@@ -1065,6 +1065,72 @@ PAPER = [
     ),
 ]
 
+TEACHING = [
+    Mutant(
+        "a wrong answer to an exercise is called right",
+        "teaching/verdict.py",
+        'return Verdict(False, f"✗ Not yet. {error}")',
+        'return Verdict(True, f"✗ Not yet. {error}")',
+        "test_teaching.py::test_a_typical_mistake_is_named",
+    ),
+    Mutant(
+        "the stub of an exercise counts as an answer",
+        "teaching/verdict.py",
+        "if any(part is ... for part in answer):",
+        "if False:",
+        "test_teaching.py::test_a_stub_is_not_answered_yet",
+    ),
+    Mutant(
+        "an answer can be changed after it was committed",
+        "teaching/prompts.py",
+        "self.choice.disabled = self.commit.disabled = True",
+        "self.commit.disabled = True",
+        "test_teaching.py::test_a_prompt_keeps_its_reveal_until_an_answer_is_committed",
+    ),
+    Mutant(
+        "the last answer to a question counts",
+        "teaching/quiz.py",
+        "right.setdefault(question.number,",
+        "right.__setitem__(question.number,",
+        "test_teaching.py::test_the_first_answer_to_a_question_counts",
+    ),
+    Mutant(
+        "the page without Python has scores in hundredths",
+        "show/try_it.py",
+        "STEPS = 10_000",
+        "STEPS = 100",
+        "test_show.py::test_the_page_without_python_holds_the_scores_to_a_ten_thousandth",
+    ),
+    Mutant(
+        "a figure describes the order of its rows the wrong way round",
+        "show/figures.py",
+        'ordered = measured.sort_values("rsum", ascending=False)',
+        'ordered = measured.sort_values("rsum")',
+        "test_show.py::test_a_figure_describes_itself_for_those_who_do_not_see_it",
+    ),
+    Mutant(
+        "a search answers in the order of the global score",
+        "search.py",
+        'order = np.argsort(-scores, kind="stable")[:count]',
+        "order = np.arange(len(scores))[:count]",
+        "test_search.py::test_candidates_are_the_best_by_the_global_part_and_answers_the_best_of_them_by_the_whole",
+    ),
+    Mutant(
+        "an index of another matcher is read",
+        "search.py",
+        "if about.get(role) != weights_digest(given):",
+        "if False:",
+        "test_search.py::test_damaged_or_foreign_indexes_are_refused",
+    ),
+    Mutant(
+        "the second stage chooses by the first score",
+        "search.py",
+        "best = np.take_along_axis(whole, chosen, axis=0).argmax(0)",
+        "best = np.take_along_axis(first, chosen, axis=0).argmax(0)",
+        "test_search.py::test_with_few_candidates_the_second_stage_chooses_among_them",
+    ),
+]
+
 MUTANTS = [
     *LESSONS,
     *MATCHER_AND_SETTINGS,
@@ -1075,6 +1141,7 @@ MUTANTS = [
     *SCENES,
     *SYSTEMS,
     *PAPER,
+    *TEACHING,
 ]
 
 
@@ -1101,6 +1168,9 @@ def judge(mutant: Mutant) -> Verdict:
         for part in ("vsrpp_lite", "tests"):
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "submissions"))
         shutil.copy(ROOT / "pyproject.toml", copy)
+        (copy / "notebooks").mkdir()
+        for name in ("predictions.toml", "questions.md"):
+            shutil.copy(ROOT / "notebooks" / name, copy / "notebooks")
         path = copy / "vsrpp_lite" / mutant.file
         path.write_text(path.read_text().replace(mutant.original, mutant.replacement))
         os.chdir(copy)

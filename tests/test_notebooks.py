@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import jupytext
@@ -24,7 +25,10 @@ BY_COMMAND = {*(table.notebook for table in TABLES), SLIDES}
 PAIRS = [
     (path, ROOT / "notebooks" / f"{path.stem}.ipynb") for path in sorted((ROOT / "notebooks" / "src").glob("*.py"))
 ]
-TAGS = {"parameters", "nbval-ignore-output", "nbval-check-output", "raises-exception", "hide-input", "widget"}
+TAGS = {
+    *("parameters", "nbval-ignore-output", "nbval-check-output", "raises-exception"),
+    *("hide-input", "remove-cell", "widget"),
+}
 
 every_pair = pytest.mark.parametrize(("source", "notebook"), PAIRS, ids=[path.stem for path, _ in PAIRS])
 
@@ -57,7 +61,7 @@ def test_every_cell_was_really_executed_in_order_and_none_failed(source, noteboo
 @every_pair
 def test_the_stored_notebook_is_clean(source, notebook):
     content = nbformat.read(notebook, as_version=4)
-    assert notebook.stat().st_size < 800_000
+    assert notebook.stat().st_size < 400_000
     assert content.metadata.kernelspec.name == "python3"
     assert not {"widgets", "papermill"} & content.metadata.keys()
     for cell in content.cells:
@@ -68,10 +72,27 @@ def test_the_stored_notebook_is_clean(source, notebook):
         assert private not in text
 
 
+@every_pair
+def test_every_picture_has_an_alternative_text(source, notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            for kind in output.get("data", {}):
+                if kind.startswith("image/"):
+                    assert len(output.metadata[kind]["alt"]) > 30, cell.source
+                    assert output.metadata[kind]["alt"] in cell.metadata.mystnb["image"]["alt"]
+
+
+@every_pair
+def test_the_first_code_installs_this_version_where_there_is_none(source, notebook):
+    first, second, *_ = code_cells(notebook)
+    assert first.metadata.tags == ["remove-cell"] and second.metadata.tags == ["parameters"]
+    assert f"vsrpp_lite[notebooks,search]=={version('vsrpp_lite')}" in first.source
+
+
 def test_every_module_has_its_place_in_the_api_reference():
     pages = "\n".join(path.read_text() for path in (ROOT / "notebooks" / "api").glob("*.rst"))
     modules = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "vsrpp_lite").rglob("[!_]*.py")}
-    public = {".".join(path.parts) for path in modules if "scenes" not in path.parts}
+    public = {".".join(path.parts) for path in modules if not {"scenes", "check"} & {*path.parts}}
     public |= {f"vsrpp_lite.data.scenes{module}" for module in ("", ".facts", ".truth", ".probes")}
     assert sorted(re.findall(r"^\.\. autoapimodule:: (\S+)$", pages, re.MULTILINE)) == sorted(public)
     contents = (ROOT / "notebooks" / "_toc.yml").read_text()

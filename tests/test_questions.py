@@ -1,4 +1,4 @@
-"""The bank of questions: five per lesson, one right answer each, and every wrong one says what is misunderstood."""
+"""The questions: five per lesson and an inventory of twenty, one right answer each; a wrong one names the mistake."""
 
 import re
 from collections import Counter
@@ -6,13 +6,35 @@ from pathlib import Path
 
 import pytest
 
-TEXT = (Path(__file__).parent.parent / "notebooks" / "questions.md").read_text(encoding="utf-8")
-QUESTIONS = re.findall(r"^\*\*(\d\.\d)\.\*\* (.*?)(?=^\*\*\d\.\d\.\*\*|^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+QUESTION = re.compile(r"^\*\*(\w+\.\d+)\.\*\* (.*?)(?=^\*\*\w+\.\d+\.\*\*|^## |\Z)", re.MULTILINE | re.DOTALL)
+OF_LESSONS, OF_ALL = (
+    QUESTION.findall((NOTEBOOKS / name).read_text(encoding="utf-8")) for name in ("questions.md", "inventory.md")
+)
+QUESTIONS = OF_LESSONS + OF_ALL
 CHOICE = re.compile(r"<details><summary>([A-C])\. (.+?)</summary>(.+?)</details>")
 
 
-def test_there_are_five_questions_for_each_of_eight_lessons():
-    assert [number for number, _ in QUESTIONS] == [f"{lesson}.{k}" for lesson in range(8) for k in range(1, 6)]
+def test_there_are_five_questions_for_each_lesson_and_twenty_for_the_course():
+    lessons = (*range(8), 9, 10, 11)
+    assert [number for number, _ in OF_LESSONS] == [f"{lesson}.{k}" for lesson in lessons for k in range(1, 6)]
+    assert [number for number, _ in OF_ALL] == [f"I.{k}" for k in range(1, 21)]
+
+
+def test_the_inventory_says_for_each_question_which_lesson_treats_it():
+    table = (NOTEBOOKS / "inventory.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (I\.\d+) \| [^|]+ \| (.+) \|$", table, re.MULTILINE)
+    assert [number for number, _ in rows] == [number for number, _ in OF_ALL]
+    for _, lessons in rows:
+        names = re.findall(r"\((\w+\.ipynb)\)", lessons)
+        assert names and all((NOTEBOOKS / name).exists() for name in names)
+
+
+def test_a_lesson_asks_its_questions_at_its_end():
+    for path in (NOTEBOOKS / "src").glob("[01][0-9]_*.py"):
+        lesson = int(path.stem[:2])
+        asked = re.findall(r"^quiz\((\d+)\)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert asked == ([] if lesson == 8 else [str(lesson)])
 
 
 @pytest.mark.parametrize(("number", "question"), QUESTIONS)
@@ -26,7 +48,7 @@ def test_one_answer_is_right_and_the_others_say_what_is_misunderstood(number, qu
 
 
 def test_the_letter_of_the_right_answer_gives_nothing_away():
-    letters = Counter(
-        letter for _, question in QUESTIONS for letter, _, answer in CHOICE.findall(question) if "Right." in answer
-    )
-    assert all(12 <= letters[letter] <= 15 for letter in "ABC")
+    for asked in (OF_LESSONS, OF_ALL):
+        choices = [choice for _, question in asked for choice in CHOICE.findall(question)]
+        letters = Counter(letter for letter, _, answer in choices if "Right." in answer)
+        assert max(letters.values()) - min(letters.values()) <= 3

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import vsrpp_lite as vl
 from vsrpp_lite.__main__ import app
-from vsrpp_lite.search import ENCODINGS, ENTRIES, Index, nearest_index, regions_of, weights_digest, work
+from vsrpp_lite.search import ENCODINGS, ENTRIES, Index, nearest_index, regions_of, two_stage, weights_digest, work
 
 
 @pytest.fixture
@@ -133,6 +133,12 @@ def test_nearest_vectors_by_hand():
     scores, found = index.search(np.array([[0, 1]], dtype=np.float32), 2)
     assert found.tolist() == [[1, 2]]
     np.testing.assert_allclose(scores, [[1, 0.8]], atol=1e-6)
+
+
+def test_with_few_candidates_the_second_stage_chooses_among_them():
+    """One sentence, three pictures: the first score proposes 0, 1 and then 2; the whole score likes 2 best."""
+    first, whole = np.array([[0.9], [0.5], [0.4]]), np.array([[0.1], [0.6], [0.8]])
+    assert [two_stage(first, whole, count).tolist() for count in (1, 2, 3)] == [[0], [1], [2]]
 
 
 def test_work_by_hand():

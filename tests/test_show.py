@@ -1,5 +1,9 @@
 """Figures draw what they were given: the numbers on the axes are read back."""
 
+import base64
+import io
+import json
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -10,10 +14,13 @@ import pandas as pd
 import pytest
 import torch
 from conftest import SMALL
+from PIL import Image
 
 from vsrpp_lite import show
 from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.settings import Training
+from vsrpp_lite.show import try_it
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -63,6 +70,26 @@ def test_published_and_measured_numbers_share_no_axis():
 
 def test_rows_without_published_figures_have_intervals_alone():
     assert len(show.table(MEASURED.assign(rsum_paper=np.nan)).axes) == 1
+
+
+def test_a_figure_describes_itself_for_those_who_do_not_see_it():
+    text = show.table(MEASURED).get_label()
+    assert "third 420.0 (415.0 to 425.0), second 410.0" in text and "The published order: third, first, second." in text
+    assert "published" not in show.table(MEASURED.assign(rsum_paper=np.nan)).get_label()
+    line = {"better": "A", "worse": "B", "difference": 3.0, "lo": 1.0, "hi": 5.0, "verdict": "reproduced"}
+    assert "A − B: 3.0 (1.0 to 5.0), reproduced" in show.claims(pd.DataFrame([line])).get_label()
+    history = pd.DataFrame({"epoch": [0, 1], "dev.rsum": [100.0, 200.0]})
+    assert "VSRN from 100 to 200" in show.history({"VSRN": history}).get_label()
+
+
+def test_every_picture_that_is_found_is_told(drawn):
+    matcher, dev = drawn
+    first = dev.captions_of(3)[0].rstrip(" .")
+    assert first in show.gallery(dev, [3]).get_label()
+    scores = np.eye(len(dev))[3]
+    label = show.pictures.pictures_found({"S": scores}, dev, "a dog .", 1, right=3).get_label()
+    assert "“a dog”" in label and f"S, which has the right picture at place 1: {first}" in label
+    assert "looks most at region" in show.attention(matcher, dev, 2, "a tree is left of a zebra").get_label()
 
 
 def test_claims_are_drawn_with_their_verdicts():
@@ -274,3 +301,25 @@ def test_a_text_query_shows_the_pictures_and_the_rank_of_the_right_one(drawn):
     assert upper[1].get_title() == "2.  S = -1.00"
     picture = plt.imread(dev.picture(1))
     np.testing.assert_array_equal(upper[1].images[0].get_array(), picture)
+
+
+def test_the_page_without_python_holds_the_scores_to_a_ten_thousandth(scenes_folder, monkeypatch):
+    """Six pictures of one tiny training: what JavaScript will add up is what Python scores."""
+    monkeypatch.setattr(try_it, "PICTURES", 6)
+    monkeypatch.setattr(try_it, "ATTENDED", 2)
+    system = VSRpp(caption_loss=False)
+    training = Training(epochs=1, batch_size=16, learning_rate=1e-3)
+    result = Run(system=system, data=str(scenes_folder), sizes=SMALL, training=training).fit()
+    data = try_it.data(result, system.local)
+    test = result.run.dataset("test")[:6]
+    packed = (np.frombuffer(base64.b64decode(data[name]), "<i2").reshape(6, -1) for name in ("global", "local"))
+    found = sum(weight * part / data["steps"] for weight, part in zip((1, 2), packed))
+    matcher = result.matcher()
+    np.testing.assert_allclose(found, score(matcher.similarity, *matcher.encode(test)), atol=2e-4)
+    assert Image.open(io.BytesIO(base64.b64decode(data["images"][0]))).size == (128, 96)
+    assert len(data["images"]) == 6 and len(data["attention"]) == 2
+    of_second = data["attention"][1]
+    assert np.shape(of_second["weights"]) == (len(of_second["words"]), int(test.mask[1].sum()))
+    assert np.shape(of_second["boxes"]) == (int(test.mask[1].sum()), 4)
+    text = try_it.fragment(result, system.local)
+    assert json.loads(text.split(">", 1)[1].rsplit("</script>", 1)[0]) == data

@@ -221,6 +221,20 @@ def report() -> None:
 
 
 @app.command()
+def try_it() -> None:
+    """Write the data of the site's page "Try it" to notebooks/recorded: scores of the tuned VSR++ on drawn scenes."""
+    from vsrpp_lite.paper.recorded import recorded_folder
+    from vsrpp_lite.paper.tuned import tuned
+    from vsrpp_lite.show.try_it import fragment
+    from vsrpp_lite.systems.vsrpp import VSRpp
+
+    path = recorded_folder() / "try_it.html"
+    system = VSRpp()
+    write_text(path, fragment(tuned(system, data="scenes", preset="lite", seed=0).fit(), system.local))
+    typer.echo(path)
+
+
+@app.command()
 def notebooks(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:

@@ -35,6 +35,17 @@
 # A **preset** names an amount of work. `smoke` shows in seconds that everything runs, and its models are too small to
 # learn much. `lite` trains small models for a minute. `long` trains the same models until they stop improving.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/ that has pictures and boxes
 preset: str = "lite"  # smoke or lite
@@ -45,15 +56,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import display
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 import vsrpp_lite as vl
 from vsrpp_lite import show
 from vsrpp_lite.show import widgets
+from vsrpp_lite.teaching import check, quiz
 from vsrpp_lite.training.evaluate import METRICS, ranks, recalls
 
 pd.options.display.float_format = "{:.1f}".format
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 60})  # many pictures: a small part of the size of PNG
+show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PNG
 
 # %% [markdown]
 # ## The data
@@ -118,6 +129,10 @@ regions, mask = test.regions(np.array([image]))
 drawn = right.imshow(regions[0], cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto", interpolation="nearest")
 figure.colorbar(drawn, ax=right, label="value of the feature")
 right.set(xlabel="feature (F)", ylabel="region (R)", title="what the matcher gets", yticks=range(mask.shape[1]))
+show.describe(
+    figure,
+    f"Left: a picture with the {count} boxes of its detector. Right: the numbers of each region, one row a region.",
+)
 plt.show()
 
 vocabulary = vl.Vocabulary.build(splits["train"].captions)  # from training captions alone
@@ -139,7 +154,8 @@ figure = show.gallery(test, [0, 1, 6, 7])
 #
 # There are four pictures (rows), with one sentence each (columns). A picture asks for its sentence: in each row, how
 # many *wrong* sentences score **at least as high** as the right one? That number is the **rank**; 0 is best. R@K is
-# the percentage of queries whose rank is below K: their right answer is among the first K.
+# the percentage of queries whose rank is below K: their right answer is among the first K. (Figures show the *place*
+# of an answer, which is its rank plus one.)
 
 # %%
 S = np.array(
@@ -330,59 +346,119 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 #
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
+# **1.** (*easy, 3 minutes*) In the 4 x 4 matrix, lower the 0.7 to 0.55. Which recalls change? Check with `ranks`.
 #
-# 1. (*easy, 3 minutes*) In the 4 x 4 matrix, lower the 0.7 to 0.55. Which recalls change? Check with `ranks`.
+# <details><summary>Hint</summary>
 #
-#    <details><summary>Solution</summary>
+# The changed entry stands in row 1 and in column 2. All other rows and columns keep their ranks.
 #
-#    Row 1 now has its own 0.6 on top, and column 2 its own 0.6: i2t R@1 = 75, t2i R@1 = 100.
+# </details>
+# <details><summary>Another hint</summary>
 #
-#    ```python
-#    lower = S.copy()
-#    lower[1, 2] = 0.55
-#    hits = recalls(*ranks(lower, own_image), own_image)
-#    assert (hits["i2t_r1"], hits["t2i_r1"]) == (75.0, 100.0)
-#    ```
+# Which entry is now the largest of row 1, and which is the largest of column 2?
 #
-#    </details>
-# 2. (*easy, 5 minutes*) Search for the same sentence with *left* replaced by *right*. How many of the first five
-#    pictures are the same? (Lesson 1 measures how well the matcher tells the two apart.)
+# </details>
+# <details><summary>Solution</summary>
 #
-#    <details><summary>Solution</summary>
+# Row 1 now has its own 0.6 on top, and column 2 its own 0.6: i2t R@1 = 75, t2i R@1 = 100.
 #
-#    The code counts them. The more they share, the less the side counts: the words *horse* and *car* find their regions
-#    in both searches, and only the relation differs.
+# ```python
+# lower = S.copy()
+# lower[1, 2] = 0.55
+# hits = recalls(*ranks(lower, own_image), own_image)
+# assert (hits["i2t_r1"], hits["t2i_r1"]) == (75.0, 100.0)
+# assert check.lesson0.exercise1(hits["i2t_r1"], hits["t2i_r1"])
+# ```
 #
-#    ```python
-#    sides = [f"a white horse {side} of a brown car" for side in ("left", "right")]
-#    found = vl.score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts(sides))
-#    first_five = [set(np.argsort(-column)[:5]) for column in found.T]
-#    print(len(first_five[0] & first_five[1]), "of 5 in common")
-#    ```
+# </details>
+
+# %%
+text_r1 = ...  # R@1 of text retrieval, in per cent
+image_r1 = ...  # R@1 of image retrieval, in per cent
+check.lesson0.exercise1(text_r1, image_r1)
+
+# %% [markdown]
+# **2.** (*easy, 5 minutes*) Search for the same sentence with *left* replaced by *right*. How many of the first five
+# pictures are the same? (Lesson 1 measures how well the matcher tells the two apart.)
 #
-#    </details>
-# 3. (*medium, 10 minutes*) R@10 of a matcher that knows nothing: compute it for this test split with a pencil, in both
-#    directions, and compare with `chance` above.
+# <details><summary>Hint</summary>
 #
-#    <details><summary>Hint</summary>
+# `vl.score(matcher.similarity, images, texts)` gives one column for each sentence.
 #
-#    A sentence has one right picture among 1,000. A picture has five right sentences among 5,000: with what probability
-#    is none of them among the first ten?
+# </details>
+# <details><summary>Another hint</summary>
 #
-#    </details>
-#    <details><summary>Solution</summary>
+# `np.argsort(-column)[:5]` gives the first five pictures of a column, and `set(a) & set(b)` what two have in common.
 #
-#    Image retrieval: 10/1000 = 1 %. Text retrieval: about $1 - (1 - 10/5000)^5 = 1.0\,\%$, for each of the five has a
-#    chance of 10 in 5,000; nearly the same.
+# </details>
+# <details><summary>Solution</summary>
 #
-#    ```python
-#    for way, expected in (("t2i", 1000 / len(test)), ("i2t", 100 * (1 - (1 - 10 / len(test.captions)) ** 5))):
-#        print(f"{way} R@10: {expected:.1f} expected, {chance[f'{way}_r10']:.1f} drawn")
-#    ```
+# The code counts them. The more they share, the less the side counts: the words *horse* and *car* find their regions
+# in both searches, and only the relation differs.
 #
-#    </details>
+# ```python
+# sides = [f"a white horse {side} of a brown car" for side in ("left", "right")]
+# found = vl.score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts(sides))
+# first_five = [set(np.argsort(-column)[:5]) for column in found.T]
+# print(len(first_five[0] & first_five[1]), "of 5 in common")
+# common = len(first_five[0] & first_five[1])
+# assert check.lesson0.exercise2(common, matcher, test)
+# ```
 #
+# </details>
+
+# %%
+common = ...  # how many of the first five pictures both searches have
+check.lesson0.exercise2(common, matcher, test)
+
+# %% [markdown]
+# **3.** (*medium, 10 minutes*) R@10 of a matcher that knows nothing: compute it for this test split with a pencil, in
+# both directions, and compare with `chance` above.
+#
+# <details><summary>Hint</summary>
+#
+# A sentence has one right picture among 1,000. A picture has five right sentences among 5,000: with what probability
+# is none of them among the first ten?
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# One right sentence is missed with probability 1 - 10/5000. All five are missed with the fifth power of that.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# Image retrieval: 10/1000 = 1 %. Text retrieval: about $1 - (1 - 10/5000)^5 = 1.0\,\%$, for each of the five has a
+# chance of 10 in 5,000; nearly the same.
+#
+# ```python
+# for way, expected in (("t2i", 1000 / len(test)), ("i2t", 100 * (1 - (1 - 10 / len(test.captions)) ** 5))):
+#     print(f"{way} R@10: {expected:.1f} expected, {chance[f'{way}_r10']:.1f} drawn")
+# image_r10, text_r10 = 1000 / len(test), 100 * (1 - (1 - 10 / len(test.captions)) ** 5)
+# assert check.lesson0.exercise3(image_r10, text_r10, test)
+# ```
+#
+# </details>
+
+# %%
+image_r10 = ...  # by chance, in per cent
+text_r10 = ...
+check.lesson0.exercise3(image_r10, text_r10, test)
+
+# %% [markdown]
+# ## Five questions
+#
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(0)
+
+# %% [markdown]
 # ## Summary
 #
 # * A matcher gives every image and every sentence a score; a search sorts by it.

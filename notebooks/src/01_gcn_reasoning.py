@@ -30,6 +30,17 @@
 # for R@K. *Time:* about 50 minutes. *The module:* `vsrpp_lite/gcn_reasoning.py`, fifty lines. The last check of each
 # part shows that your code and the package agree. The [glossary](glossary.md) explains the terms.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/ whose regions have boxes
 preset: str = "lite"  # smoke or lite
@@ -44,7 +55,6 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import display
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch import nn
 
 import vsrpp_lite as vl
@@ -52,10 +62,11 @@ from vsrpp_lite import show
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.show import widgets
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.evaluate import contributions, interval, ranks, score
 
 pd.options.display.float_format = "{:.1f}".format
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # pictures: a fifth of the size of PNG
+show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
 # %% [markdown]
 # ## The paper says
@@ -86,12 +97,18 @@ set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # pictures: a fifth 
 # moon $(0, 2)$. Let all four linear layers do nothing ($W = 1$, no bias). Take a pencil: $A = V V^\top / 3$, that is,
 # the scalar product of every two regions, over three.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.1")
+
 # %%
 toy = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]])  # kite, ball, moon
 toy_affinity = toy @ toy.T / 3
 toy_messages = toy_affinity @ toy
 print("3 A, row by row:      ", (3 * toy_affinity).int().tolist())
 print("3 messages, by region:", (3 * toy_messages).int().tolist())
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.2")
 
 # %% [markdown]
 # Check the ball, row 1. Its products with kite, ball and moon are 1, 2 and 2. So its message, times three, is
@@ -118,7 +135,15 @@ for i, j in np.ndindex(3, 3):
     right.text(j, i, f"{value:.0f}/3", ha="center", va="center", color="white" if value > 3 else "black")
 right.set(xticks=range(3), yticks=range(3), xticklabels=names, yticklabels=names, title="the same as a matrix A")
 right.set(xlabel="from region", ylabel="region")
+show.describe(
+    figure,
+    "A graph of kite, ball and moon with their affinities, and the same as a 3 x 3 matrix: (1, 1, 0), (1, 2, 2), "
+    "(0, 2, 4), in thirds.",
+)
 plt.show()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.3")
 
 # %% [markdown]
 # ### Can an affinity carry a relation?
@@ -142,6 +167,9 @@ for name, heights in {"one dog at 1": [1.0], "one dog at 4": [4.0], "two dogs at
     messages[name] = (affinities * dogs[:, 1]).sum().item()  # W_g reads "is a dog"
 print(messages)
 assert list(messages.values()) == [1.0, 4.0, 4.0]
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.4")
 
 # %% [markdown]
 # Then batch normalisation, over the three regions, number by number. The first numbers of the messages are
@@ -222,6 +250,9 @@ torch.testing.assert_close(reason_slowly(layer, regions, mask), layer(regions, m
 torch.testing.assert_close(reason(layer, regions, mask), layer(regions, mask))
 print("loops, einsum and vsrpp_lite.gcn_reasoning agree on regions of shape", tuple(regions.shape))
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.5")
+
 # %% [markdown]
 # ### What the mask protects
 #
@@ -263,6 +294,9 @@ torch.testing.assert_close(*statistics)
 order = torch.tensor([2, 0, 3, 1])
 full = regions[:1]
 torch.testing.assert_close(layer(full[:, order], mask[:1]), layer(full, mask[:1])[:, order])
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.6")
 
 # %% [markdown]
 # ## A new layer is the identity
@@ -333,6 +367,9 @@ for name, length in lengths.items():
 # %% [markdown]
 # This is a first warning. A layer can help in two ways: by messages, which differ from picture to picture, or by
 # adding the same vector to every region, for which nobody needs a graph.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.7")
 
 # %% [markdown]
 # ## Measure: what does the graph contribute?
@@ -433,6 +470,13 @@ right.set_yticks([2, 1, 0], ["R@10, with a relation", "R@10, others", "left/righ
 right.set(xlabel="percent", ylim=(-0.6, 2.5))
 right.grid(axis="x", alpha=0.3)
 figure.legend(*right.get_legend_handles_labels(), ncols=3, frameon=False, loc="outside upper right")
+show.describe(
+    figure,
+    "Left, rsum lost: "
+    + ", ".join(f"{name} {row['rsum lost']:.1f}" for name, row in worth.iterrows())
+    + ". Right, each model on captions with a relation, on others, and on left against right: "
+    + ", ".join(f"{name} {[round(x) for x in row.tolist()]}" for name, row in measured.iterrows()),
+)
 plt.show()
 
 # %% [markdown]
@@ -473,6 +517,9 @@ figure = show.text_query({name: scores[name] for name in ("no messages", "as tra
 #   along axis 1, which for `(B, R, D)` is the *region* axis. Its author agrees that it looks wrong (VSRN issue 7);
 #   the published numbers have it. `VSRN(norm="regions")` reproduces it. The difference on our toy:
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.8")
+
 # %%
 features = toy / toy.norm(dim=1, keepdim=True)
 over_regions = toy / toy.norm(dim=0, keepdim=True)
@@ -500,8 +547,10 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # %% [markdown]
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
-#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
 # **1. A region found twice** (*easy, 5 minutes, pencil*). The detector finds the red ball of the toy twice. What
 # happens to the affinity between kite and ball, and to the kite's message? Would it be the same without the division
 # by $R$?
@@ -509,6 +558,11 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # <details><summary>Hint</summary>
 #
 # There are now four regions. Write the kite's row of $4A$ first.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The message is the sum of the four regions, each times its affinity. The ball stands in this sum twice.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -521,10 +575,17 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # twice = torch.cat([toy, toy[1:2]])
 # affinity = twice @ twice.T / 4
 # torch.testing.assert_close((affinity @ twice)[0], torch.tensor([0.75, 0.5]))
+# assert check.lesson1.exercise1(affinity[0, 1], (affinity @ twice)[0])
 # ```
 #
 # </details>
-#
+
+# %%
+kite_to_ball = ...  # the affinity to one of the two balls
+kite_message = ...  # two numbers
+check.lesson1.exercise1(kite_to_ball, kite_message)
+
+# %% [markdown]
 # **2. Softmax instead of division** (*medium, 15 minutes*). Transformers take a softmax over each row of the
 # affinity. Write that layer's affinity, and show two things on the toy: how the message grows when all regions are
 # doubled, with softmax and without; and what a region can no longer say to another.
@@ -532,6 +593,11 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # <details><summary>Hint</summary>
 #
 # `softmax(dim=-1)`. Double `toy` and compare the messages. What are the signs of a softmax?
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# A softmax is never negative, and its row sums to one. So a message lies between the regions that it is made of.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -551,10 +617,21 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # growth = attend(2 * toy).norm(dim=1) / attend(toy).norm(dim=1)
 # assert (growth < 3).all()
 # assert (attend(2 * toy).norm(dim=1) <= (2 * toy).norm(dim=1).max()).all()
+# assert check.lesson1.exercise2(attend)
 # ```
 #
 # </details>
-#
+
+
+# %%
+def attend(regions):
+    """The messages (R, 2) of regions (R, 2), with a softmax over each row of the affinity."""
+    return ...
+
+
+check.lesson1.exercise2(attend)
+
+# %% [markdown]
 # **3. Train without messages** (*hard, 30 minutes and some minutes of computing*). Parts taken from a trained model
 # may be missed because it was trained with them. Train three models from scratch, without the caption loss to save
 # time: no graph layers; two layers whose affinity is always zero; two layers as they are. What do you conclude? What
@@ -565,6 +642,11 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # A run is a dataclass, and so are its sizes: `replace(run, sizes=replace(run.settings.sizes, layers=0))` builds a
 # model without layers. For silent layers write a subclass of `VSRpp` whose `build` calls `super().build(...)` and
 # replaces each layer's `affinity`.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `layer.affinity = f` replaces the method of one layer. `f(regions, mask)` returns zeros of shape (B, R, R).
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -590,6 +672,7 @@ display(by_norm.rename(columns={"count": "seeds"}))
 #     each = vl.Run(system=system(caption_loss=False), data=data, preset=preset, seed=seed)
 #     trained = replace(each, sizes=replace(each.settings.sizes, layers=layers)).fit()
 #     print(system.__name__, layers, f"{trained.recalls['rsum']:.1f}")
+# assert check.lesson1.exercise3(Silent())
 # ```
 #
 # It takes a minute or so per model. Is the model that was *trained* without messages nearer to the full one, or to the
@@ -600,7 +683,21 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # needs more seeds, and an interval over them, as [table1_structure](table1_structure.ipynb) has.
 #
 # </details>
+
+# %%
+silent = ...  # a system: VSR++ whose graph layers send nothing
+check.lesson1.exercise3(silent)
+
+# %% [markdown]
+# ## Five questions
 #
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(1)
+
+# %% [markdown]
 # ## Summary
 #
 # * An affinity is a scalar product of two learned views of two regions; messages are sums weighed by it. Two matrix

@@ -31,6 +31,17 @@
 # module:* `vsrpp_lite/global_alignment.py`. The last check of each part shows that your code and the package agree.
 # The [glossary](glossary.md) explains the terms.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/
 preset: str = "lite"  # smoke or lite
@@ -53,8 +64,10 @@ from vsrpp_lite.data.dataset import batches
 from vsrpp_lite.global_alignment import RegionGRU, SentenceGRU, cosine, hinge, l2norm, ranking_loss
 from vsrpp_lite.paper import recorded
 from vsrpp_lite.show import widgets
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.evaluate import score
 
+show.inline()
 plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 
 # %% [markdown]
@@ -89,6 +102,9 @@ plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 # Take one number as state and one as input, $W_n = 1$ and all else zero. Then $r = z = \sigma(0) = \frac12$ and
 # $h' = \frac12\tanh x + \frac12 h$. Feed $x_1 = \frac12\ln 3$, for which $\tanh x_1 = \frac12$, and then zeros: the
 # state is $\frac14$, then $\frac18$, then $\frac1{16}$. It remembers, and forgets by half at each step.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.1")
 
 # %%
 tiny = nn.GRU(1, 1, batch_first=True)
@@ -128,6 +144,9 @@ def gru_states(gru: nn.GRU, sequence: torch.Tensor) -> torch.Tensor:
         states.append(h)
     return torch.stack(states)
 
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.2")
 
 # %% [markdown]
 # An image is the state after its **last real region**, batch-normalised (as VSRN does on Flickr30K) and scaled to
@@ -198,6 +217,9 @@ def read_slowly(encoder: SentenceGRU, tokens: torch.Tensor) -> tuple[torch.Tenso
     return sentence / sentence.norm(), words / words.norm(dim=1, keepdim=True)
 
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.3")
+
 # %%
 vocabulary = vl.Vocabulary.build(["a ball that is red", "a ball that is blue", "a tree"])
 encoder = SentenceGRU(len(vocabulary), 4, 6, bidirectional=True)
@@ -244,6 +266,9 @@ assert l2norm(torch.zeros(3)).eq(0).all()  # not NaN
 # %%
 S = torch.tensor([[0.6, 0.5, 0.2], [0.3, 0.4, 0.5], [0.1, 0.3, 0.7]])
 alpha = 0.2
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.4")
 
 # %% [markdown]
 # *Each image asks for its sentence* (rows):
@@ -326,8 +351,15 @@ def draw_hinge(margin: float = 0.2) -> plt.Figure:
             )
         ax.set(xticks=range(3), yticks=range(3), xlabel="sentence", ylabel="image", title=title)
     figure.suptitle(f"margin {margin:.2f}: summed {losses[0]:.2f} per pair, hardest alone {losses[1]:.2f}")
-    return figure
+    text = (
+        f"The matrix of scores, and its violations at margin {margin:.2f}: summed {losses[0]:.2f}, hardest "
+        f"{losses[1]:.2f}."
+    )
+    return show.describe(figure, text)
 
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.5")
 
 # %% tags=["widget", "nbval-ignore-output"]
 margin = ipywidgets.FloatSlider(value=0.2, min=0, max=0.6, step=0.05, description="margin")
@@ -356,6 +388,9 @@ by_diagonal = ranking_loss(twice, twice, ids, ids, margin=alpha, hardest=True).i
 print(f"hardest alone: {by_diagonal:.2f} per pair with the diagonal spared, {by_id:.2f} with the image spared")
 torch.testing.assert_close(by_diagonal, 0.8 / 3, atol=1e-6, rtol=0)
 torch.testing.assert_close(by_id, 0.0, atol=1e-6, rtol=0)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.6")
 
 # %% [markdown]
 # How often does it happen? One epoch of training batches, as `fit` draws them, scored by a trained VSR++ (trained
@@ -396,6 +431,9 @@ print(f"it would be the hardest negative of its picture in {100 * chosen / sibli
 # the right one. So the summed loss falls when $s$ grows, and the hardest loss **rises**: it pushes the scores
 # together again, although the model is better than chance.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.7")
+
 # %%
 B = 64
 generator = torch.Generator().manual_seed(seed)
@@ -419,6 +457,12 @@ for ax, hardest in zip(axes, (False, True), strict=True):
     ax.set(xlabel="scale of the scores s", title="hardest alone" if hardest else "all negatives, summed")
 axes[0].set(ylabel="loss / its value on the plateau", ylim=(0, 2))
 axes[0].legend(title="right pairs better by d", frameon=False, loc="upper left")
+show.describe(
+    figure,
+    "The loss against the scale of the scores, for right pairs that are better by 1, 2 and 4. Summed, it falls "
+    "from the "
+    "start. With the hardest negative alone and an advantage of 1, it first rises.",
+)
 plt.show()
 
 # %% [markdown]
@@ -469,7 +513,15 @@ left.annotate("plateau, 2 α", (1, 2 * alpha), (0, -12), textcoords="offset poin
 left.set(xlabel="epoch", xticks=epochs, title="hardest-negative loss per pair")
 right.set(xlabel="epoch", xticks=epochs, ylim=(0, None), title="rsum on dev")
 figure.legend(*left.get_legend_handles_labels(), ncols=2, frameon=False, loc="outside upper center")
+show.describe(
+    figure,
+    "rsum on dev by epoch: "
+    + "; ".join(f"{names[w]} {results[w].history['dev.rsum'].round().astype(int).tolist()}" for w in (0, 1)),
+)
 plt.show()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("2.8")
 
 # %% [markdown]
 # What tells them apart is the **spread** of the scores. Is the resting model really one for which all pairs look
@@ -485,6 +537,7 @@ for warmup, colour in ((1, show.MEASURED), (0, show.PAPER)):
     print(f"{names[warmup]:21} standard deviation of the cosines {cosines.std():.3f}")
 ax.set(xlabel="cosine of a picture and a sentence, right or wrong", ylabel="pairs")
 ax.legend(frameon=False)
+show.describe(figure, "Two histograms of cosines of all pairs, one of the run with warm-up and one of the run without.")
 plt.show()
 
 # %% [markdown]
@@ -511,14 +564,21 @@ plt.show()
 #
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
-#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
 # **1. Another margin** (*easy, 5 minutes, pencil*). What are the two losses of the 3 x 3 matrix for $\alpha = 0.1$?
 # And for $\alpha = 0$: which queries are still violated, and what does that say about R@1?
 #
 # <details><summary>Hint</summary>
 #
 # Every violation of 0.1 or less disappears with $\alpha = 0.1$; larger ones shrink by 0.1. Or move the slider.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Sum the violations of the three pictures and of the three sentences, and divide by 3.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -533,10 +593,17 @@ plt.show()
 #     for hardest in (False, True):
 #         loss = ranking_loss(S, S, ids, ids, margin=margin, hardest=hardest).item()
 #         torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
+# assert check.lesson2.exercise1(0.4 / 3, 0.4 / 3, 0.2 / 3)
 # ```
 #
 # </details>
-#
+
+# %%
+summed, hardest = ..., ...  # the two losses at margin 0.1
+at_zero = ...  # both losses at margin 0
+check.lesson2.exercise1(summed, hardest, at_zero)
+
+# %% [markdown]
 # **2. Does the order of regions matter?** (*medium, 20 minutes*). The GRU reads regions in the order of the file: the
 # most confident first. Shuffle the real regions of every test image, and compare rsum, for the trained VSR++ and for
 # the global model with warm-up.
@@ -547,12 +614,21 @@ plt.show()
 # `vl.score`, `vl.ranks` and `vl.recalls` do the rest.
 #
 # </details>
+# <details><summary>Another hint</summary>
+#
+# With one random number a region, the order that sorts these numbers is a random order.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
+# def shuffle(regions, mask):
+#     keys = torch.rand(mask.shape, generator=torch.Generator().manual_seed(1)).masked_fill(~mask, 2)
+#     return regions.gather(1, keys.argsort(1)[:, :, None].expand_as(regions))
+#
+#
 # regions, mask = test.regions(np.arange(len(test)))
-# keys = torch.rand(mask.shape, generator=torch.Generator().manual_seed(1)).masked_fill(~mask, 2)
-# shuffled = regions.gather(1, keys.argsort(1)[:, :, None].expand_as(regions))
+# shuffled = shuffle(regions, mask)
 # for model in (matcher, results[1].matcher()):
 #     texts = model.encode_texts(test.captions)
 #     for some in (regions, shuffled):
@@ -560,13 +636,24 @@ plt.show()
 #             images = model.images(some, mask)
 #         found = vl.ranks(vl.score(model.similarity, images, texts), test.caption_to_image)
 #         print(f"{vl.recalls(*found, test.caption_to_image)['rsum']:.1f}")
+# assert check.lesson2.exercise2(shuffle)
 # ```
 #
 # If the global model loses more than VSR++ does, then its GRU uses the order: a confident region is more often a real
 # object, and the GRU learns what comes first. The fused model, whose local half has no order, should mind less.
 #
 # </details>
-#
+
+
+# %%
+def shuffle(regions, mask):
+    """The regions (B, R, F) of every picture in another order; the missing ones stay at the end."""
+    return ...
+
+
+check.lesson2.exercise2(shuffle)
+
+# %% [markdown]
 # **3. Does the local part free training from the plateau?** (*hard, 20 minutes and a minute of computing*). VSR++
 # trains $S_G + \mu S_L$ with one hinge. Train `VSRpp(caption_loss=False)` without warm-up, and compare its history
 # with that of the global model. Then say what you would do if you could not change the loss.
@@ -577,13 +664,20 @@ plt.show()
 # "dev.rsum"]]`: where is the loss, and is it moving?
 #
 # </details>
+# <details><summary>Another hint</summary>
+#
+# The run `start` has a system and a training. Replace both: the system by the fused one without caption loss.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # training = replace(start.settings.training, epochs=3, warmup_epochs=0)
-# fused = replace(start, system=vl.VSRpp(caption_loss=False), training=training).fit()
-# print(fused.history[["loss.ranking", "dev.rsum"]].round(2))
-# print(f"{fused.recalls['rsum']:.1f}")
+# fused = replace(start, system=vl.VSRpp(caption_loss=False), training=training)
+# assert check.lesson2.exercise3(fused)
+# trained = fused.fit()
+# print(trained.history[["loss.ranking", "dev.rsum"]].round(2))
+# print(f"{trained.recalls['rsum']:.1f}")
 # ```
 #
 # Look at where the loss is after each epoch, and whether it still moves. Training without warm-up is far slower, but a
@@ -592,7 +686,21 @@ plt.show()
 # weaker best one), or start from weights that were trained otherwise.
 #
 # </details>
+
+# %%
+fused = ...  # the run, before it is trained
+check.lesson2.exercise3(fused)
+
+# %% [markdown]
+# ## Five questions
 #
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(2)
+
+# %% [markdown]
 # ## Summary
 #
 # * A GRU keeps $z$ of its state and fills the rest with new content. Read it at the last *real* element.

@@ -33,6 +33,17 @@
 #
 # Letters as everywhere in the package: I images, T texts, R regions, W words, D embedding size.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke or lite
@@ -55,9 +66,11 @@ from vsrpp_lite import show
 from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.show import widgets
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.evaluate import ranks, recalls, score
 
 torch.set_printoptions(precision=2, sci_mode=False)
+show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 pd.options.display.float_format = "{:.1f}".format
 close = torch.testing.assert_close
 
@@ -97,6 +110,9 @@ close = torch.testing.assert_close
 # In the plane, with lengths of one, so that a pencil is enough. Region 1 is a dog, region 2 a ball, region 3 something
 # that neither word means.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.1")
+
 # %%
 regions = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.6, -0.8]])
 words = torch.tensor([[0.8, 0.6], [0.0, 1.0]])  # "dog", "ball"
@@ -119,6 +135,9 @@ print("s\n", s, "\nclipped\n", clipped, "\nnormalised\n", normed)
 #
 # Now the softmax over the *regions*, first at temperature 1:
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.2")
+
 # %%
 attention = normed.exp() / normed.exp().sum(dim=0)  # each word over the regions
 attended = attention.T @ regions  # (W, D)
@@ -134,6 +153,9 @@ print("attention\n", attention, "\nattended vectors\n", attended, "\ncosines", c
 # Higher than 0.8, the best that a single region could have given. A blurred attention can *mix* regions until the
 # mixture fits, which is good for *two dogs* and bad for telling a dog from half a dog and half a ball. The temperature
 # decides. Draw it:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.3")
 
 # %%
 colours = {"dog": show.MEASURED, "ball": show.PAPER}
@@ -152,6 +174,12 @@ for ax, temperature in zip(axes, (0.0, 1.0, 9.0), strict=True):
     ax.set(title=f"temperature {temperature:.0f}", xlim=(-0.9, 1.5), ylim=(-1.0, 1.3), aspect="equal")
     ax.set_axis_off()
 figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+show.describe(
+    figure,
+    "Three regions and the words dog and ball as arrows, at temperatures 0, 1 and 9. What a word attends to "
+    "moves from the "
+    "mean of the regions towards the region that fits it best.",
+)
 plt.show()
 
 # %% [markdown]
@@ -203,6 +231,9 @@ def loop(images, texts, direction, pooling, temperature):
             scores[i, t] = POOL[pooling](query_cosines(query, context, temperature))
     return scores
 
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.4")
 
 # %% [markdown]
 # Now against the package, for random pictures and sentences: two of the three pictures lack regions and the sentences
@@ -259,6 +290,9 @@ print(f"|c|^2 = {a @ G @ a:.3f}")
 print(f"r     = {(a @ s[:, 0]) / (a @ G @ a).sqrt():.3f}")
 close((a @ s[:, 0]) / (a @ G @ a).sqrt(), cosines[0])
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.5")
+
 # %% [markdown]
 # With a pencil: $0.56^2 + 0.34^2 + 0.10^2 + 2\,(0.56 \cdot 0.10 \cdot (-0.6) + 0.34 \cdot 0.10 \cdot (-0.8)) = 0.32$,
 # the square of 0.57.
@@ -306,6 +340,9 @@ close(through_package, through_loop, atol=1e-10, rtol=0)
 # What a training step at the published sizes would have to hold, in float32: 128 pictures of 36 regions, 128 sentences
 # of (let us say) 16 words, D = 1,024. Released code holds the attended vectors of one sentence at a time, but for the
 # backward pass it keeps them all.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.6")
 
 # %%
 pairs, R, W, D = 128 * 128, 36, 16, 1024
@@ -409,6 +446,12 @@ for start in [*np.flatnonzero(np.diff(lengths)) + 1]:
     axes[1].axhline(start - 0.5, color="white", lw=2)
 axes[0].set_ylabel("captions, shortest first")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+show.describe(
+    figure,
+    f"128 captions by length. Padded to one rectangle, {100 * padding / (padding + lengths.sum()):.0f} % of it is "
+    "padding. "
+    "Packed by length, nothing is.",
+)
 plt.show()
 
 # %% [markdown]
@@ -436,6 +479,9 @@ close(cross_attention(pictures, sentences.map(lambda x: x[turn])), plain[:, turn
 #
 # A vector of length zero adds nothing to $c$, whatever its weight. It *would* add to the sum under the softmax, but
 # nobody divides by it. So for "t2i" a missing region needs no mask at all:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.7")
 
 # %%
 # picture 2 without its gaps
@@ -470,8 +516,8 @@ for sentence in test.captions_of(chosen):
 
 # %% [markdown]
 # First the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and the
-# attention. Look for the competition: in the middle panel of the `lite` model, region 4 turns strongly to *under*, not
-# because the two fit well (left panel), but because, `<start>` apart, hardly any word wants region 4.
+# attention. Look for the competition: a region whose affinities are all small (left panel) still has a row of length 1
+# in the middle panel. So it turns to the word that it fits least badly, and not because the two fit well.
 
 # %%
 column = int(np.flatnonzero(test.caption_to_image == chosen)[1])
@@ -488,6 +534,9 @@ for ax, (name, matrix) in zip(axes, steps.items(), strict=True):
     ax.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=9)
 axes[0].set(ylabel="region", yticks=range(len(v)))
 figure.colorbar(mesh, ax=axes, shrink=0.8)
+show.describe(
+    figure, f"Three matrices of {len(v)} regions by {len(labels)} words, for “{' '.join(labels)}”: " + ", ".join(steps)
+)
 plt.show()
 close(steps["attention: each column sums to 1"].sum(0), torch.ones(len(labels)))
 
@@ -513,6 +562,10 @@ plt.show()
 # regions. The first 200 test pictures with their captions; $S_L$ alone.
 
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.8")
+
+
 # %%
 def measured(**choices):
     """Recalls on these pictures with S_L alone."""
@@ -532,6 +585,11 @@ ax.set_xticks(range(len(temperatures)), [f"{value:g}" for value in temperatures]
 ax.set(xlabel="temperature at test time (axis not to scale)", ylabel="R@1 (%)", ylim=(0, None))
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
+show.describe(
+    figure,
+    "R@1 by temperature at test time, text and image retrieval: "
+    + ", ".join(f"{t:g}: {row['i2t_r1']:.0f} and {row['t2i_r1']:.0f}" for t, row in sweep.iterrows()),
+)
 plt.show()
 display(sweep[["i2t_r1", "t2i_r1", "rsum"]].rename_axis("temperature"))
 
@@ -581,14 +639,25 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # %% [markdown]
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
-#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
 # **1. Sum and mean.** *Easy, 10 minutes.* Explain the coincidences in the last table. Which retrieval does the choice
 # between `sum` and `mean` touch, for each direction?
 #
-# <details><summary>Hint</summary>Write one as the other times something. Does that something depend on the row or on
-# the column of the score matrix? What does image retrieval compare?</details>
+# <details><summary>Hint</summary>
 #
+# Write one as the other times something. Does that something depend on the row or on
+# the column of the score matrix? What does image retrieval compare?
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The number of words belongs to the sentence, which is a column. A picture that is ranked for this sentence is
+# compared within that column.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # For t2i the sum is the mean times the number of words, which belongs to the *text*: it scales a column of the (I, T)
@@ -599,24 +668,43 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # ```python
 # mean, total = (cross_attention(images, texts, pooling=pooling) for pooling in ("mean", "sum"))
 # close(total, mean * texts.mask.sum(1))
+# assert check.lesson3.exercise1("text retrieval", "image retrieval")
 # ```
 #
 # </details>
-#
+
+# %%
+words_ask = ...  # "text retrieval" or "image retrieval": which one does the choice touch, where words ask?
+regions_ask = ...  # and where regions ask?
+check.lesson3.exercise1(words_ask, regions_ask)
+
+# %% [markdown]
 # **2. The clip that undoes itself.** *Medium, 15 minutes.* Replace the slope 0.1 by a ReLU in `query_cosines` (mind the
 # division by zero) and score the hand example at temperature 9 and at temperature 1. For which regions can the two
 # differ at all? Then show that for a region whose affinities are *all* negative the slope does not matter: 0.1 and 0.5
 # give the same normalised row.
 #
-# <details><summary>Hint</summary>Look at the third row of `normed`. A positive factor before a division by the length
-# drops out.</details>
+# <details><summary>Hint</summary>
 #
+# Look at the third row of `normed`. A positive factor before a division by the length
+# drops out.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# With slope 0 the third row has length 0. A small number in the denominator saves it.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
+# def normalised(affinities, slope):
+#     clipped = leaky_relu(affinities, slope)
+#     return clipped / (clipped.norm(dim=1, keepdim=True) + 1e-8)
+#
+#
 # def variant(slope, temperature):
-#     clipped = leaky_relu(regions @ words.T, slope)
-#     normed = clipped / (clipped.norm(dim=1, keepdim=True) + 1e-8)
+#     normed = normalised(regions @ words.T, slope)
 #     attended = (temperature * normed).softmax(0).T @ regions
 #     return normed[2], cosine_similarity(words, attended).mean()
 #
@@ -624,6 +712,7 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 #     for slope in (0.0, 0.1, 0.5):
 #         row, local = variant(slope, temperature)
 #         print(temperature, slope, row, f"S_L = {local:.3f}")
+# assert check.lesson3.exercise2(normalised)
 # ```
 #
 # Only rows with a negative affinity can differ. With slope 0 the third row is (0, 0), with any positive slope (-0.77,
@@ -632,13 +721,31 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # $e^9$, and $S_L$ agrees to three digits.
 #
 # </details>
-#
+
+
+# %%
+def normalised(affinities, slope):
+    """Affinities (R, W): negative ones times the slope, then each region's row divided by its length."""
+    return ...
+
+
+check.lesson3.exercise2(normalised)
+
+# %% [markdown]
 # **3. The other direction.** *Hard, 25 minutes.* Write `gram_scores_i2t(images, texts, temperature=4.0)`: regions ask,
 # words answer, mean over the regions that exist, no attended vectors, no loop. Prove it against the package.
 #
-# <details><summary>Hint</summary>Which Gram matrix? Which axis is the query now, and which the context? Padded words
-# are zero vectors: do they need a mask? Do missing regions?</details>
+# <details><summary>Hint</summary>
 #
+# Which Gram matrix? Which axis is the query now, and which the context? Padded words
+# are zero vectors: do they need a mask? Do missing regions?
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The Gram matrix is now one of the words, (T, W, W). Normalise over regions, and take the weights over words.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -655,12 +762,31 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 #
 # expected = cross_attention(pictures, sentences, direction="i2t", temperature=4.0)
 # close(gram_scores_i2t(pictures, sentences), expected, atol=1e-10, rtol=0)
+# assert check.lesson3.exercise3(gram_scores_i2t)
 # ```
 #
 # Padded words need none, by the argument about missing regions; missing regions do, in the mean, since now they are the
 # ones who ask.
 #
 # </details>
+
+
+# %%
+def gram_scores_i2t(images, texts, temperature=4.0):
+    """S_L (I, T), where regions ask and words answer."""
+    return ...
+
+
+check.lesson3.exercise3(gram_scores_i2t)
+
+# %% [markdown]
+# ## Five questions
+#
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(3)
 
 # %% [markdown]
 # ## Summary

@@ -31,6 +31,17 @@
 #
 # Letters: I images, T texts, R regions, W words, D embedding size.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke or lite
@@ -42,7 +53,6 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown, display
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch.nn.functional import normalize
 
 import vsrpp_lite as vl
@@ -54,12 +64,13 @@ from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.paper import recorded
 from vsrpp_lite.settings import Training
 from vsrpp_lite.show import widgets
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.evaluate import ranks, recalls
 
 torch.set_printoptions(precision=2, sci_mode=False)
 pd.options.display.float_format = "{:.1f}".format
 close = torch.testing.assert_close
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # pictures: a fifth of the size of PNG
+show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
 # %% [markdown]
 # ## The paper says
@@ -97,7 +108,16 @@ for ax, (name, matrix) in zip(axes, {"$S_G$": S_G, "$S_L$": S_L, "$S_G + S_L$": 
         ax.add_patch(plt.Rectangle((found - 0.46, row - 0.46), 0.92, 0.92, fill=False, ec=colour, lw=3))
     ax.set(title=name, xlabel="sentence", xticks=range(3), yticks=range(3))
 axes[0].set_ylabel("picture")
+show.describe(
+    figure,
+    "S_G, S_L and their sum as 3 x 3 matrices. S_G takes picture 0 to a wrong sentence, S_L picture 2. The sum "
+    "is right "
+    "for all three.",
+)
 plt.show()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.1")
 
 # %% [markdown]
 # A frame marks what each picture finds: blue if right, orange if wrong. $S_G$ takes picture 0 to sentence 1, by 0.1.
@@ -135,6 +155,9 @@ def random_encoded(lengths, seed, size=8):
     pooled = torch.randn(len(lengths), size, generator=generator, dtype=torch.float64)
     return Encoded(normalize(pooled, dim=1), normalize(fragments, dim=2) * mask[:, :, None], mask)
 
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.2")
 
 # %% [markdown]
 # Then all pairs, which is the formula again, and the package's `fusion`, which the two must equal for any $\mu$:
@@ -185,6 +208,9 @@ print(f"{scores.shape[0]} pictures x {scores.shape[1]} captions, S between {scor
 # %% tags=["widget", "nbval-ignore-output"]
 widgets.mu_slider(global_scores, local_scores, where)
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.3")
+
 # %%
 show.mu_sweep(global_scores, local_scores, where, mu=2.0)
 plt.show()
@@ -202,6 +228,9 @@ print(f"R@1 of text retrieval, our S_G: {recalls(*ranks(global_scores, where), w
 # $S_G$ alone finds next to nothing. Is that a fault? The loss never asked $S_G$ to rank by itself. It asked the sum.
 # So we ask what $S_G$ contributes.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.4")
+
 # %%
 found = {name: ranks(matrix, where)[1] for name, matrix in {"G": global_scores, "L": local_scores, "S": scores}.items()}
 right = pd.DataFrame({name: rank == 0 for name, rank in found.items()})
@@ -212,8 +241,8 @@ display(table.reindex(names.values()).fillna(0).astype(int))
 assert table["captions"].sum() == len(where)
 
 # %% [markdown]
-# The sum finds some captions that neither part takes to its picture. A rival can beat the right picture on one score
-# only if it loses by more on the other, with $\mu$ counted. The sum also loses some captions that $S_L$ finds. Compare
+# The sum finds some captions that neither part takes to its picture. There, each rival that beats the right picture on
+# one score loses by more on the other, with $\mu$ counted. The sum also loses some captions that $S_L$ finds. Compare
 # the two numbers: is $S_G$, which is a poor searcher, a useful second opinion? Here is a caption that neither part
 # takes to its picture, and the sum does:
 
@@ -238,6 +267,9 @@ plt.show()
 #
 # Fusion at the loss pays $0.80$ for three pairs, $0.27$ per pair. Fusion of similarities pays nothing. Now the package,
 # and its gradient:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.5")
 
 # %%
 ids = torch.arange(3)
@@ -265,6 +297,9 @@ for name, gradient in zip(("S_G", "S_L"), torch.autograd.grad(3 * at_the_loss, (
 #
 # Note also whose negatives are mined. A hinge on $S_G$ takes the hardest by $S_G$, one on $S_L$ the hardest by $S_L$.
 # The fused hinge takes *one*, hardest by $S$, and both parts learn from it:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.6")
 
 # %%
 gradients = torch.autograd.grad(loss_of(part_g + 2.0 * part_l, margin=1.0), (part_g, part_l))
@@ -366,6 +401,9 @@ for mu in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0):
 published = {"rsum, paper's Table 2": [473.9, 484.5, 489.1, 490.5, 487.7, 486.4]}
 display(pd.DataFrame(rows).assign(**published).set_index("mu"))
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.7")
+
 # %% [markdown]
 # The last column is the published sweep (Flickr30K; as we read it, trained anew for every $\mu$). From 0.5 to 3 the
 # effective margin falls from 0.133 to 0.05. Which of the two made the difference, the weight or the margin? The table
@@ -386,6 +424,9 @@ for mu in (0.25, 8.0):
     small = vl.VSRpp(mu=mu, caption_loss=False)
     trained[mu] = vl.Run(system=small, data="scenes", preset="smoke", seed=seed, training=longer).fit()
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.8")
+
 # %%
 mus = [0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
 curves = {}
@@ -401,11 +442,16 @@ ax.set_xticks(range(len(mus)), [f"{m:g}" for m in mus])
 ax.set(xlabel="µ at test time (rings: as trained)", ylabel="rsum", ylim=(0, None))
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
+show.describe(
+    figure,
+    "rsum by µ at test time: "
+    + "; ".join(f"trained with {mu:g}: {[round(x) for x in curve]}" for mu, curve in curves.items()),
+)
 plt.show()
 
 # %% [markdown]
-# (With seed 0, as in this text.) Each curve has its top at or next to the $\mu$ of its training, at opposite ends of
-# the axis, and they cross. A test-time sweep tells you how *this* model has divided the work, and about nothing else.
+# (With seed 0, as in this text.) Each curve has its top near the $\mu$ of its training, at opposite ends of the axis,
+# and they cross. A test-time sweep tells you how *this* model has divided the work, and about nothing else.
 # In particular its left end is not the global model and its right end not the local one. The paper's question, which
 # $\mu$ is best, needs a training for each, and several seeds: published neighbours differ by 1.4 rsum ($\mu$ = 1.5 and
 # 2), while a single VSRN moves by about 5 from seed to seed.
@@ -424,13 +470,23 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
-#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
 # **1. How far can $\mu$ go?** *Easy, 10 minutes.* For which $\mu > 0$ does $S_G + \mu S_L$ take all three pictures of
 # the hand example to their sentences?
 #
-# <details><summary>Hint</summary>Picture 0 needs $0.6 + 0.7\mu > 0.7 + 0.3\mu$. Write the same for picture 2.</details>
+# <details><summary>Hint</summary>
 #
+# Picture 0 needs $0.6 + 0.7\mu > 0.7 + 0.3\mu$. Write the same for picture 2.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# One of the two inequalities bounds mu from below, and the other one from above.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # Picture 0: $0.4\mu > 0.1$, so $\mu > 0.25$. Picture 2: $0.5 + 0.5\mu > 0.1 + 0.55\mu$, so $0.05\mu < 0.4$, $\mu < 8$.
@@ -441,17 +497,31 @@ plt.show()
 # for mu in (0.2, 0.3, 1.0, 7.9, 8.1):
 #     right = (S_G + mu * S_L).argmax(1).tolist() == [0, 1, 2]
 #     assert right == (0.25 < mu < 8)
+# assert check.lesson4.exercise1(0.25, 8)
 # ```
 #
 # </details>
-#
+
+# %%
+least, most = ..., ...  # all three pictures are right for mu between these
+check.lesson4.exercise1(least, most)
+
+# %% [markdown]
 # **2. An honest $\mu$.** *Medium, 15 minutes.* Choose $\mu$ for the trained model by rsum on the *dev* split, at test
 # time, from 0, 0.25, ..., 4. Report the test rsum at that $\mu$ and at 2. Is the difference worth reporting, if a pair
 # of seeds easily differs by 5?
 #
-# <details><summary>Hint</summary>`matcher.encode(run.dataset("dev"))`, then `score(cosine, ...)` and
-# `score(run.system.local, ...)` from `vsrpp_lite.training.evaluate`.</details>
+# <details><summary>Hint</summary>
 #
+# `matcher.encode(run.dataset("dev"))`, then `score(cosine, ...)` and
+# `score(run.system.local, ...)` from `vsrpp_lite.training.evaluate`.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `recalls(*ranks(S, where), where)["rsum"]` is the rsum of a score matrix. `max(mus, key=...)` does the rest.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -466,17 +536,31 @@ plt.show()
 #     return recalls(*ranks(parts[0] + mu * parts[1], where), where)["rsum"]
 #
 #
-# grid = np.arange(0, 4.25, 0.25)
-# best = max(grid, key=lambda mu: rsum(parts, mu, dev.caption_to_image))
+# def choose(global_scores, local_scores, caption_to_image, mus):
+#     return max(mus, key=lambda mu: rsum((global_scores, local_scores), mu, caption_to_image))
+#
+#
+# best = choose(*parts, dev.caption_to_image, np.arange(0, 4.25, 0.25))
 # for mu in (best, 2.0):
 #     print(f"mu {mu:.2f}: test rsum {rsum((global_scores, local_scores), mu, where):.1f}")
+# assert check.lesson4.exercise2(choose)
 # ```
 #
 # The top of the curve is flat, so another seed or another processor may choose a neighbour. If the two numbers differ
 # by less than two seeds do, the difference is not worth reporting as a gain.
 #
 # </details>
-#
+
+
+# %%
+def choose(global_scores, local_scores, caption_to_image, mus):
+    """The mu of the list with the best rsum."""
+    return ...
+
+
+check.lesson4.exercise2(choose)
+
+# %% [markdown]
 # **3. Prove the inequality.** *Hard, 20 minutes.* Show, for one picture with right sentence $t$ and $S = g + \mu l$,
 # that
 #
@@ -485,9 +569,17 @@ plt.show()
 #
 # When does equality hold? Find a 2 x 2 example in which the left side is 0 and the right is not.
 #
-# <details><summary>Hint</summary>Fix $j$ first, and split what is in the bracket into a part of $g$ and $\mu$ times a
-# part of $l$.</details>
+# <details><summary>Hint</summary>
 #
+# Fix $j$ first, and split what is in the bracket into a part of $g$ and $\mu$ times a
+# part of $l$.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# For the example, let one part err by a little, and let the other one be sure by more than that.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # Fix $j$. With $x = \alpha - g_t + g_j$ and $y = \alpha - l_t + l_j$ the left bracket is
@@ -503,9 +595,23 @@ plt.show()
 # separate = [hinge(x, both, two, margin=0.2, hardest=True) for x in (g2, l2)]
 # close(hinge(g2 + l2, both, two, margin=0.4, hardest=True), torch.tensor([0.0, 0.0]))
 # close(separate[0] + separate[1], torch.tensor([0.3, 0.0]))
+# assert check.lesson4.exercise3(g2, l2)
 # ```
 #
 # </details>
+
+# %%
+g, local = ..., ...  # two matrices, 2 x 2: the left side is 0, and the right one is not (margin 0.2, mu 1)
+check.lesson4.exercise3(g, local)
+
+# %% [markdown]
+# ## Five questions
+#
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(4)
 
 # %% [markdown]
 # ## Summary

@@ -33,6 +33,17 @@
 #
 # Letters: B batch, R regions, W words, D embedding size, H the decoder's hidden size.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke or lite
@@ -49,7 +60,6 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown, display
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch.nn.functional import cross_entropy, log_softmax
 
 import vsrpp_lite as vl
@@ -61,11 +71,12 @@ from vsrpp_lite.global_alignment import RELEASED_BATCH
 from vsrpp_lite.paper import recorded
 from vsrpp_lite.show import widgets
 from vsrpp_lite.show.pictures import picture
+from vsrpp_lite.teaching import check, predict, quiz
 
 torch.set_printoptions(precision=2, sci_mode=False)
 pd.options.display.float_format = "{:.2f}".format
 close = torch.testing.assert_close
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})  # pictures: a fifth of the size of PNG
+show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
 # %% [markdown]
 # ## The paper says
@@ -98,6 +109,9 @@ display(pd.DataFrame(table, index=last_words, columns=next_words))
 # probabilities of the words then multiply to that of the whole sentence, and the loss is its logarithm, sign changed.
 # What the loss does not see is where the decoder's own words would lead:
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.1")
+
 # %%
 tokens = {"dog runs": [0, 1, 2], "dog": [0, 2]}  # numbers are columns of the table
 for sentence, words in tokens.items():
@@ -119,6 +133,9 @@ print("left to itself it writes:", " ".join(own), "...")
 # **Padding.** Put both sentences into one rectangle and the second has a gap. The loss of the batch is the mean over
 # sentences of the *sum* over their real words: $(2.77 + 2.08) / 2 = 2.43$. Count the gap as a word, and the number is
 # another:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.2")
 
 # %%
 probabilities = torch.stack([table[[0, 1, 2]], table[[0, 1, 0]]])  # (B, W, 3); the last row of the second is padding
@@ -143,6 +160,9 @@ close((words * real).sum() / 2, torch.tensor(2.0).log() * 3.5)
 #
 # **A missing region must get no attention**, and here a zero vector is not enough: it has an energy like any other. By
 # hand, three energies $\ln 2$, $0$ and, for a missing region, $\ln 4$:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.3")
 
 # %%
 energy = torch.tensor([2.0, 1.0, 4.0]).log()
@@ -252,6 +272,12 @@ ax.barh(range(128), longest, height=1.0, color="0.72", label="up to the longest 
 ax.barh(range(128), lengths, height=1.0, color=show.MEASURED, label="package: the words")
 ax.set(xlabel="step", ylabel="caption, longest first", xlim=(0, 59), ylim=(127.5, -0.5))
 ax.legend(loc="lower right", framealpha=1)
+show.describe(
+    figure,
+    f"Steps of the decoder for 128 captions, longest first: {int(lengths.sum())} words, {128 * longest} with "
+    "padding to the "
+    f"longest, {128 * 59} with 59 steps for each.",
+)
 plt.show()
 
 # %% [markdown]
@@ -259,6 +285,9 @@ plt.show()
 # the *loss*, stops one place too late: the first padding after `<end>` is counted as a word.
 #
 # More padding, missing regions or another order change nothing:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.4")
 
 # %%
 wide = torch.nn.functional.pad(captions, (0, 4))
@@ -273,6 +302,9 @@ close(small.loss(regions[turn], region_mask[turn], captions[turn], caption_mask[
 #
 # At test time the decoder is thrown away. The loss is there for its gradient, which flows through the decoder into
 # $V^*$ and from there into the region graph. Does it reach every region, and only those that exist?
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.5")
 
 # %%
 leaf = regions.clone().requires_grad_()
@@ -313,6 +345,9 @@ per_caption = np.mean([len(tokens) - 1 for tokens in matcher.tokenizer.encode_al
 chance = per_caption * np.log(len(matcher.tokenizer))
 print(f"knowing nothing {chance:.2f} nats a caption, {per_caption:.1f} words of {len(matcher.tokenizer)}")
 print(f"VSR++'s decoder, own picture {nats(joint):.2f}, another's {nats(joint, 0.5):.2f}")
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.6")
 
 # %% [markdown]
 # Compare the three numbers. This decoder saves most of the nats that a caption costs a decoder that knows nothing. But
@@ -365,6 +400,9 @@ for epoch in range(epochs):
         rate.step()
     history.append({"own picture": nats(fresh), "another's picture": nats(fresh, 0.5)})
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.7")
+
 # %%
 history = pd.DataFrame(history, index=pd.RangeIndex(1, epochs + 1, name="epoch"))
 figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
@@ -374,6 +412,11 @@ for (name, curve), colour in zip(history.items(), (show.MEASURED, show.PAPER), s
 ax.set(xlabel="epoch", ylabel="nats a caption, test", xticks=history.index)
 ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 ax.spines[["top", "right"]].set_visible(False)
+show.describe(
+    figure,
+    "Nats a caption by epoch of a fresh decoder: "
+    + "; ".join(f"{name} {curve.round(1).tolist()}" for name, curve in history.items()),
+)
 plt.show()
 display(history)
 
@@ -393,6 +436,7 @@ for ax, image, sentence in zip(axes.flat, chosen, write(fresh, chosen), strict=T
     told = fill(f"annotator: {test.captions_of(image)[0].rstrip(' .')}", 40)
     ax.set_title(f"{fill(sentence, 36)}\n", fontsize=14, fontweight="bold")
     ax.text(0.5, -0.03, told, transform=ax.transAxes, ha="center", va="top", fontsize=13, color="0.35")
+show.describe(figure, "Six pictures, each with a caption that the decoder writes.")
 plt.show()
 
 # %% [markdown]
@@ -456,7 +500,8 @@ def compare(other):
     left.set(ylabel="nats", ylim=(0, 8))
     left.legend(frameon=False)
     left.spines[["top", "right"]].set_visible(False)
-    return figure
+    told = f"{word_nats(own).sum():.1f} with its own picture, {word_nats(other).sum():.1f} with picture {other}"
+    return show.describe(figure, f"Nats of every word of “{' '.join(text)}”; together {told}.")
 
 
 # %% tags=["widget", "nbval-ignore-output"]
@@ -491,6 +536,9 @@ terms = pd.DataFrame({"ranking x 128": RELEASED_BATCH * result.history["loss.ran
 terms["caption"] = result.history["loss.caption"]
 terms["caption's share (%)"] = 100 * terms["caption"] / terms.sum(axis=1)
 display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("5.8")
 
 # %% [markdown]
 # (In the first epoch the hinge sums all negatives of the batch, hence its size.) Later the two are of one order. A mean
@@ -529,14 +577,24 @@ display(
 # %% [markdown]
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
-#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
 # **1. One padding too many.** *Easy, 10 minutes.* In the language of three words, add `<pad>`: after `<end>` the
 # decoder says `<pad>` with probability 0.5. What do the two sentences cost together, as a mean, if the first padding
 # after `<end>` is counted as released code does? And why does the mistake fade as training goes on?
 #
-# <details><summary>Hint</summary>Each sentence pays one more word.</details>
+# <details><summary>Hint</summary>
 #
+# Each sentence pays one more word.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# A word that is said with probability 0.5 costs $\ln 2$ nats. Count the words.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # Each pays $\ln 2$ more: $(4 + 1 + 3 + 1) \ln 2 / 2 = 4.5 \ln 2 = 3.12$ instead of 2.43. But `<pad>` after `<end>` is
@@ -544,38 +602,76 @@ display(
 #
 # ```python
 # print(4.5 * np.log(2), 3.5 * np.log(2))
+# assert check.lesson5.exercise1(4.5 * np.log(2))
 # ```
 #
 # </details>
-#
+
+# %%
+cost = ...  # nats, the mean of the two sentences
+check.lesson5.exercise1(cost)
+
+# %% [markdown]
 # **2. A table of word pairs.** *Medium, 20 minutes.* How much of a caption can be said without any picture and almost
 # without memory? Count how often each word follows each other word in the training captions, add 0.1 to every count,
 # normalise, and give the nats of a test caption. Compare with the decoders above.
 #
-# <details><summary>Hint</summary>A (V, V) array; `np.add.at(counts, (before, after), 1)` for each caption.</details>
+# <details><summary>Hint</summary>
 #
+# A (V, V) array; `np.add.at(counts, (before, after), 1)` for each caption.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The row is the word before. Divide each row by its sum, and a caption costs minus the sum of the logs of its pairs.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# counts = np.full((len(matcher.tokenizer), len(matcher.tokenizer)), 0.1)
-# for ids in matcher.tokenizer.encode_all(train.captions):
-#     np.add.at(counts, (ids[:-1], ids[1:]), 1)
-# logs = np.log(counts / counts.sum(1, keepdims=True))
-# costs = [-logs[ids[:-1], ids[1:]].sum() for ids in matcher.tokenizer.encode_all(test.captions)]
-# print(f"{np.mean(costs):.2f} nats a caption")
+# def costs(train_ids, test_ids, vocabulary_size):
+#     counts = np.full((vocabulary_size, vocabulary_size), 0.1)
+#     for ids in train_ids:
+#         np.add.at(counts, (ids[:-1], ids[1:]), 1)
+#     logs = np.log(counts / counts.sum(1, keepdims=True))
+#     return [-logs[ids[:-1], ids[1:]].sum() for ids in test_ids]
+#
+#
+# both = (matcher.tokenizer.encode_all(split.captions) for split in (train, test))
+# print(f"{np.mean(costs(*both, len(matcher.tokenizer))):.2f} nats a caption")
+# assert check.lesson5.exercise2(costs)
 # ```
 #
 # The pairs alone save a large part of what a decoder saves that has read the whole beginning of the sentence and the
 # picture. So a low caption loss is no proof that a decoder looks.
 #
 # </details>
-#
+
+
+# %%
+def costs(train_ids, test_ids, vocabulary_size):
+    """The nats of each test caption, by pairs of words; a caption is a list of ids."""
+    return ...
+
+
+check.lesson5.exercise2(costs)
+
+# %% [markdown]
 # **3. Where does it look?** *Hard, 25 minutes.* `plain` also returns the attention. For the caption of the last figure,
 # draw words against regions. Then say why it would be wrong to call region $r$ "what the decoder looked at", as lesson
 # 3 could.
 #
-# <details><summary>Hint</summary>What is $E_r$ made of? Which regions has the GRU read by then?</details>
+# <details><summary>Hint</summary>
 #
+# What is $E_r$ made of? Which regions has the GRU read by then?
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# A state of the GRU over regions has read all regions before it. `plain(decoder, regions, tokens)` needs the real
+# regions alone.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -589,6 +685,7 @@ display(
 # ax.set(xlabel="region")
 # close(looks.sum(1), torch.ones(len(text)))
 # plt.show()
+# assert check.lesson5.exercise3(looks, len(text), len(v))
 # ```
 #
 # $E_r$ is a state of a GRU that has read the regions $1 \dots r$, and each of these, as $V^*$, has heard from all
@@ -596,6 +693,20 @@ display(
 # enters too.
 #
 # </details>
+
+# %%
+attention = ...  # words by regions, from `plain`
+regions_there = int(encoded["test"].mask[test.caption_to_image[caption]].sum())
+check.lesson5.exercise3(attention, len(text), regions_there)
+
+# %% [markdown]
+# ## Five questions
+#
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(5)
 
 # %% [markdown]
 # ## Summary

@@ -31,6 +31,17 @@
 # *Time:* seconds if the two runs are there, else about a minute on two cores. *Needs:*
 # [00_start_here](00_start_here.ipynb), and [03_local_attention](03_local_attention.ipynb) for the attention.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke, lite, long, real or paper
@@ -42,18 +53,19 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from vsrpp_lite import show
 from vsrpp_lite.data.scenes import plans, words
 from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE4
+from vsrpp_lite.teaching import check, quiz
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.evaluate import ranks
 from vsrpp_lite.training.runs import Result
 
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 60})  # many pictures: a small part of the size of PNG
+show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PNG
+plt.rcParams["figure.dpi"] = 70  # and smaller ones
 runs = TABLE4.runs(data=data, preset=preset, seed=seed)
 trained = list(grid.train([runs["VSRN"], runs["VSR++"]]))
 
@@ -85,6 +97,15 @@ for ax, title, frame in zip(axes, ("a picture asks", "a sentence asks"), (image_
         ax.axvline(k, color="black", lw=0.5, ls=":")
     ax.legend(frameon=False)
     sns.despine(ax=ax)
+show.describe(
+    figure,
+    "Share of queries whose right answer is among the first k. At k = 10: "
+    + ", ".join(
+        f"{name} {100 * (frame[name] <= 10).mean():.0f} % ({who})"
+        for who, frame in (("a picture asks", image_ranks), ("a sentence asks", text_ranks))
+        for name in ("VSRN", "VSR++")
+    ),
+)
 folder = tables.results_folder(data) / "figures"
 folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(folder / "ranks.png", dpi=150)
@@ -256,11 +277,23 @@ display(text_ranks.iloc[np.sort(chosen)])
 # %% [markdown]
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
-#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
 # **1. Another rule.** (*easy, 10 minutes*) The rule above prefers queries on which VSRN was hopeless. Write one that
 # prefers queries on which VSR++ is right and VSRN only just wrong. Do the slides look more or less convincing?
 #
+# <details><summary>Hint</summary>
+#
+# `text_ranks` has a column for each system. It holds places, which begin at 1.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Two conditions on columns, joined by `&`, choose rows; `.index` gives their numbers.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -268,16 +301,32 @@ display(text_ranks.iloc[np.sort(chosen)])
 # print(len(close_calls), "such queries")
 # if len(close_calls):
 #     show.text_query(scores, test, int(close_calls[0]))
+# assert check.lesson6.exercise1(close_calls, text_ranks)
 # ```
 #
 # The slides look less convincing. The wrong picture that VSRN puts first often differs from the right one in a detail
 # that one must look for. But a gain in R@1 is made of just such queries.
 #
 # </details>
-#
+
+# %%
+close_calls = ...  # the numbers of these queries
+check.lesson6.exercise1(close_calls, text_ranks)
+
+# %% [markdown]
 # **2. Right attention, wrong picture.** (*medium, 15 minutes*) Find sentences whose attention is on the right regions
 # while the picture is still not found. What else does $S$ contain?
 #
+# <details><summary>Hint</summary>
+#
+# Take queries that VSR++ ranks at places 5 to 20: `text_ranks["VSR++"].between(5, 20)`.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# $S$ is a sum of $S_G$ and a mean over all words. Which of these can be low though one word looks at the right place?
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # Look through `show.attention` for sentences of middling rank. $S$ also contains $S_G$, which knows no words; the mean
@@ -288,13 +337,29 @@ display(text_ranks.iloc[np.sort(chosen)])
 # middling = text_ranks[text_ranks["VSR++"].between(5, 20)].index[:2]
 # for text in middling:
 #     show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
+# assert check.lesson6.exercise2(middling, text_ranks)
 # ```
 #
 # </details>
-#
+
+# %%
+middling = ...  # the numbers of at least two sentences
+check.lesson6.exercise2(middling, text_ranks)
+
+# %% [markdown]
 # **3. Two seeds.** (*hard, 15 minutes and a minute of computing*) Compare two *seeds* of VSR++ by the same rule. How
 # large is the largest gain, between models that differ in nothing but chance?
 #
+# <details><summary>Hint</summary>
+#
+# `TABLE4.runs(data=data, preset=preset, seed=seed + 1)["VSR++"].fit()` trains the other seed.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `ranks(scores, where)[1] + 1` are the places for sentences. Look at those that this seed ranks first.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -302,13 +367,29 @@ display(text_ranks.iloc[np.sort(chosen)])
 # again = ranks(other.scores(), test.caption_to_image)[1] + 1
 # gain = again[text_ranks["VSR++"] == 1] - 1
 # print(f"first with one seed, at place {1 + gain.max()} with the other")
+# assert check.lesson6.exercise3(1 + gain.max(), text_ranks["VSR++"], again)
 # ```
 #
 # The code prints a place far from the first. So a striking slide could be made of two models that differ by chance
 # alone. Compare it with the largest gain of VSR++ over VSRN before you believe that one.
 #
 # </details>
+
+# %%
+other_ranks = ...  # places of the right pictures by another seed of VSR++, from 1
+place = ...  # the worst place of a query that this seed ranks first
+check.lesson6.exercise3(place, text_ranks["VSR++"], other_ranks)
+
+# %% [markdown]
+# ## Five questions
 #
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(6)
+
+# %% [markdown]
 # ## Summary
 #
 # * Choose queries by a rule, state it, and show the losses beside the gains.

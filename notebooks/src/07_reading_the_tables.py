@@ -30,6 +30,17 @@
 # margin. No GPU. The last part trains sixteen small models a seed if they are not there (about six minutes on two
 # cores).
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke, lite, long, real or paper
@@ -50,9 +61,11 @@ from vsrpp_lite.paper.four_tables import MUS, TABLE1, TABLE2, TABLE3, TABLE4, TA
 from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, RECALLS, SEED_SPREAD, SINGLE_SCAN
 from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.study import authors
+from vsrpp_lite.teaching import check, quiz
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.evaluate import METRICS
 
+show.inline("jpeg", quality=70)  # pictures: a fifth of the size of PNG
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
@@ -168,6 +181,11 @@ ax.set(xlabel="gain in rsum", ylabel="", xlim=(-band - 1, gains["gain"].max() + 
 ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.15), ncols=3, frameon=False)
 ax.grid(axis="x", alpha=0.3)
 sns.despine(ax=ax)
+show.describe(
+    figure,
+    f"Published gains in rsum, beside a band of {band:.1f} to each side: "
+    + "; ".join(f"{line.step}: {line.gain:.1f}" for line in gains.itertuples()),
+)
 
 # %% [markdown]
 # One step of the nine leaves the band of single runs: $\mu = 2$ against $\mu = 0.5$. All others could be seeds. This
@@ -335,10 +353,22 @@ display(leads.sort_values("all tuned").rename_axis(f"lead of {winner} over"))
 #
 # ## Exercises
 #
-# Begin with the five [questions](questions.md) on this lesson: every wrong answer says what is misunderstood.
-#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
+
+# %% [markdown]
 # **1.** *(easy, 5 minutes)* With $\sigma = 2.1$, SCAN's, instead of VSRN's: which of the nine steps leave the band?
 #
+# <details><summary>Hint</summary>
+#
+# The band is $1.96 \sqrt 2 \cdot 2.1$ wide to each side.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The gains stand in the table `gains`. Count those that are larger than the band.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # The band is $1.96 \sqrt 2 \cdot 2.1 = 5.82$. Three leave it: Fusion-similarity over Fusion-loss ($+5.9$), $\mu = 2$
@@ -346,23 +376,58 @@ display(leads.sort_values("all tuned").rename_axis(f"lead of {winner} over"))
 #
 # ```python
 # assert (gains["gain"].round(1) > 1.96 * np.sqrt(2) * SEED_SPREAD["SCAN"]).sum() == 3
+# assert check.lesson7.exercise1(3)
 # ```
 #
 # </details>
-#
+
+# %%
+steps = ...
+check.lesson7.exercise1(steps)
+
+# %% [markdown]
 # **2.** *(medium, 10 minutes)* Nine steps were looked at. If none were real, with what probability would at least one
 # lie outside its 95 % band?
 #
+# <details><summary>Hint</summary>
+#
+# First compute the probability that all nine stay inside.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# If they are independent, the probabilities multiply.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # If they were independent, $1 - 0.95^9 = 37\,\%$. (They share rows, so a little less.) Reporting the largest of several
 # differences needs a wider band.
 #
-# </details>
+# ```python
+# assert check.lesson7.exercise2(1 - 0.95**9)
+# ```
 #
+# </details>
+
+# %%
+chance = ...
+check.lesson7.exercise2(chance)
+
+# %% [markdown]
 # **3.** *(hard, 20 minutes)* Design Table 1 anew with eight trainings. Which cells, how many seeds each, and which
 # claim can you then make?
 #
+# <details><summary>Hint</summary>
+#
+# A mean of $n$ runs has the variance $\sigma^2 / n$. A difference of two means has the sum of both variances.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# With eight runs, how many runs has each of the four settings of fusion?
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # One claim, well supported, beats five that are not. For "fusion of similarities beats the local branch": two cells
@@ -372,8 +437,27 @@ display(leads.sort_values("all tuned").rename_axis(f"lead of {winner} over"))
 # well. But fusion has four settings with two runs each, so the difference of two of them is known to $\pm 1.96
 # \sqrt{2/2}\, \sigma = 10.6$ only, and every effect is confused with an interaction.
 #
-# </details>
+# ```python
+# assert check.lesson7.exercise3(7.5, 10.6)
+# ```
 #
+# </details>
+
+# %%
+two_cells = ...  # the gain that two cells with four seeds each can tell
+fusion = ...  # the same for two settings of fusion in the half fraction
+check.lesson7.exercise3(two_cells, fusion)
+
+# %% [markdown]
+# ## Five questions
+#
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(7)
+
+# %% [markdown]
 # ## References
 #
 # Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text

@@ -31,6 +31,17 @@
 # Set `pictures` and `captions` in the next cell. If you leave them empty, pictures of the embedded data set stand in
 # for yours, and a tiny network with random weights stands in for the backbone. So the notebook runs without a download.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 pictures: str = ""  # your folder of pictures
 captions: str = ""  # your file of captions
@@ -58,6 +69,7 @@ import vsrpp_lite as vl
 from vsrpp_lite import show
 from vsrpp_lite.files import home
 from vsrpp_lite.show import widgets
+from vsrpp_lite.teaching import check
 
 sys.path.insert(0, str(Path(vl.__file__).parents[1] / "data_scripts"))
 import photographs
@@ -65,7 +77,8 @@ import regions
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
-# %config InlineBackend.figure_formats = ["jpeg"]
+
+show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PNG
 
 # %% [markdown]
 # ## 1. Pictures and sentences
@@ -147,6 +160,9 @@ for ax, title, chosen in zip(
         ax.add_patch(plt.Rectangle(corner, *sides, fill=False, lw=2, color=colour))
     ax.set(title=title)
     ax.set_axis_off()
+show.describe(
+    figure, "One picture four times, with the boxes of the grid: the whole, halves, 3 x 3 cells and 4 x 4 cells."
+)
 
 # %% [markdown]
 # ## 3. The data set
@@ -241,9 +257,21 @@ display(Markdown(f"R@10 of image retrieval: {share:.0f} %, with a standard error
 
 # %% [markdown]
 # ## Exercises
+
+# %% [markdown]
+# **1.** How many boxes of the grid contain the middle of the picture, edges included? Count first, then compute it.
 #
-# 1. How many boxes of the grid contain the middle of the picture, edges included? Count first, then compute it.
+# <details><summary>Hint</summary>
 #
+# The grid has the whole, halves, thirds and quarters. Look at each kind by itself.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# A box contains the middle if its left edge is at most 0.5 and its right edge at least 0.5, and the same for the
+# height.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # The whole, all four halves (the middle is on their edge), the middle cell of 3 x 3, and the four inner cells of 4 x 4
@@ -252,12 +280,28 @@ display(Markdown(f"R@10 of image retrieval: {share:.0f} %, with a standard error
 # ```python
 # inside = (boxes[:, :2] <= 0.5).all(1) & (boxes[:, 2:] >= 0.5).all(1)
 # assert inside.sum() == 10
+# assert check.lesson8.exercise1(10)
 # ```
 # </details>
+
+# %%
+count = ...
+check.lesson8.exercise1(count)
+
+# %% [markdown]
+# **2.** A map is a ramp: at each place, its number is the horizontal position x. What is the number of the region
+# (0.25, 0.5, 0.75, 1)? Check it with `region_features`.
 #
-# 2. A map is a ramp: at each place, its number is the horizontal position x. What is the number of the region
-#    (0.25, 0.5, 0.75, 1)? Check it with `region_features`.
+# <details><summary>Hint</summary>
 #
+# The number of a region is the mean of the map over the box.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The box goes from x = 0.25 to x = 0.75.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # The mean of x over the box is its middle, 0.5.
@@ -267,19 +311,41 @@ display(Markdown(f"R@10 of image retrieval: {share:.0f} %, with a standard error
 # ramp = places.expand(8, 8)[None, None]
 # number = regions.region_features(ramp, torch.tensor([[[0.25, 0.5, 0.75, 1.0]]]))
 # assert torch.allclose(number, torch.tensor(0.5))
+# assert check.lesson8.exercise2(number)
 # ```
 # </details>
+
+# %%
+mean = ...
+check.lesson8.exercise2(mean)
+
+# %% [markdown]
+# **3.** How many test pictures do you need for a standard error of one per cent, where the recall is 50 %?
 #
-# 3. How many test pictures do you need for a standard error of one per cent, where the recall is 50 %?
+# <details><summary>Hint</summary>
 #
+# A share $p$ of $n$ has the variance $p (1 - p) / n$.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# In per cent, with $p$ = 50 %: the error is 1 if $50 \cdot 50 / n = 1$.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # $50 \cdot 50 / n = 1$, so n = 2,500. The papers test on 1,000 pictures of Flickr30K: there the error is 1.6.
 #
 # ```python
 # assert (50 * 50 / 2500) ** 0.5 == 1
+# assert check.lesson8.exercise3(2500)
 # ```
 # </details>
-#
+
+# %%
+pictures = ...
+check.lesson8.exercise3(pictures)
+
+# %% [markdown]
 # **Next:** [06_visual_analysis](06_visual_analysis.ipynb) shows how to look at many queries, and
 # [add_your_own_system](add_your_own_system.ipynb) how to change the model.

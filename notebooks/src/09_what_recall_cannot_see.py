@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Lesson 9: what recall cannot see
 #
-# R@K asks whether the *one* picture that a caption was written for comes first. That is a poor question in two ways.
+# R@1 asks whether the *one* picture that a caption was written for comes first. That is a poor question in two ways.
 # Many captions are true of several pictures, so a matcher that finds another of them counts as wrong. And a matcher
 # can find the right picture without reading the whole sentence, as long as no other picture comes close.
 #
@@ -33,6 +33,17 @@
 # [03](03_local_attention.ipynb) for the graph and the attention. *Time:* about 60 minutes, and some minutes of training
 # at the first run. *The modules:* `vsrpp_lite/data/scenes/facts.py`, `truth.py` and `probes.py`, and
 # `vsrpp_lite/training/judged.py`. The [glossary](glossary.md) explains the terms.
+
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes or scenes-coco: only there the truth is known
@@ -56,9 +67,10 @@ from vsrpp_lite.data.scenes.truth import fits, holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 from vsrpp_lite.paper.judging import judge
 from vsrpp_lite.paper.recorded import recorded_folder
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.judged import average_precision_at_r, best_first, judged
 
-plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
+show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
 # %% [markdown]
 # ## A benchmark's blind spot
@@ -80,7 +92,11 @@ for ax, image in zip(axes[0], of, strict=True):
     ax.set_title("its own picture" if own else "also true", color=show.PAPER if own else "black")
     ax.axis("off")
 figure.suptitle(test.captions[caption])
+show.describe(figure, f"{len(of)} different pictures, for all of which the caption is true: {test.captions[caption]}")
 plt.show()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.1")
 
 # %%
 others = count - 1
@@ -130,6 +146,10 @@ def true_slowly(facts, scene) -> bool:
         if fit and linked:
             return True
     return False
+
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.2")
 
 
 # %%
@@ -206,6 +226,9 @@ def ap_at_r_slowly(right: list[bool]) -> float:
     return total / R
 
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.3")
+
 # %%
 ranking = [True, False, True, False, True]
 assert abs(ap_at_r_slowly(ranking) - 5 / 9) < 1e-12
@@ -228,6 +251,9 @@ systems = {"VSE++": vl.VSEpp(), "SCAN": vl.SCAN(), "VSR++": vl.VSRpp(mu=2.0)}
 runs = {name: vl.tuned(system, data=data, preset=preset, seed=seed) for name, system in systems.items()}
 results = {name: run.fit() for name, run in runs.items()}
 found = judge(results)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.4")
 
 # %%
 seen = found.pivot(index="measure", columns="row", values="value")[list(runs)]
@@ -268,6 +294,17 @@ for ax, (direction, task) in zip(axes, {"i2t": "text retrieval", "t2i": "image r
         ax.text(1.05, after[row], row, ha="left", va="center", color=colour)
     ax.set(xlim=(-0.6, 1.6), ylim=(len(before) + 0.5, 0.5), title=f"{task}: by R@1, and by mAP@R")
     ax.axis("off")
+show.describe(
+    figure,
+    "The order of the systems by R@1 and by mAP@R. "
+    + " ".join(
+        f"{task}: {', '.join(f'{row} from {places(one)[row]} to {places(other)[row]}' for row in means.columns)}."
+        for task, one, other in (
+            ("Text retrieval", "i2t R@1, one answer", "i2t mAP@R"),
+            ("Image retrieval", "t2i R@1, one answer", "t2i mAP@R"),
+        )
+    ),
+)
 plt.show()
 
 # %%
@@ -292,8 +329,10 @@ display(
 #
 # A **minimal pair** is a true caption and the same caption with one edit that makes it false. Both stand beside the
 # same picture. A matcher that reads the edited detail gives the true caption the higher score. One that does not read
-# it is right half of the time, by chance. FOIL (Shekhar et al., ACL 2017) and Winoground (Thrush et al., CVPR 2022)
-# made such pairs for photographs. Here the generator makes them, and `truth` checks that the edited caption is false.
+# it is right about half of the time, by chance. (Not exactly: a model that prefers common words to rare ones gets some
+# pairs right without a look at the picture. And a tie counts as wrong.) FOIL (Shekhar et al., ACL 2017) and Winoground
+# (Thrush et al., CVPR 2022) made such pairs for photographs. Here the generator makes them, and `truth` checks that the
+# edited caption is false.
 
 # %%
 pairs, all_scenes = probes(test), scenes(test)
@@ -303,7 +342,11 @@ figure, ax = plt.subplots(figsize=(4.6, 3.9), layout="constrained")
 ax.imshow(plt.imread(test.picture(example.image)))
 ax.axis("off")
 ax.set_title(f"true:  {example.right}\nfalse: {example.wrong}", fontsize=10, loc="left")
+show.describe(figure, f"A picture. True of it: {example.right} False: {example.wrong}")
 plt.show()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.5")
 
 # %%
 for kind in EDITS:
@@ -319,6 +362,9 @@ for kind in EDITS:
 #
 # **Predict before you read on.** VSE++ has one vector for a picture, SCAN compares words with regions, VSR++ passes
 # messages between regions first. Which of them will notice exchanged colours? And *left* for *right*?
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.6")
 
 # %%
 display(seen.loc[list(EDITS)].round(0).astype(int))
@@ -346,7 +392,11 @@ def draw_probes(lines: pd.DataFrame) -> plt.Figure:
         ax.set_yticks(range(len(rows)), rows)
         ax.grid(axis="x", alpha=0.3)
     figure.supxlabel("right choices between a true caption and its false twin, in %")
-    return figure
+    table = mean.pivot(index="measure", columns="row", values="value").loc[list(EDITS), rows]
+    told = " ".join(
+        f"{kind}: {', '.join(f'{row} {value:.0f}' for row, value in line.items())}." for kind, line in table.iterrows()
+    )
+    return show.describe(figure, f"Right choices on minimal pairs, in per cent; chance is 50. {told}")
 
 
 draw_probes(recorded)
@@ -357,14 +407,18 @@ plt.show()
 #
 # * *Another light* is easy for everyone: the light is in every region.
 # * *Another thing* and *another colour* are read by all systems, by those with local attention best.
-# * *Colours exchanged* separates two families. Systems that pool a picture into one vector know that there is a dog, a
-#   ball, something red and something white. Systems that compare words with *regions* know which is red, since one
-#   region must answer for "red" and "ball" together. This is called **binding**.
+# * *Colours exchanged* asks for **binding**: which of the two things is red? Systems that compare words with *regions*
+#   are ahead, since one region must answer for "red" and "ball" together. A system that pools a picture into one vector
+#   knows that there is a dog, a ball, something red and something white. It has to keep which is which inside that
+#   vector, and the figure shows how well each of them does.
 # * *Left and right* and *things exchanged* are relations. Only the two systems with local attention leave the dashed
 #   line. VSRN has a graph of regions, which is there to reason about relations, and stands at chance.
 # * *Another number* is read by nobody well. A mean, a softmax or a maximum does not count.
 #
 # And now look back at recall, with VSRN beside VSR++.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.7")
 
 # %%
 beside = means[["VSRN", "VSR++"]].loc[
@@ -387,6 +441,9 @@ with_graph = runs["VSR++"]
 without_graph = replace(with_graph, sizes=replace(with_graph.settings.sizes, layers=0))
 both = {"with the graph": with_graph.fit(), "without the graph": without_graph.fit()}
 compared = judge(both)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("9.8")
 
 # %%
 relations = ["left and right", "things exchanged", "on and under"]
@@ -470,13 +527,19 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # </details>
 #
 # ## Exercises
-#
+
+# %% [markdown]
 # **1. AP@R with a pencil** (*easy, 5 minutes*). A query has two right answers. They stand (a) at places 1 and 2, (b)
 # at places 2 and 3, (c) at places 1 and 9. What is AP@R? Which of the three does R@1 tell apart?
 #
 # <details><summary>Hint</summary>
 #
 # $R = 2$, so only the first two places count.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# At each of these places: if the answer is right, add the share of right ones so far; at the end, divide by $R$.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -487,10 +550,16 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # ```python
 # for right, expected in (([1, 1, 0], 1), ([0, 1, 1], 1 / 4), ([1] + 7 * [0] + [1], 1 / 2)):
 #     assert average_precision_at_r(np.array([right], bool))[0] == expected
+# assert check.lesson9.exercise1(1, 1 / 4, 1 / 2)
 # ```
 #
 # </details>
-#
+
+# %%
+a, b, c = ..., ..., ...
+check.lesson9.exercise1(a, b, c)
+
+# %% [markdown]
 # **2. Ask your own question** (*medium, 15 minutes*). Write a sentence with the words of the data set. Of how many test
 # pictures is it true? At which place does VSR++ rank the first of them?
 #
@@ -498,6 +567,12 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 #
 # `holds(read(sentence), scene)` for each of `all_scenes`. A word that the data set does not have raises an error that
 # names it. `vl.score` needs the encoded pictures and the encoded sentence.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `(-scores).argsort()` lists the pictures, the best first. In this order, the first true one is
+# `right[order].argmax()`.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -509,10 +584,17 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # scores = vl.score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts(sentence))[:, 0]
 # order = (-scores).argsort()
 # print(f"true of {right.sum()} pictures; the first true one stands at place {1 + right[order].argmax()}")
+# assert check.lesson9.exercise2(sentence, right, all_scenes)
 # ```
 #
 # </details>
-#
+
+# %%
+sentence = ...  # in the words of the data set
+right = ...  # one truth value for each test picture
+check.lesson9.exercise2(sentence, right, all_scenes)
+
+# %% [markdown]
 # **3. A probe of your own** (*hard, 30 minutes*). Sizes are relations, too: "a big ball" is a lie about a small one.
 # Make minimal pairs that exchange *small* and *big*, check them with `holds`, and measure the three systems. Before you
 # run it: what do you expect of a model that sees each region as a crop of one fixed size?
@@ -521,6 +603,11 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 #
 # Replace one word of the caption, read it again, and keep it if it is false of the picture's scene. `Probe` and
 # `preferred` do the rest.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The picture of caption `k` is `test.caption_to_image[k]`, and its scene is `all_scenes` at that place.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -542,13 +629,19 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # for name, result in results.items():
 #     share = preferred(result.matcher(), test, mine).mean()
 #     print(f"{name}: {100 * share:.0f} % of {len(mine)} pairs")
+# assert check.lesson9.exercise3(mine, all_scenes)
 # ```
 #
 # A crop of fixed size loses the size of its box. But our features keep the box's width and height, and things have
 # their typical size, so a matcher can compare a box with what its kind of thing usually has.
 #
 # </details>
-#
+
+# %%
+mine = ...  # a list of Probe
+check.lesson9.exercise3(mine, all_scenes)
+
+# %% [markdown]
 # **4. Left of what?** (*hard, 30 minutes*). If a matcher only knows that "left of" means "in the left half", then it
 # should be right when the two things stand on two sides of the middle, and at chance when both are on one side. Split
 # the pairs of *left and right* in this way, and measure SCAN and VSR++.
@@ -557,6 +650,12 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 #
 # `read(pair.right)` gives the mentions and the link. `fits(mention, thing)` finds the things of a scene, and `thing.x`
 # is the middle of a thing; the picture is 256 pixels wide.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# If several things fit a mention, take the mean of their `x`. Two things are on one side if both `x` are below 128,
+# or neither.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -576,13 +675,28 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # for name in ("SCAN", "VSR++"):
 #     right = preferred(results[name].matcher(), test, sides)
 #     print(f"{name}: two sides {100 * right[~one_side].mean():.0f} %, one side {100 * right[one_side].mean():.0f} %")
+# assert check.lesson9.exercise4(one_side, pairs, all_scenes)
 # ```
 #
 # If both numbers are above one half, then the half of the picture is not all that the matcher knows. If the first is
 # higher, it is a part of it.
 #
 # </details>
+
+# %%
+one_side = ...  # for each pair of "left and right": do both things stand on one side of the middle?
+check.lesson9.exercise4(one_side, pairs, all_scenes)
+
+# %% [markdown]
+# ## Five questions
 #
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(9)
+
+# %% [markdown]
 # ## Summary
 #
 # * A benchmark knows one right answer. The truth knows more, and a good metric counts them all.

@@ -30,6 +30,17 @@
 # *Needs:* [02_global_alignment](02_global_alignment.ipynb), whose matrix and whose plateau come back. *Time:* about 60
 # minutes. *The module:* `vsrpp_lite/info_nce.py`. The [glossary](glossary.md) explains the terms.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/
 preset: str = "lite"  # smoke or lite
@@ -56,7 +67,9 @@ from vsrpp_lite.global_alignment import Hinge, cosine, hinge
 from vsrpp_lite.info_nce import InfoNCE, info_nce
 from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.tables import results_folder
+from vsrpp_lite.teaching import check, predict, quiz
 
+show.inline()
 plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 
 # %% [markdown]
@@ -76,6 +89,9 @@ plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 
 # %%
 S = torch.tensor([[0.6, 0.5, 0.2], [0.3, 0.4, 0.5], [0.1, 0.3, 0.7]])
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.1")
 
 # %% [markdown]
 # A pencil likes powers of two. So let $\tau = 0.1 / \ln 2 \approx 0.144$, for which $\exp(s/\tau) = 2^{10 s}$: a score
@@ -109,6 +125,9 @@ package = (info_nce(S, ids, wrong, 1 / tau) + info_nce(S.T, ids, wrong, 1 / tau)
 torch.testing.assert_close(package.item(), by_hand, atol=1e-6, rtol=0)
 print(f"InfoNCE of the 3 x 3 matrix, by hand, by loops and by the package: {package:.3f}")
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.2")
+
 # %% [markdown]
 # If all scores are equal, every share is $1/B$ and the loss is $\ln B$, whatever $\tau$ is. That is what an untrained
 # model starts from: for $B = 128$ it reads 4.85, and for CLIP's 32,768 it reads 10.4.
@@ -129,6 +148,9 @@ torch.testing.assert_close(start, torch.full((128,), math.log(128)))
 # By hand, with the powers of two above: their powers are 8 and 32, so the harder one gets $32/40 = 80\,\%$ of the push.
 # With half the temperature the powers are squared, 64 and 1024, and it gets $1024/1088 = 94\,\%$.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.3")
+
 # %%
 negatives = S[1, [0, 2]]
 for t, expected in ((tau, 32 / 40), (tau / 2, 1024 / 1088)):
@@ -139,6 +161,9 @@ info_nce(row[None], torch.tensor([1]), torch.tensor([[True, False, True]]), 1 / 
 torch.testing.assert_close(row.grad[2] / (row.grad[0] + row.grad[2]), torch.tensor(32 / 40))  # what autograd says
 print(f"gradients of picture 1 by its three scores: {[round(x, 2) for x in row.grad.tolist()]}")
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.4")
+
 # %%
 generator = torch.Generator().manual_seed(seed)
 scores = 0.15 * torch.randn(63, generator=generator, dtype=torch.float64).sort(descending=True).values
@@ -148,6 +173,12 @@ for t, style in ((1.0, ":"), (0.2, "-."), (0.07, "--"), (0.01, "-")):
 ax.set(xlabel="wrong sentences of a picture, the hardest first", ylabel="share of the push, in %", yscale="log")
 ax.set(ylim=(0.05, 150))
 ax.legend(frameon=False, ncols=4, loc="upper center")
+show.describe(
+    figure,
+    "Shares of the push of 63 wrong sentences, the hardest first, at four temperatures. At 1 they are nearly "
+    "equal; at 0.01 "
+    "the hardest gets nearly all.",
+)
 plt.show()
 
 # %% [markdown]
@@ -164,6 +195,9 @@ plt.show()
 # scores. So **margin and temperature do different things**. The margin says by how much the right pair must lead. The
 # temperature says how many negatives share the push, and how softly the push ends.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.5")
+
 # %%
 margin = 0.2
 with_margin = S + margin * wrong
@@ -177,9 +211,12 @@ torch.testing.assert_close(soft, hardest, atol=1e-3, rtol=0)
 # %% [markdown]
 # ## No plateau
 #
-# Lesson 2 found a trap. If all scores are equal and right pairs are only a little better than wrong ones, then the
-# hardest negative of 63 is better than the right pair, by chance, and the loss pushes all scores together. **Predict:**
-# what will InfoNCE do there? Look at the shares of equal scores before you answer.
+# Lesson 2 found a trap. If all scores are nearly equal, and right pairs are only a little better than wrong ones, then
+# the hardest negative of 63 is better than the right pair, by chance, and the loss pushes all scores together.
+# **Predict:** what will InfoNCE do there? Look at the shares of equal scores before you answer.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.6")
 
 # %%
 B = 64
@@ -200,6 +237,11 @@ for d, colour in ((1, show.PAPER), (2, "grey"), (4, show.MEASURED)):
 ax.axhline(1, color="black", lw=1)
 ax.set(xlabel="scale of the scores", ylabel="loss / its value at 0", ylim=(0, 2))
 figure.legend(*ax.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+show.describe(
+    figure,
+    "Losses against the scale of the scores. InfoNCE falls from the start for every advantage of the right pairs. The "
+    "hinge on the hardest negative rises at first if the advantage is 1.",
+)
 plt.show()
 assert slopes["hardest", 1] > 0 > slopes["InfoNCE", 1]  # one is drawn back, the other is not
 
@@ -281,6 +323,9 @@ if study:
     with atomic(tables / "losses.csv") as draft:
         pd.DataFrame(lines).to_csv(draft, index=False)
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.7")
+
 # %%
 losses = pd.read_csv(recorded_folder() / "scenes-lite" / "losses.csv")
 figure, (rates, batches) = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained")
@@ -299,6 +344,11 @@ batches.set(xscale="log", xlabel="batch size, each at its best rate")
 batches.set_xticks([32, 128, 512], [32, 128, 512])
 batches.minorticks_off()
 figure.legend(*rates.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+show.describe(
+    figure,
+    "rsum on dev of each loss by learning rate, and by batch size at the best rate. The best: "
+    + ", ".join(f"{line.loss}, batch {line.batch}: {line.dev_rsum:.0f}" for line in best.itertuples()),
+)
 plt.show()
 display(best.astype({"learning_rate": str}).set_index(["loss", "batch"]).round(1))
 
@@ -320,7 +370,9 @@ display(
 # Two things are worth a second look. First, the *summed* hinge and InfoNCE need no warm-up, and the hardest negative
 # without one does not get far: that is lesson 2's plateau. Second, the batch size means different things here. All runs
 # read the same number of captions, so a batch of 512 makes a quarter of the steps of a batch of 128. What is lost or
-# won in the right panel is both: other negatives, and fewer steps. To separate the two one would train for equally many
+# won in the right panel is both: other negatives, and fewer steps. The warm-up of the hinge lasts one epoch, so it is
+# shorter in large batches, too, and may be too short to leave the plateau. To separate the two one would train for
+# equally many
 # *steps*, which costs four times as much.
 #
 # ## Look: the temperature that training chose
@@ -340,6 +392,9 @@ print(f"1 / τ at the start {1 / 0.07:.1f}, after training {learned.inverse_temp
 for name, result in models.items():
     print(f"{name:8} rsum on test {result.recalls['rsum']:.1f}")
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("10.8")
+
 # %%
 test = models["hinge"].run.dataset("test")
 own = np.zeros((len(test), len(test.captions)), bool)
@@ -352,6 +407,14 @@ for ax, (name, result) in zip(axes, models.items(), strict=True):
     ax.hist(found[own], color=show.MEASURED, label="right pairs", **bins)
     ax.set(title=f"trained with {name}", xlabel="cosine", yticks=[])
     ax.legend(frameon=False)
+show.describe(
+    figure,
+    "Histograms of cosines of right and of wrong pairs. "
+    + " ".join(
+        f"{name}: right pairs {r.scores()[own].mean():.2f} on average, wrong pairs {r.scores()[~own].mean():.2f}."
+        for name, r in models.items()
+    ),
+)
 plt.show()
 
 # %% [markdown]
@@ -406,13 +469,19 @@ else:
 
 # %% [markdown]
 # ## Exercises
-#
+
+# %% [markdown]
 # **1. Another temperature** (*easy, 10 minutes, pencil*). Halve $\tau$ in the example by hand, so that the powers are
 # squared. What are the six shares now? Which queries gain by it, and which lose?
 #
 # <details><summary>Hint</summary>
 #
 # The first row becomes 4096, 1024, 16.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Square each power, then divide the right one by the sum of its row or of its column.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -423,10 +492,17 @@ else:
 # ```python
 # shares = torch.softmax(2 * S / tau, 1).diagonal()
 # torch.testing.assert_close(shares, torch.tensor([4096 / 5136, 256 / 1344, 16384 / 16452]))
+# assert check.lesson10.exercise1(shares, torch.softmax(2 * S.T / tau, 1).diagonal())
 # ```
 #
 # </details>
-#
+
+# %%
+rows = ...  # the shares of the right answers in the three rows
+columns = ...  # and in the three columns
+check.lesson10.exercise1(rows, columns)
+
+# %% [markdown]
 # **2. The learned temperature** (*medium, 10 minutes*). Why does CLIP learn $\log(1/\tau)$ and not $\tau$, and why is
 # there a limit of 100? Compute the gradient of the loss by $\log(1/\tau)$ for the 3 x 3 matrix at the $\tau$ of the
 # example. Does training want it higher or lower there?
@@ -436,6 +512,11 @@ else:
 # Make a tensor `log_inverse = torch.tensor(math.log(1 / tau), requires_grad=True)`, and pass `log_inverse.exp()`.
 #
 # </details>
+# <details><summary>Another hint</summary>
+#
+# The loss is the mean over both directions and all three queries. `loss.backward()` fills `log_inverse.grad`.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -443,6 +524,7 @@ else:
 # loss = (info_nce(S, ids, wrong, log_inverse.exp()) + info_nce(S.T, ids, wrong, log_inverse.exp())).mean() / 2
 # loss.backward()
 # print(f"{log_inverse.grad:.3f}")
+# assert check.lesson10.exercise2(log_inverse.grad)
 # ```
 #
 # A negative gradient would mean that training wants a larger $1/\tau$. The logarithm keeps $\tau$ positive, and makes a
@@ -450,13 +532,23 @@ else:
 # softmax would overflow or stop to teach.
 #
 # </details>
-#
+
+# %%
+gradient = ...  # of the loss by log(1 / tau)
+check.lesson10.exercise2(gradient)
+
+# %% [markdown]
 # **3. InfoNCE for VSR++** (*hard, 30 minutes and some computing*). Train the full similarity $S_G + \mu S_L$ with
 # InfoNCE. $S$ lies between $-(1+\mu)$ and $1+\mu$, so which temperature is the same start as 0.07 for a cosine?
 #
 # <details><summary>Hint</summary>
 #
 # Subclass `vl.VSRpp`, build the matcher of the parent, and exchange the loss `ranking`. Keep the caption loss.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# A softmax of $S / \tau$ does not change if $S$ and $\tau$ grow by the same factor.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -475,13 +567,28 @@ else:
 # for system in (Soft(), vl.VSRpp()):
 #     result = vl.Run(system=system, data=data, preset=preset, seed=seed).fit()
 #     print(f"{type(system).__name__}: rsum {result.recalls['rsum']:.1f}")
+# assert check.lesson10.exercise3(Soft())
 # ```
 #
 # All scores are three times as large for $\mu = 2$, so $0.07 \cdot 3$ gives the same shares. Compare only with the same
 # care for both: the preset's rate was chosen for the hinge.
 #
 # </details>
+
+# %%
+soft = ...  # a system: VSR++ with InfoNCE
+check.lesson10.exercise3(soft)
+
+# %% [markdown]
+# ## Five questions
 #
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(10)
+
+# %% [markdown]
 # ## Summary
 #
 # * InfoNCE gives each right pair a share of a softmax, and charges minus its logarithm. At the start it is $\ln B$.

@@ -30,6 +30,17 @@
 # `vsrpp_lite/search.py`; it needs `pip install 'vsrpp_lite[search]'`, which the environment of this project has. The
 # [glossary](glossary.md) explains the terms.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes-coco"  # scenes, scenes-coco, or a folder of data/
 preset: str = "lite"  # smoke, lite, long or real
@@ -50,8 +61,9 @@ from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.tables import results_folder
 from vsrpp_lite.search import nearest_index, two_stage, work
+from vsrpp_lite.teaching import check, predict, quiz
 
-plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
+show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
 # %% [markdown]
 # ## The bill of one query
@@ -66,6 +78,9 @@ plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 # multiplications for each picture, $S_L$ takes $2 \cdot 36 \cdot 12 \cdot 1024 = 884\,736$. That is $2 R W = 864$ times
 # as many. In memory, with 4 bytes a number, a picture takes 4 kB for $S_G$ and 147 kB for $S_L$. For a million
 # pictures: 4 GB, and 147 GB.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.1")
 
 # %%
 R, W, D = 36, 12, 1024
@@ -83,6 +98,9 @@ print(f"with S_G for all and S for 1,000 candidates: {staged / 1e9:.1f} billion,
 #
 # $S_G$ has this form. $S_L$ has not: the weights of the regions depend on the word, so the vector that a word is
 # compared with exists only once picture *and* sentence are known. The rank shows it.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.2")
 
 # %%
 torch.manual_seed(seed)
@@ -102,7 +120,8 @@ assert ranks["S_G"] <= small < ranks["S_L"]
 # ## Two stages
 #
 # The way out is old and simple. **Stage one** takes $S_G$ and finds the $K$ best candidates with an index. **Stage
-# two** computes the full $S$ for these $K$ alone, and orders them. An answer that stage one does not propose is lost.
+# two** computes the full $S$ for these $K$ alone, and orders them. A right answer that stage one does not propose is
+# lost. But so is a wrong one that the full scan would have preferred. So two stages may even find a little more.
 #
 # By hand: four pictures have $S_G = (0.9, 0.8, 0.3, 0.1)$ and $S = (1.0, 2.0, 2.5, 0.5)$ for a sentence. A full scan
 # finds picture 2. With $K = 2$, stage one proposes pictures 0 and 1, and stage two finds picture 1. With $K = 3$,
@@ -115,6 +134,9 @@ def search_slowly(first: list[float], whole: list[float], K: int) -> int:
     candidates = sorted(range(len(first)), key=lambda picture: -first[picture])[:K]
     return max(candidates, key=lambda picture: whole[picture])
 
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.3")
 
 # %%
 S_G, S = [0.9, 0.8, 0.3, 0.1], [1.0, 2.0, 2.5, 0.5]
@@ -135,6 +157,9 @@ run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 matcher = run.fit().matcher()
 test = run.dataset("test")
 index = vl.Index(matcher, test)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.4")
 
 # %%
 sentence = test.captions[0]
@@ -161,6 +186,11 @@ for ax, answer in zip(axes, found, strict=True):
     ax.set_title(f"S = {answer.score:.2f}", fontsize=10)
     ax.axis("off")
 figure.suptitle(asked)
+show.describe(
+    figure,
+    f"{len(found)} pictures found for “{asked}”: "
+    + "; ".join(test.captions_of(answer.position)[0].rstrip(" .") for answer in found),
+)
 plt.show()
 
 # %% [markdown]
@@ -174,6 +204,9 @@ plt.show()
 
 # %% tags=["nbval-ignore-output"]
 helper = vl.tuned(vl.GVSE(), data=data, preset=preset, seed=seed).fit().matcher()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.5")
 
 # %%
 asks = np.sort(np.random.default_rng(seed).permutation(len(test.captions))[:500])
@@ -219,7 +252,18 @@ for K, less in zip(part["candidates"], part["times less work"], strict=True):
     ax.annotate(f"{K:,}", (less, 0), (0, 3), textcoords="offset points", ha="center", fontsize=8, color="grey")
 ax.set(xscale="log", ylim=(0, None), xlabel="times less work than a full scan (in grey: candidates)", ylabel="R@1")
 ax.legend(frameon=False, loc="center left")
+show.describe(
+    figure,
+    f"R@1 of two stages; the full scan has {full_scan:.1f}. "
+    + "; ".join(
+        f"Stage one {stage}: {', '.join(f'{K} candidates {r1:.1f}' for K, r1 in zip(part['candidates'], part['R@1']))}"
+        for stage, part in curve.groupby("stage one", sort=False)
+    ),
+)
 plt.show()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.6")
 
 # %%
 tables = results_folder(data) / "tables"
@@ -276,6 +320,9 @@ display(Markdown(cheapest(photographs)))
 #
 # On vectors that sit in a few groups, IVF with all groups is exact again:
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.7")
+
 # %%
 centres = generator.normal(size=(20, 16))
 groups = centres[generator.integers(20, size=4000)] + 0.3 * generator.normal(size=(4000, 16))
@@ -292,6 +339,9 @@ assert kept == 1
 # How long a query takes on one thread, from a thousand to a million vectors of 128 numbers (`make bench SEARCH=1`
 # measured it; other machines differ, but the shapes stay):
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("11.8")
+
 # %%
 recorded = pd.read_csv(recorded_folder() / "search_curve.csv").fillna("")
 figure, (time, quality) = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained")
@@ -306,13 +356,21 @@ for (name, setting), part in recorded.groupby(["index", "setting"], sort=False):
 time.set(xscale="log", yscale="log", xlabel="vectors", title="milliseconds for one query")
 quality.set(xscale="log", xlabel="vectors", ylim=(0, 103), title="of the 100 nearest vectors found, in %")
 figure.legend(*time.get_legend_handles_labels(), loc="outside right center", frameon=False)
+show.describe(
+    figure,
+    "Milliseconds for one query at the largest number of vectors, and how many of the 100 nearest are found: "
+    + "; ".join(
+        f"{line.index_name} {line.setting}: {line.ms_per_query:.2f} ms, {line.found_of_100:.0f} %".replace("  ", " ")
+        for line in recorded.rename(columns={"index": "index_name"}).query("vectors == vectors.max()").itertuples()
+    ),
+)
 plt.show()
 
 # %% [markdown]
-# The exact index grows in proportion to the number of vectors, and the other two hardly do. But they must be built
-# first, and they miss some, more with some settings than with others. IVF does well here from a hundred thousand
-# vectors on, where its groups match the thousand groups that these vectors were drawn in. Real pictures have no such
-# neat groups. So measure on your own vectors.
+# The time of the exact index grows about in proportion to the number of vectors, and that of the other two grows far
+# more slowly. But they must be built first, and they miss some, more with some settings than with others. IVF with
+# several open groups does well here from a hundred thousand vectors on, where its groups match the thousand groups that
+# these vectors were drawn in. Real pictures have no such neat groups. So measure on your own vectors.
 #
 # ## Pitfalls
 #
@@ -323,13 +381,19 @@ plt.show()
 # * **An index belongs to one model.** After another training, all vectors are new. `vl.Index.load` checks it.
 #
 # ## Exercises
-#
+
+# %% [markdown]
 # **1. The budget** (*easy, 5 minutes, pencil*). $D = 1024$, $R = 36$, $W = 12$, a million pictures. For which $K$ do
 # both stages cost the same?
 #
 # <details><summary>Hint</summary>
 #
 # Stage one costs $10^6 D$. A candidate costs $D + 2RWD$.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Set both costs equal, and divide by $D$.
 #
 # </details>
 # <details><summary>Solution</summary>
@@ -339,10 +403,16 @@ plt.show()
 #
 # ```python
 # assert round(1e6 / (1 + 2 * 36 * 12)) == 1156
+# assert check.lesson11.exercise1(1e6 / (1 + 2 * 36 * 12))
 # ```
 #
 # </details>
-#
+
+# %%
+candidates = ...
+check.lesson11.exercise1(candidates)
+
+# %% [markdown]
 # **2. An inverted file** (*medium, 20 minutes*). Write IVF yourself: choose some vectors as centres, put each vector
 # into the group of its nearest centre, and search only the groups of the centres that are nearest to the query. Compare
 # with the exact answer.
@@ -353,24 +423,44 @@ plt.show()
 # few, and look only at their vectors.
 #
 # </details>
+# <details><summary>Another hint</summary>
+#
+# `np.flatnonzero(np.isin(group, open_groups))` gives the positions of all vectors in the open groups.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # chosen = vectors[np.random.default_rng(0).permutation(len(vectors))[:64]]
-# group = (vectors @ chosen.T).argmax(1)
+#
+#
+# def search_groups(query, vectors, centres, nprobe):
+#     group = (vectors @ centres.T).argmax(1)
+#     open_groups = np.argsort(-(centres @ query))[:nprobe]
+#     members = np.flatnonzero(np.isin(group, open_groups))
+#     return members[np.argsort(-(vectors[members] @ query))[:10]]
+#
+#
 # for nprobe in (1, 4, 64):
-#     kept = []
-#     for query, best in zip(vectors[:50], true_best):
-#         open_groups = np.argsort(-(chosen @ query))[:nprobe]
-#         members = np.flatnonzero(np.isin(group, open_groups))
-#         found = members[np.argsort(-(vectors[members] @ query))[:10]]
-#         kept.append(np.isin(best, found).mean())
+#     found = [search_groups(query, vectors, chosen, nprobe) for query in vectors[:20]]
+#     kept = [np.isin(best, some).mean() for best, some in zip(true_best, found)]
 #     print(f"{nprobe:2} groups: {100 * np.mean(kept):.0f} % of the ten nearest")
 # assert np.mean(kept) == 1  # all groups are open
+# assert check.lesson11.exercise2(search_groups)
 # ```
 #
 # </details>
-#
+
+
+# %%
+def search_groups(query, vectors, centres, nprobe):
+    """The positions of the ten nearest vectors in the groups of the `nprobe` nearest centres, the best first."""
+    return ...
+
+
+check.lesson11.exercise2(search_groups)
+
+# %% [markdown]
 # **3. A first stage for SCAN** (*hard, 30 minutes*). SCAN has only a local score. Measure two stages for it, once with
 # its own pooled vectors as the first stage, and once with those of VSE++, another model. Which one needs fewer
 # candidates?
@@ -380,6 +470,11 @@ plt.show()
 # Stage one may come from any model: `two_stage(vl.score(cosine, ...of VSE++), vl.score(...of SCAN), K)`.
 #
 # </details>
+# <details><summary>Another hint</summary>
+#
+# `two_stage(first, whole, count)` gives the picture that is found for each sentence. Compare it with the right one.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -387,17 +482,43 @@ plt.show()
 #           for name, system in (("SCAN", vl.SCAN()), ("VSE++", vl.VSEpp()))}
 # encoded = {name: (model.encode_images(test), model.encode_texts(captions)) for name, model in models.items()}
 # whole = vl.score(models["SCAN"].similarity, *encoded["SCAN"])
+#
+#
+# def share(first, whole, right, count):
+#     return 100 * (two_stage(first, whole, count) == right).mean()
+#
+#
 # print(f"full scan: {100 * (whole.argmax(0) == own).mean():.1f}")
 # for name, both in encoded.items():
 #     proposed = vl.score(cosine, *both)
-#     found = {K: f"{100 * (two_stage(proposed, whole, K) == own).mean():.1f}" for K in (10, 50, len(test))}
+#     found = {K: f"{share(proposed, whole, own, K):.1f}" for K in (10, 50, len(test))}
 #     print(f"first stage from {name}: R@1 by candidates {found}")
+# assert check.lesson11.exercise3(share)
 # ```
 #
 # Nothing in SCAN's loss trains its pooled vectors, so they propose badly. A cheap second model is a good first stage.
 #
 # </details>
+
+
+# %%
+def share(first, whole, right, count):
+    """R@1 of two stages, in per cent: scores (I, T) of both stages, and the right picture of each sentence (T,)."""
+    return ...
+
+
+check.lesson11.exercise3(share)
+
+# %% [markdown]
+# ## Five questions
 #
+# Every wrong answer says which misunderstanding leads to it. The first answer to each question counts. All lessons'
+# questions stand on one [page](questions.md).
+
+# %% tags=["nbval-ignore-output"]
+quiz(11)
+
+# %% [markdown]
 # ## Summary
 #
 # * $S_L$ costs $2RW$ times as much as $S_G$, in work, and $R$ times as much in memory.

@@ -32,6 +32,17 @@
 # *Needs:* [00_start_here](00_start_here.ipynb), and lesson 2 for the hinge. *Time:* about 40 minutes. The trainings
 # take a few minutes the first time.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or any data folder
 preset: str = "lite"  # smoke or lite
@@ -58,7 +69,9 @@ from vsrpp_lite.global_alignment import l2norm
 from vsrpp_lite.paper.tables import Claim, Table, beside
 from vsrpp_lite.paper.written import write
 from vsrpp_lite.systems.encoders import project
+from vsrpp_lite.teaching import check
 
+show.inline()
 pd.options.display.float_format = "{:.1f}".format
 temporary = tempfile.TemporaryDirectory()
 scratch = Path(temporary.name)  # what this page writes beside the results; gone when the kernel stops
@@ -316,6 +329,12 @@ for ax, (title, encoder, counts) in zip(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False)
 axes[0].set_ylabel("θ")
+show.describe(
+    figure,
+    "The learned weights of ranks for regions and for words, each for two numbers of vectors, beside the equal "
+    "weights of "
+    "a mean.",
+)
 plt.show()
 
 # %% [markdown]
@@ -590,50 +609,79 @@ print("the loaded models give the same scores, to the last digit")
 
 # %% [markdown]
 # ## Exercises
+
+# %% [markdown]
+# **1.** (*easy, 5 minutes*) Compute the mean of the two largest values of `features[1]` with `torch.topk`, and then
+# with `weighted_ranks`. Both must agree.
 #
-# 1. (*easy, 5 minutes*) Compute the mean of the two largest values of `features[1]` with `torch.topk`, and then with
-#    `weighted_ranks`. Both must agree.
+# <details><summary>Hint</summary>
 #
-#    <details><summary>Solution</summary>
+# `features[1].topk(2, dim=0).values` has the two largest of each column.
 #
-#    The second picture has all five regions. The weights are 1/2 for the first two ranks, and 0 for the others.
+# </details>
+# <details><summary>Another hint</summary>
 #
-#    ```python
-#    two_largest = features[1].topk(2, dim=0).values.mean(0)
-#    theta = torch.tensor([[0.5, 0.5, 0.0, 0.0, 0.0]])
-#    torch.testing.assert_close(weighted_ranks(features[1:2], mask[1:2], theta)[0], two_largest)
-#    ```
+# Which weights of the ranks make a mean of the first two?
 #
-#    </details>
-# 2. (*medium, 15 minutes*) Which side profits from learned pooling? Write a system `PicturesOnly` that learns to pool
-#    regions and takes the mean of words. Train it with seed 0 and compare its rsum with the rows of the table.
+# </details>
+# <details><summary>Solution</summary>
 #
-#    <details><summary>Hint</summary>
+# The second picture has all five regions. The weights are 1/2 for the first two ranks, and 0 for the others.
 #
-#    Subclass `GPO` and overwrite `build`. Build the matcher of the parent class, and exchange its `texts`.
+# ```python
+# two_largest = features[1].topk(2, dim=0).values.mean(0)
+# theta = torch.tensor([[0.5, 0.5, 0.0, 0.0, 0.0]])
+# torch.testing.assert_close(weighted_ranks(features[1:2], mask[1:2], theta)[0], two_largest)
+# assert check.own_system.exercise1(two_largest, features[1])
+# ```
 #
-#    </details>
-#    <details><summary>Solution</summary>
+# </details>
+
+# %%
+two_largest = ...  # one number for each column
+check.own_system.exercise1(two_largest, features[1])
+
+# %% [markdown]
+# **2.** (*medium, 15 minutes*) Which side profits from learned pooling? Write a system `PicturesOnly` that learns to
+# pool regions and takes the mean of words. Train it with seed 0 and compare its rsum with the rows of the table.
 #
-#    One seed is a first look and no answer. For an answer, put the system into the table as a row, with a claim.
+# <details><summary>Hint</summary>
 #
-#    ```python
-#    @dataclass(frozen=True, kw_only=True)
-#    class PicturesOnly(GPO):
-#        def build(self, tokenizer, feature_size, sizes):
-#            matcher = super().build(tokenizer, feature_size, sizes)
-#            matcher.texts = Words(len(tokenizer), sizes.word, sizes.embed, "mean")
-#            return matcher
+# Subclass `GPO` and overwrite `build`. Build the matcher of the parent class, and exchange its `texts`.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `Words(len(tokenizer), sizes.word, sizes.embed, "mean")` is an encoder of sentences that takes the mean.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# One seed is a first look and no answer. For an answer, put the system into the table as a row, with a claim.
+#
+# ```python
+# @dataclass(frozen=True, kw_only=True)
+# class PicturesOnly(GPO):
+#     def build(self, tokenizer, feature_size, sizes):
+#         matcher = super().build(tokenizer, feature_size, sizes)
+#         matcher.texts = Words(len(tokenizer), sizes.word, sizes.embed, "mean")
+#         return matcher
 #
 #
-#    pictures_only = vl.Run(system=PicturesOnly(), **settings).fit()
-#    for row, of_row in table.runs(seed=0, **settings).items():
-#        print(f"{row:18} rsum {trained[of_row].recalls['rsum']:.1f}")
-#    print(f"{'PicturesOnly':18} rsum {pictures_only.recalls['rsum']:.1f}")
-#    ```
+# pictures_only = vl.Run(system=PicturesOnly(), **settings).fit()
+# for row, of_row in table.runs(seed=0, **settings).items():
+#     print(f"{row:18} rsum {trained[of_row].recalls['rsum']:.1f}")
+# print(f"{'PicturesOnly':18} rsum {pictures_only.recalls['rsum']:.1f}")
+# assert check.own_system.exercise2(PicturesOnly())
+# ```
 #
-#    </details>
-#
+# </details>
+
+# %%
+pictures_only = ...  # a system
+check.own_system.exercise2(pictures_only)
+
+# %% [markdown]
 # ## In short
 #
 # * A system is a frozen dataclass with a `build`. It returns a `Matcher`: tokenizer, two encoders, similarity, losses.

@@ -25,6 +25,17 @@
 # *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else about two minutes a seed on two
 # cores.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke, lite or paper
@@ -39,6 +50,7 @@ from vsrpp_lite import show
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import TABLE1
 from vsrpp_lite.paper.written import write
+from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid
 
 settings = {"data": data, "preset": preset}
@@ -52,6 +64,7 @@ if factorial:
 done = {result.run: result for result in grid.train(wanted)}
 results = {key: done[run] for key, run in results.items()}
 grid.rank(TABLE1.rankings(seeds=range(seeds), **settings))
+show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
@@ -158,10 +171,22 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 
 # %% [markdown]
 # ## Exercises
-#
+
+# %% [markdown]
 # **1.** (*easy, 5 minutes*) Which two rows of the published table differ by the least rsum? How many seeds would you
 # need to tell them apart, if the standard deviation of one seed is 5?
 #
+# <details><summary>Hint</summary>
+#
+# `measured["rsum_paper"]` has the published sums. Sort them, and look at the steps.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# A mean of $n$ seeds has the variance $5^2/n$, and a difference of two of them has twice that. Set $1.96$ times its
+# root equal to the step.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # *Fusion-loss* and *Global*, by 0.6. A difference of that size lies outside $\pm 1.96 \sqrt{2/n} \cdot 5$ every second
@@ -173,13 +198,30 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 # sums = measured.set_index("row")["rsum_paper"].sort_values()
 # least = sums.diff().min()
 # print(f"least difference {least:.1f}; seeds a side: {np.ceil(2 * (1.96 * 5 / least) ** 2):.0f}")
+# assert check.table1.exercise1(("Fusion-loss", "Global"), np.ceil(2 * (1.96 * 5 / least) ** 2), measured)
 # ```
 #
 # </details>
-#
+
+# %%
+rows = ...  # two names
+needed = ...  # seeds a side
+check.table1.exercise1(rows, needed, measured)
+
+# %% [markdown]
 # **2.** (*medium, 10 minutes*) Compare *Fusion-similarity* with the after-the-fact sum above. What has joint training
 # added?
 #
+# <details><summary>Hint</summary>
+#
+# `measured` has the row that was trained as a sum, and `after_the_fact` the sum of parts that were trained apart.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Subtract the second from the first.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # Parts that need not be right alone can divide the work ([04_fusion](04_fusion.ipynb)), so the sum that was trained as
@@ -190,20 +232,50 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 # together = measured.set_index("row").loc["Fusion-similarity", "rsum"]
 # afterwards = after_the_fact.loc["S_G + 2 S_L", "rsum"]
 # print(f"trained as a sum: rsum {together:.1f}; trained apart and then added: {afterwards:.1f}")
+# assert check.table1.exercise2(together - afterwards, measured, after_the_fact)
 # ```
 #
 # </details>
-#
+
+# %%
+gained = ...  # rsum
+check.table1.exercise2(gained, measured, after_the_fact)
+
+# %% [markdown]
 # **3.** (*medium, 10 minutes*) Set `seeds = 1` and run again. Which verdicts change, and which should you have
 # believed?
 #
+# <details><summary>Hint</summary>
+#
+# `TABLE1.judge(seeds=range(1), **settings)` judges by the first seed alone.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# With one seed, what can an interval know about other seeds?
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # With one seed an interval speaks of the test pictures alone, so it is narrower, and claims that three seeds leave open
 # may look decided, either way. Believe the three: the seed is part of what a claim about a *method* must survive.
 #
-# </details>
+# ```python
+# def decided(count):
+#     return int((TABLE1.judge(seeds=range(count), **settings)["verdict"] != "inconclusive").sum())
 #
+#
+# print(decided(1), "decided with one seed,", decided(seeds), "with", seeds)
+# assert check.table1.exercise3(decided(1), decided(seeds))
+# ```
+#
+# </details>
+
+# %%
+with_one_seed, with_all = ..., ...  # how many claims are decided, that is, not inconclusive
+check.table1.exercise3(with_one_seed, with_all)
+
+# %% [markdown]
 # ## References
 #
 # Li et al., [*Visual Semantic Reasoning for Image-Text Matching*](https://arxiv.org/abs/1909.02701) (VSRN), ICCV 2019.

@@ -24,6 +24,17 @@
 # *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else about four minutes a seed on two
 # cores.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke, lite or paper
@@ -39,6 +50,7 @@ from vsrpp_lite import show
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import MUS, RESCALED, TABLE2
 from vsrpp_lite.paper.written import write
+from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.runs import Result
 
@@ -46,6 +58,7 @@ settings = {"data": data, "preset": preset}
 wanted = [TABLE2.runs(seed=seed, **settings) for seed in range(seeds)]
 wanted.append(TABLE2.runs(RESCALED, seed=0, **settings))
 trained = list(grid.train(chain(*(runs.values() for runs in wanted))))
+show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
@@ -137,21 +150,51 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 
 # %% [markdown]
 # ## Exercises
-#
+
+# %% [markdown]
 # **1.** (*easy, 5 minutes*) The published rsum is 489.1 at $\mu = 1.5$ and 490.5 at 2.0. If one seed's standard
 # deviation is 5, how many seeds would tell the two apart?
 #
+# <details><summary>Hint</summary>
+#
+# The step is 1.4. The difference of two means of $n$ seeds has the standard deviation $\sqrt{2/n} \cdot 5$.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# It is seen every second time if $1.96$ of these deviations are just the step.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # 98 a side to see it every second time, $2\,(1.96 \cdot 5 / 1.4)^2$, and about twice as many to see it four times in
 # five.
 #
-# </details>
+# ```python
+# assert check.table2.exercise1(2 * (1.96 * 5 / 1.4) ** 2)
+# ```
 #
+# </details>
+
+# %%
+needed = ...  # seeds a side, to see it every second time
+check.table2.exercise1(needed)
+
+# %% [markdown]
 # **2.** (*medium, 10 minutes and a minute of computing*) The effective margin at $\mu = 2$ is 0.067. Make it ten times
 # smaller, `margin=0.02`: what do you expect of a loss that asks the right answer to win by next to nothing? Train and
 # look.
 #
+# <details><summary>Hint</summary>
+#
+# `VSRpp` has a field for the margin and one for mu.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `TABLE2.runs({"narrow": system}, seed=0, **settings)` makes a run like the table's own.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -159,16 +202,32 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 #
 # narrow = TABLE2.runs({"narrow": VSRpp(mu=2.0, margin=0.02)}, seed=0, **settings)["narrow"].fit()
 # print(f"margin 0.2: rsum {full.recalls['rsum']:.1f}; margin 0.02: {narrow.recalls['rsum']:.1f}")
+# assert check.table2.exercise2(VSRpp(mu=2.0, margin=0.02))
 # ```
 #
 # The model with the small margin is worse. A tiny margin stops training as soon as the right answer barely wins, and on
 # pictures that the model has not seen that is not enough.
 #
 # </details>
-#
+
+# %%
+narrow_system = ...  # VSRpp(...)
+check.table2.exercise2(narrow_system)
+
+# %% [markdown]
 # **3.** (*medium, 10 minutes*) Weigh at test time by the *standard deviations*: divide each of $S_G$, $S_L$ by its own
 # before adding. Which $\mu$ is best now?
 #
+# <details><summary>Hint</summary>
+#
+# `full.scores("global")` and `full.scores("local")` are the two matrices.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Which new mu gives the same order of pictures as the old mu = 2?
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # It is the same model with another unit. The curve is the old one, and its axis is stretched by the ratio of the two
@@ -183,10 +242,16 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 # raw, scaled = sweep(*parts, where, [2.0]), sweep(*unit, where, [2.0 * stretch])
 # print(f"stretched by {stretch:.2f}: rsum {raw['rsum'].iloc[0]:.1f} and {scaled['rsum'].iloc[0]:.1f}")
 # assert abs(raw["rsum"].iloc[0] - scaled["rsum"].iloc[0]) < 1.0
+# assert check.table2.exercise3(stretch, full)
 # ```
 #
 # </details>
-#
+
+# %%
+stretch = ...  # the factor by which mu is larger in the new unit
+check.table2.exercise3(stretch, full)
+
+# %% [markdown]
 # ## References
 #
 # Yuan, Huang, Zhang, Chen, Cheng and Wang, [*Improving Visual Semantic Reasoning for Fine-Grained Image-Text

@@ -23,6 +23,17 @@
 #
 # *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else minutes a seed on two cores.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke, lite or paper
@@ -39,12 +50,15 @@ from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE3
 from vsrpp_lite.paper.published import PUBLISHED_AS
 from vsrpp_lite.paper.written import write
+from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid
+from vsrpp_lite.training.runs import Result
 
 settings = {"data": data, "preset": preset}
 wanted = [TABLE3.runs(seed=seed, **settings) for seed in range(seeds)]
 trained = list(grid.train(chain(*(runs.values() for runs in wanted))))
 grid.rank(TABLE3.rankings(seeds=range(seeds), **settings))
+show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 
@@ -131,49 +145,100 @@ for row, note in TABLE3.notes.items():
 
 # %% [markdown]
 # ## Exercises
-#
+
+# %% [markdown]
 # **1.** (*easy, 5 minutes*) A model finds the right picture among 1,000 with probability 0.5. If wrong pictures
 # overtake it independently, with what probability does it among 5,000? Compare with the table: are they independent?
 #
+# <details><summary>Hint</summary>
+#
+# Divide the 5,000 into five groups of 1,000. The right picture must win in each of them.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Independent chances multiply.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # $0.5^5 = 3\,\%$, since the right one must win five such contests. The table shows about half of the first number
 # instead. Queries differ: an easy one wins all five, a hard one none, and only what is between them is lost.
 #
-# </details>
+# ```python
+# assert check.table3.exercise1(0.5**5)
+# ```
 #
+# </details>
+
+# %%
+chance = ...  # from 0 to 1
+check.table3.exercise1(chance)
+
+# %% [markdown]
 # **2.** (*medium, 10 minutes*) Some scripts report the first 1,000 images only. How far apart are the five folds here?
 # (`Result.contributions()` has one row an image, in file order.)
 #
+# <details><summary>Hint</summary>
+#
+# `contributions(folds=5)` has one row for each picture. The mean of a column is a recall, and the last column is
+# rsum.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `reshape(5, -1, columns)` makes five groups of rows, in their order.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# from vsrpp_lite.training.runs import Result
-#
 # by_image = Result(TABLE3.runs(seed=0, **settings)["VSR++"]).contributions(folds=5)
 # folds = by_image.reshape(5, -1, by_image.shape[1]).mean(1)[:, -1]
 # print("rsum of the five folds:", folds.round(1))
+# assert check.table3.exercise2(folds, Result(TABLE3.runs(seed=0, **settings)["VSR++"]))
 # ```
 #
 # Compare their range with the published steps between neighbouring systems. Whoever has an easy first fold gains by
 # reporting it alone.
 #
 # </details>
-#
+
+# %%
+folds = ...  # five values of rsum
+check.table3.exercise2(folds, Result(TABLE3.runs(seed=0, **settings)["VSR++"]))
+
+# %% [markdown]
 # **3.** (*easy, 5 minutes*) Does the order of the rows change between the protocols? Should it?
 #
+# <details><summary>Hint</summary>
+#
+# `measured` has both: rsum of five folds, and rsum_5k of all at once.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# Sort the rows by each of them, and compare the two lists of names.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # orders = [measured.sort_values(name, ascending=False)["row"].tolist() for name in ("rsum", "rsum_5k")]
 # print("the same order" if orders[0] == orders[1] else f"{orders[0]} and {orders[1]}")
+# assert check.table3.exercise3(orders[0] == orders[1], measured)
 # ```
 #
 # It may: two recalls at a given cut are two points of two curves of ranks, and curves can cross. Where they do, a table
 # of one protocol hides it.
 #
 # </details>
-#
+
+# %%
+same = ...  # True or False
+check.table3.exercise3(same, measured)
+
+# %% [markdown]
 # ## References
 #
 # Faghri et al., [*VSE++*](https://arxiv.org/abs/1707.05612), BMVC 2018. Huang et al., [*Learning Semantic Concepts and

@@ -23,6 +23,17 @@
 #
 # *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else minutes a seed on two cores.
 
+# %% tags=["remove-cell"]
+# where the package is not there, as on Colab and Kaggle, this cell installs it
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("vsrpp_lite") is None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
+    )
+
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
 preset: str = "lite"  # smoke, lite, long, real or paper
@@ -40,6 +51,7 @@ from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.paper.published import PUBLISHED_AS, SINGLE_SCAN
 from vsrpp_lite.paper.written import beside_long, write
 from vsrpp_lite.systems.scan import VARIANTS
+from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.runs import Result
 
@@ -48,6 +60,7 @@ wanted = [TABLE4.runs(seed=seed, **settings) for seed in range(seeds)]
 wanted.append(TABLE4.runs(VARIANTS, seed=0, **settings))
 trained = list(grid.train(chain(*(runs.values() for runs in wanted))))
 grid.rank(TABLE4.rankings(seeds=range(seeds), **settings))
+show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 
@@ -150,36 +163,88 @@ display(found)
 
 # %% [markdown]
 # ## Exercises
-#
+
+# %% [markdown]
 # **1.** (*easy, 5 minutes*) Which two neighbours of the published table differ by less than the spread of one model's
 # seeds, 5.4 for VSRN?
 #
+# <details><summary>Hint</summary>
+#
+# Sort the published sums, and look at the six steps.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# A step counts if it is smaller than 5.4.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # SAEM and GVSE, by 3.9; VSRN and SAEM, by 5.8, hardly more. Besides, GVSE and VSRN are averages of two models and
 # SAEM is one.
 #
-# </details>
+# ```python
+# assert check.table4.exercise1([("SAEM", "GVSE-style")])
+# ```
 #
+# </details>
+
+# %%
+pairs_within = ...  # a list of pairs of names
+check.table4.exercise1(pairs_within)
+
+# %% [markdown]
 # **2.** (*medium, 10 minutes*) VSE++ was published with whole pictures, the others with regions. Which of our rows
 # would you compare to say what *regions* are worth, and which to say what *attention* is worth?
 #
+# <details><summary>Hint</summary>
+#
+# Write down for each of two rows: image encoder, sentence encoder, similarity, losses. Where do they differ?
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# `VSRpp` has a field `fusion`.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # For regions no two of these rows: our VSE++ sees the mean of the regions. One would train it on one vector of the
 # whole picture. For attention not SCAN and VSE++ either, since SCAN also has the second GRU; `VSRpp(fusion="local")`
 # and `VSRpp(fusion="global")` differ in nothing else ([07_reading_the_tables](07_reading_the_tables.ipynb)).
 #
-# </details>
+# ```python
+# import vsrpp_lite as vl
 #
+# assert check.table4.exercise2((vl.VSRpp(fusion="local"), vl.VSRpp(fusion="global")))
+# ```
+#
+# </details>
+
+# %%
+pair = ...  # two systems
+check.table4.exercise2(pair)
+
+# %% [markdown]
 # **3.** (*medium, 10 minutes*) Average VSR++ and SCAN instead of two seeds of VSR++: `Result.contributions([other])`.
 # Is diversity worth more than strength?
 #
+# <details><summary>Hint</summary>
+#
+# `Result(run)` opens a finished run, and `contributions([other])` averages the scores of both before it ranks.
+#
+# </details>
+# <details><summary>Another hint</summary>
+#
+# The last column of `contributions` is rsum. Take its mean over the pictures.
+#
+# </details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # one = {name: Result(run) for name, run in TABLE4.runs(seed=0, **settings).items()}
 # print(f"VSR++ and SCAN: {one['VSR++'].contributions([one['SCAN']]).mean(0)[-1]:.1f}")
+# assert check.table4.exercise3(one["VSR++"].contributions([one["SCAN"]]).mean(0)[-1], one)
 # ```
 #
 # Compare with the average of two seeds of VSR++ in the table above. If that is better, then diversity does not make up
@@ -187,7 +252,12 @@ display(found)
 # queries.
 #
 # </details>
-#
+
+# %%
+average = ...  # rsum
+check.table4.exercise3(average, {name: Result(run) for name, run in TABLE4.runs(seed=0, **settings).items()})
+
+# %% [markdown]
 # ## References
 #
 # Faghri et al., [*VSE++*](https://arxiv.org/abs/1707.05612), BMVC 2018. Huang et al., [*Learning Semantic Concepts and

@@ -16,6 +16,7 @@ from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.text import FUNCTION_WORDS, Tokenizer
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.show.alt import describe
 from vsrpp_lite.show.pictures import boxes, quoted
 
 ATTENDED = "#c2185b"
@@ -38,18 +39,21 @@ def attention(
     """
     weights = attention_weights(matcher, dataset, image, sentence)
     chosen = weights.iloc[rarest(matcher.tokenizer, sentence) if words is None else list(words)]
+    tops = ((word, int(row.to_numpy().argmax()), row.max()) for word, row in chosen.iterrows())
+    told = ", ".join(f"“{word}” looks most at region {region} ({weight:.2f})" for word, region, weight in tops)
+    text = f"Attention between the regions of a picture and words of “{sentence.rstrip(' .')}”: {told}."
     if dataset.boxes is None or dataset.picture(image) is None:
         figure, ax = plt.subplots(figsize=(2 + 0.4 * weights.shape[1], 1.2 + 0.4 * len(chosen)), layout="constrained")
         sns.heatmap(chosen, cmap="Blues", vmin=0, ax=ax, cbar_kws={"label": "attention"})
         ax.set(xlabel="region", ylabel="", title=quoted(sentence, 60))
         ax.tick_params(axis="y", rotation=0)
-        return figure
+        return describe(figure, text)
     figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
     for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
         boxes(ax, dataset, image, row.to_numpy(), [ATTENDED] * len(row))
         ax.set_title(word)
     figure.suptitle(quoted(sentence, 36 * len(chosen)), fontsize=11)
-    return figure
+    return describe(figure, text)
 
 
 def rarest(tokenizer: Tokenizer, sentence: str, count: int = 4) -> list[int]:
@@ -114,7 +118,11 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     ax.add_patch(Rectangle((0, region), len(matrix), 1, fill=False, lw=2, clip_on=False))
     ax.set(xlabel="from region", ylabel="region", title=f"layer {layer + 1}")
     ax.tick_params(axis="y", rotation=0)
-    return figure
+    taken = np.abs(matrix[region])
+    told = f"Region {region} takes most from region {int(taken.argmax())}, by {matrix[region][taken.argmax()]:.2f}"
+    return describe(
+        figure, f"Affinities of {len(matrix)} regions in layer {layer + 1}. {told}; the largest is {most:.2f}."
+    )
 
 
 def busiest(matrix: Float[np.ndarray, "R R"]) -> int:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vsrpp_lite.show.alt import describe
 from vsrpp_lite.training.evaluate import sweep
 
 TASKS = {"i2t": "text retrieval", "t2i": "image retrieval"}
@@ -41,7 +42,13 @@ def table(measured: pd.DataFrame) -> Figure:
     ax.grid(axis="x", alpha=0.3)
     sns.despine(ax=ax, left=True)
     ax.tick_params(axis="y", length=0)
-    return figure
+    ordered = measured.sort_values("rsum", ascending=False)
+    told = ", ".join(
+        f"{row.row} {row.rsum:.1f} ({row.rsum_lo:.1f} to {row.rsum_hi:.1f})" for row in ordered.itertuples()
+    )
+    before = measured.sort_values("rsum_paper", ascending=False)["row"]
+    published = f" The published order: {', '.join(before)}." if compared else ""
+    return describe(figure, f"Rows in the order of our rsum, with 95 % intervals: {told}.{published}")
 
 
 def _places(ax: Axes, measured: pd.DataFrame) -> None:
@@ -82,7 +89,10 @@ def study(lines: pd.DataFrame) -> Figure:
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="")
     ax.grid(alpha=0.3)
     sns.despine(ax=ax)
-    return figure
+    told = ", ".join(
+        f"{line.row} {line.dev_rsum:.0f} at a rate of {line.learning_rate:g}" for line in best.itertuples()
+    )
+    return describe(figure, f"rsum on dev of each system under {len(settings)} settings. The best of each: {told}.")
 
 
 def title(metric: str) -> str:
@@ -138,7 +148,11 @@ def claims(judged: pd.DataFrame) -> Figure:
     ax.margins(x=0.25)
     ax.grid(axis="x", alpha=0.3)
     sns.despine(ax=ax, left=True)
-    return figure
+    told = "; ".join(
+        f"{' '.join(_comparison(row).split())}: {row.difference:.1f} ({row.lo:.1f} to {row.hi:.1f}), {row.verdict}"
+        for row in judged.itertuples()
+    )
+    return describe(figure, f"Differences in rsum with 95 % intervals and verdicts. {told}.")
 
 
 def history(results: dict[str, pd.DataFrame]) -> Figure:
@@ -152,7 +166,9 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None, frameon=False)
     sns.despine(ax=ax)
-    return figure
+    ends = {row: (of["dev.rsum"].iloc[0], of["dev.rsum"].iloc[-1]) for row, of in results.items()}
+    told = ", ".join(f"{row} from {first:.0f} to {last:.0f}" for row, (first, last) in ends.items())
+    return describe(figure, f"rsum on dev by epoch, from the first to the last: {told}.")
 
 
 def mu_effects(curves: Mapping[str, pd.DataFrame]) -> Figure:
@@ -174,7 +190,15 @@ def mu_effects(curves: Mapping[str, pd.DataFrame]) -> Figure:
         sns.despine(ax=ax)
     axes[0].set_ylabel("R@1 + R@5 + R@10, points above µ = 2")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
-    return figure
+    told = "; ".join(
+        f"{name}, {TASKS[direction]}, "
+        + ", ".join(
+            f"{line.mu:g}: {line.difference:.1f}" for line in frame[frame["direction"] == direction].itertuples()
+        )
+        for name, frame in curves.items()
+        for direction in ("i2t", "t2i")
+    )
+    return describe(figure, f"Points of R@1 + R@5 + R@10 above mu = 2, by mu. {told}.")
 
 
 def mu_sweep(
@@ -225,4 +249,11 @@ def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
         ax.set(title=f"{task}, recall (%)", xlabel="µ  (0: $S_G$ alone)", ylim=(0, 104))
         ax.grid(axis="y", alpha=0.3)
         sns.despine(ax=ax)
-    return figure
+    told = []
+    for direction in ("i2t", "t2i"):
+        line = finite[f"{direction}_r1"]
+        told.append(
+            f"{TASKS[direction]} goes from {line.iloc[0]:.1f} at mu = {line.index[0]:g} "
+            f"over its best, {line.max():.1f} at {line.idxmax():g}, to {line.iloc[-1]:.1f} at {line.index[-1]:g}"
+        )
+    return describe(figure, f"Recall against mu. R@1 of {'; R@1 of '.join(told)}.")

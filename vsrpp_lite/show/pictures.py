@@ -14,6 +14,7 @@ from PIL import Image
 
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.show.alt import describe
 from vsrpp_lite.training.evaluate import score
 
 
@@ -62,7 +63,8 @@ def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure
     for ax, image in zip(axes.flat, images, strict=False):
         picture(ax, dataset, image)
         ax.set_title(fill(dataset.captions_of(image)[0].rstrip(" ."), 38), fontsize=9)
-    return figure
+    told = "; ".join(dataset.captions_of(image)[0].rstrip(" .") for image in images)
+    return describe(figure, f"{len(images)} pictures, each under its first caption: {told}.")
 
 
 def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -> Figure:
@@ -114,7 +116,13 @@ def pictures_found(
             place = (scores >= scores[right]).sum()
             line[0].set_title(f"{name}: right picture at place {place}\n", fontsize=10, fontweight="bold", loc="left")
     figure.suptitle(quoted(sentence, 30 * top), fontsize=11)
-    return figure
+    told = []
+    for name, scores in rows.items():
+        shown = "; ".join(dataset.captions_of(image)[0].rstrip(" .") for image in best(scores, top))
+        place = "" if right is None else f", which has the right picture at place {(scores >= scores[right]).sum()}"
+        told.append(f"{name or 'the matcher'}{place}: {shown}")
+    asked = sentence.rstrip(" .")
+    return describe(figure, f"Pictures found for “{asked}”, told by their first captions. By {'. By '.join(told)}.")
 
 
 def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset, image: int, top: int) -> Figure:
@@ -136,7 +144,14 @@ def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset
             mark(ax, 0.03, height, bool(dataset.caption_to_image[text] == image))
             words = fill(dataset.captions[text].rstrip(" ."), 60, max_lines=2, placeholder=" …")
             ax.text(0.08, height, words, transform=ax.transAxes, fontsize=10, va="center")
-    return figure
+    told = []
+    for name, scores in rows.items():
+        found = best(scores, top)
+        own = sum(int(dataset.caption_to_image[text] == image) for text in found)
+        shown = "; ".join(dataset.captions[text].rstrip(" .") for text in found)
+        told.append(f"{name or 'the matcher'}, {own} of {len(found)} written for it: {shown}")
+    asked = dataset.captions_of(image)[0].rstrip(" .")
+    return describe(figure, f"Sentences found for the picture of “{asked}”. By {'. By '.join(told)}.")
 
 
 def quoted(sentence: str, width: int) -> str:

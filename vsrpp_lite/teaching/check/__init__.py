@@ -1,0 +1,41 @@
+"""Checks of the exercises, one module for each notebook: `check.lesson2.exercise1(answer)`."""
+
+from vsrpp_lite.teaching.check import (
+    lesson0,
+    lesson1,
+    lesson2,
+    lesson3,
+    lesson4,
+    lesson5,
+    lesson6,
+    lesson7,
+    lesson8,
+    lesson9,
+    lesson10,
+    lesson11,
+    own_system,
+    table1,
+    table2,
+    table3,
+    table4,
+)
+
+__all__ = [
+    "lesson0",
+    "lesson1",
+    "lesson2",
+    "lesson3",
+    "lesson4",
+    "lesson5",
+    "lesson6",
+    "lesson7",
+    "lesson8",
+    "lesson9",
+    "lesson10",
+    "lesson11",
+    "own_system",
+    "table1",
+    "table2",
+    "table3",
+    "table4",
+]

@@ -1,0 +1,71 @@
+"""Exercises of `10_from_the_hinge_to_clip`."""
+
+import math
+
+import torch
+
+from vsrpp_lite.data.text import Vocabulary
+from vsrpp_lite.info_nce import InfoNCE, info_nce
+from vsrpp_lite.matcher import System
+from vsrpp_lite.settings import Sizes
+from vsrpp_lite.teaching.verdict import exercise, number, tensor
+
+S = torch.tensor([[0.6, 0.5, 0.2], [0.3, 0.4, 0.5], [0.1, 0.3, 0.7]])
+TAU = 0.1 / math.log(2)
+
+
+@exercise
+def exercise1(rows: list[float], columns: list[float]) -> str:
+    """The shares of the right answers at half the temperature: of the three rows, and of the three columns."""
+    for found, scores in ((rows, S), (columns, S.T)):
+        tensor(
+            found,
+            torch.softmax(2 * scores / TAU, 1).diagonal(),
+            {
+                "These are the shares at the old temperature: square the powers.": (
+                    torch.softmax(scores / TAU, 1).diagonal()
+                ),
+                "Squaring the shares is not enough, for they must sum to one again. Square the powers.": (
+                    torch.softmax(scores / TAU, 1).diagonal() ** 2
+                ),
+            },
+        )
+    return "The two queries that are behind get a smaller share: a low temperature is more severe."
+
+
+@exercise
+def exercise2(gradient: float) -> str:
+    """The derivative of the loss by log(1 / tau), at the tau of the example."""
+    log_inverse = torch.tensor(math.log(1 / TAU), requires_grad=True)
+    own = torch.arange(3)
+    wrong = own[:, None] != own
+    loss = (info_nce(S, own, wrong, log_inverse.exp()) + info_nce(S.T, own, wrong, log_inverse.exp())).mean() / 2
+    (expected,) = torch.autograd.grad(loss, log_inverse)
+    mistakes = {
+        "That is the derivative by 1 / tau. By its logarithm, it is larger by the factor 1 / tau.": (
+            expected.item() * TAU
+        ),
+        "That is the sum of both directions. The loss is their mean.": 2 * expected.item(),
+        "The sign is turned.": -expected.item(),
+    }
+    number(gradient, expected.item(), mistakes, within=2e-3)
+    return "A negative one means that training wants a larger 1 / tau. Which sign has yours?"
+
+
+@exercise
+def exercise3(soft: System) -> str:
+    """A system like VSR++ whose ranking loss is InfoNCE at a temperature that suits S_G + mu S_L."""
+    assert isinstance(soft, System), "The answer is a system, such as Soft()."
+    torch.manual_seed(0)
+    matcher = soft.build(Vocabulary.build(["a dog"]), 6, Sizes(embed=8, word=4, caption=4, layers=1))
+    loss = matcher.losses["ranking"]
+    assert isinstance(loss, InfoNCE), f"The ranking loss is {type(loss).__name__}, not InfoNCE."
+    assert "caption" in matcher.losses, "Keep the caption loss."
+    mu = float(getattr(soft, "mu", 2.0))
+    number(
+        1 / loss.inverse_temperature.item(),
+        0.07 * (1 + mu),
+        {"0.07 is right for a cosine, which lies between -1 and 1. How wide is the range of S?": 0.07},
+        within=1e-3,
+    )
+    return "A range that is 1 + mu times as wide gets a temperature that is 1 + mu times as high."

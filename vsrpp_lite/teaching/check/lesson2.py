@@ -1,0 +1,58 @@
+"""Exercises of `02_global_alignment`."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.teaching.verdict import asked, exercise, number
+from vsrpp_lite.training.runs import Run
+
+
+@exercise
+def exercise1(summed: float, hardest: float, at_zero: float) -> str:
+    """The two losses of the 3 x 3 matrix at margin 0.1, and their common value at margin 0."""
+    mistakes = {
+        "That is the sum over the queries. The lesson takes the mean of each direction, and adds the two.": 0.4,
+        "That is one direction. Add the other one.": 0.2 / 3,
+    }
+    number(summed, 0.4 / 3, mistakes, within=2e-3)
+    number(hardest, 0.4 / 3, mistakes, within=2e-3)
+    number(at_zero, 0.2 / 3, {"A violation needs a wrong candidate that is ahead. Two queries have one.": 0.0})
+    return "At margin 0 exactly the queries that R@1 counts as wrong are violated."
+
+
+@exercise
+def exercise2(shuffle: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """A function that puts the real regions (B, R, F) of each picture into another order; mask (B, R)."""
+    generator = torch.Generator().manual_seed(0)
+    regions = torch.randn(8, 6, 3, generator=generator)
+    mask = torch.arange(6) < torch.tensor([6, 6, 5, 4, 6, 3, 6, 5])[:, None]
+    regions = regions * mask[:, :, None]
+    found = asked(shuffle, regions.clone(), mask)
+    assert isinstance(found, Tensor) and found.shape == regions.shape, (
+        f"Expected regions of shape {tuple(regions.shape)}."
+    )
+    assert bool((found[~mask] == 0).all()), "A missing region moved to the front. Sort the missing ones to the end."
+    orders = []
+    for before, after, kept in zip(regions, found, mask):
+        same = (after[kept][:, None] == before[kept][None]).all(-1)
+        assert bool((same.sum(0) == 1).all()), (
+            "A region is lost, changed, or there twice: move whole regions, all numbers of one together."
+        )
+        orders.append(tuple(same.int().argmax(1).tolist()))
+    assert any(order != tuple(range(len(order))) for order in orders), "The order is still the old one."
+    assert len({order for order in orders if len(order) == 6}) > 1, "Draw another order for each picture."
+    return "Every picture keeps its regions, and their order is another one."
+
+
+@exercise
+def exercise3(fused: Run) -> str:
+    """The run of the fused similarity without warm-up."""
+    assert isinstance(fused, Run), "The answer is the run, before `fit()`."
+    assert isinstance(fused.system, VSRpp), f"The system is {type(fused.system).__name__}. The question is on VSRpp."
+    assert fused.system.fusion == "similarity", "Leave the fusion as it is by default: one hinge on S_G + mu S_L."
+    assert not fused.system.caption_loss, "Leave out the caption loss, so that only the similarity differs."
+    assert fused.settings.training.warmup_epochs == 0, "It still warms up: set `warmup_epochs=0`."
+    return "This run differs from the global one in its similarity alone."

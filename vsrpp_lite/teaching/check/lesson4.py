@@ -1,0 +1,50 @@
+"""Exercises of `04_fusion`."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vsrpp_lite.global_alignment import hinge
+from vsrpp_lite.teaching.verdict import asked, exercise, number
+from vsrpp_lite.training.evaluate import ranks, recalls
+
+
+@exercise
+def exercise1(least: float, most: float) -> str:
+    """The bounds of mu between which all three pictures of the hand example find their sentences."""
+    number(least, 0.25, {"Picture 0 is wrong without S_L: solve its inequality for mu.": 0.0}, within=1e-6)
+    number(most, 8, {"Picture 2 gains 0.5 and loses 0.55 for each unit of mu.": 0.4}, within=1e-6)
+    return "The range is broad, like the broad top of the curve."
+
+
+@exercise
+def exercise2(choose: Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[float]], float]) -> str:
+    """A function of (S_G, S_L, caption_to_image, mus) that returns the mu with the best rsum."""
+    rng = np.random.default_rng(3)
+    where = np.arange(40)
+    parts = [0.5 * np.eye(40) + rng.normal(size=(40, 40)) * noise for noise in (0.3, 0.2)]
+    mus = np.arange(0, 4.25, 0.25)
+    for both in (parts, parts[::-1]):
+        sums = [recalls(*ranks(both[0] + mu * both[1], where), where)["rsum"] for mu in mus]
+        found = float(asked(choose, *both, where, mus))
+        assert found in mus, "Return one of the given values of mu."
+        best = max(sums)
+        assert sums[list(mus).index(found)] == best, (
+            f"mu = {found:g} has rsum {sums[list(mus).index(found)]:.1f}, and the best one has {best:.1f}. "
+            "Is it S_G + mu S_L, and do you take the largest?"
+        )
+    return "Now call it with the scores of the dev split, and only then look at test."
+
+
+@exercise
+def exercise3(g: Tensor, local: Tensor) -> str:
+    """Two 2 x 2 matrices for which the hinge of the sum is 0 and the sum of the hinges is not (margin 0.2, mu 1)."""
+    assert g.shape == local.shape == (2, 2), "The answer is two matrices, 2 x 2 each."
+    own, wrong = torch.arange(2), ~torch.eye(2, dtype=torch.bool)
+    apart = sum(hinge(part.float(), own, wrong, margin=0.2, hardest=True).sum() for part in (g, local))
+    together = hinge((g + local).float(), own, wrong, margin=0.4, hardest=True).sum()
+    assert apart > 1e-6, "Both hinges are 0 here. One of the two parts must err."
+    assert together <= 1e-6, "The hinge of the sum is not 0. Make the part that is right surer."
+    return "One part errs, and the other one is so sure that the sum is right."

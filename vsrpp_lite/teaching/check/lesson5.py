@@ -1,0 +1,64 @@
+"""Exercises of `05_caption_loss`."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+from torch import Tensor
+
+from vsrpp_lite.teaching.verdict import asked, exercise, number
+
+
+@exercise
+def exercise1(cost: float) -> str:
+    """The mean cost of the two sentences, in nats, if the first padding is counted."""
+    mistakes = {
+        "That is the cost without the padding.": 3.5 * math.log(2),
+        "Both sentences pay one more word, not only one of them.": 4 * math.log(2),
+        "That is the sum of the two. Take the mean.": 9 * math.log(2),
+        "That is in bits. A nat uses the natural logarithm.": 4.5,
+    }
+    number(cost, 4.5 * math.log(2), mistakes, within=0.02)
+    return "A decoder soon learns that padding follows the end, so the term fades and teaches nothing."
+
+
+@exercise
+def exercise2(costs: Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]], int], Sequence[float]]) -> str:
+    """A function of (training captions, test captions, words in the vocabulary): the nats of each test caption.
+
+    A caption is a list of numbers of words. Counts of pairs begin at 0.1.
+    """
+    train, test = [[0, 1, 2], [0, 1, 1, 2], [0, 2]], [[0, 1, 2], [0, 2, 1]]
+    counts = np.full((3, 3), 0.1)
+    for ids in train:
+        for before, after in pairwise(ids):
+            counts[before, after] += 1
+
+    def nats(table: np.ndarray) -> np.ndarray:
+        return np.array([-sum(np.log(table[a, b]) for a, b in pairwise(ids)) for ids in test])
+
+    expected = nats(counts / counts.sum(1, keepdims=True))
+    found = np.asarray(asked(costs, train, test, 3), dtype=float)
+    assert found.shape == expected.shape, "Return one number for each test caption."
+    assert not np.allclose(found, nats(counts / counts.sum(0, keepdims=True)), atol=1e-4), (
+        "The table is normalised over the word before. Given the word before, the chances of the next ones sum to one."
+    )
+    assert not np.allclose(found, nats(counts / counts.sum()), atol=1e-4), (
+        "That is the chance of a pair. The chance of a word *given* the one before is asked for: normalise each row."
+    )
+    assert not np.allclose(found * len(test[0][1:]), expected, atol=1e-4), (
+        "That is the mean of a word. Sum over a caption."
+    )
+    assert np.allclose(found, expected, atol=1e-4), f"Expected {expected.round(3)} nats, and found {found.round(3)}."
+    return "So much of a caption needs no picture."
+
+
+@exercise
+def exercise3(attention: Tensor, words: int, regions: int) -> str:
+    """The decoder's attention: one row for each word, one column for each region."""
+    assert tuple(attention.shape) == (words, regions), (
+        f"Expected {words} words by {regions} regions, and found {tuple(attention.shape)}."
+    )
+    assert bool(((attention.sum(1) - 1).abs() < 1e-4).all()), "The weights of a word sum to one."
+    return "Each row is a distribution over states of the GRU, and not over regions."

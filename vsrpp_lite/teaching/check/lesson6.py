@@ -1,0 +1,50 @@
+"""Exercises of `06_visual_analysis`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from vsrpp_lite.teaching.verdict import exercise, number
+
+
+def _queries(found: Sequence[int], right: pd.Series, what: str) -> None:
+    assert not isinstance(found, pd.Series | pd.DataFrame) or not len(found), (
+        "Give the numbers of the queries, which are the index of the table."
+    )
+    given, expected = {int(query) for query in found}, {int(query) for query in right.index[right]}
+    assert not given - expected, f"Query {min(given - expected)} is not {what}."
+    assert not expected - given, f"{len(expected - given)} queries are missing, such as {min(expected - given)}."
+
+
+@exercise
+def exercise1(close_calls: Sequence[int], text_ranks: pd.DataFrame) -> str:
+    """All queries on which VSR++ is right and VSRN stands at place 2."""
+    right = (text_ranks["VSR++"] == 1) & (text_ranks["VSRN"] == 2)
+    _queries(close_calls, right, "one on which VSR++ is first and VSRN second")
+    return "A gain in R@1 is made of just such queries."
+
+
+@exercise
+def exercise2(middling: Sequence[int], text_ranks: pd.DataFrame) -> str:
+    """Two or more queries whose picture VSR++ ranks at places 5 to 20."""
+    places = text_ranks["VSR++"].loc[list(middling)]
+    assert len(places) >= 2, "Choose at least two sentences."
+    wrong = places[~places.between(5, 20)]
+    assert wrong.empty, f"Query {wrong.index[0]} stands at place {wrong.iloc[0]}, which is not middling: take 5 to 20."
+    return "Now look at each of them with `show.attention`."
+
+
+@exercise
+def exercise3(place: int, mine: np.ndarray, other: np.ndarray) -> str:
+    """The worst place that the other seed gives to a query which this seed ranks first. Places begin at 1."""
+    worst = int(np.asarray(other)[np.asarray(mine) == 1].max())
+    number(
+        place,
+        worst,
+        {
+            "Places begin at 1, and this one seems to begin at 0.": worst - 1,
+            "Look only at the queries that the first seed ranks first.": int(np.max(other)),
+        },
+    )
+    return "Chance alone makes a slide as striking as this one."

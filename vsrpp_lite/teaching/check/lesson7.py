@@ -1,0 +1,45 @@
+"""Exercises of `07_reading_the_tables`."""
+
+from math import sqrt
+
+from vsrpp_lite.teaching.verdict import exercise, number
+
+
+@exercise
+def exercise1(steps: int) -> str:
+    """How many of the nine steps leave the band of SCAN's spread."""
+    mistakes = {
+        "Four lie beyond 1.96 · 2.1. A difference of two models spreads by √2 more than one model does.": 4,
+        "That is the number for VSRN's spread.": 1,
+    }
+    number(steps, 3, mistakes)
+    return "The band is 1.96 · √2 · 2.1 = 5.82."
+
+
+@exercise
+def exercise2(chance: float) -> str:
+    """The probability that at least one of nine steps leaves its 95 % band though none is real."""
+    mistakes = {
+        "The chances of nine do not add up, since two steps may leave their bands together.": 0.45,
+        "That is the chance that all nine stay inside.": 0.95**9,
+        "That is the chance of one.": 0.05,
+    }
+    number(chance, 1 - 0.95**9, mistakes)
+    return "More than one time in three, a table of nine steps shows one that is not there."
+
+
+@exercise
+def exercise3(two_cells: float, fusion: float) -> str:
+    """The gain that two cells with four seeds each can tell, and the one of two settings of fusion; sigma is 5.4."""
+    mistakes = {
+        "That is the band for one seed a side.": 1.96 * sqrt(2) * 5.4,
+        "Both sides vary: the variances of the two means add up.": 1.96 * 5.4 / 2,
+    }
+    number(two_cells, 1.96 * sqrt(2 / 4) * 5.4, mistakes, within=0.06)
+    number(
+        fusion,
+        1.96 * 5.4,
+        {"A part with two settings has four runs on each side. Fusion has four settings.": 1.96 * sqrt(2 / 4) * 5.4},
+        within=0.06,
+    )
+    return "One claim that is well supported is worth more than five that are not."

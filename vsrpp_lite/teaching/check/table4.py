@@ -1,0 +1,50 @@
+"""Exercises of `table4_flickr30k`."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from vsrpp_lite.paper.four_tables import TABLE4
+from vsrpp_lite.paper.published import SEED_SPREAD
+from vsrpp_lite.systems.vsrpp import VSRpp
+from vsrpp_lite.teaching.verdict import exercise, number
+from vsrpp_lite.training.runs import Result
+
+
+@exercise
+def exercise1(pairs: Iterable[Iterable[str]]) -> str:
+    """The pairs of neighbours in the published order that differ by less than the spread of VSRN's seeds."""
+    sums = sorted((TABLE4.published_metrics(row)["rsum"], row) for row in TABLE4.rows)
+    close = {frozenset((a, b)) for (low, a), (high, b) in pairwise(sums) if high - low < SEED_SPREAD["VSRN"]}
+    found = {frozenset(pair) for pair in pairs}
+    names = set(TABLE4.rows)
+    assert all(pair <= names for pair in found), f"The rows are {', '.join(TABLE4.rows)}."
+    assert found == close, f"You found {len(found)} pairs, and there are {len(close)}: sort the published sums."
+    return "These steps are smaller than what another seed changes."
+
+
+@exercise
+def exercise2(pair: Sequence[VSRpp]) -> str:
+    """Two systems that differ in attention and in nothing else."""
+    assert len(pair) == 2 and all(isinstance(system, VSRpp) for system in pair), (
+        "Two rows of this table differ in more than attention: SCAN has another sentence GRU than VSE++. "
+        "Choose two settings of `VSRpp`."
+    )
+    assert {system.fusion for system in pair} == {"local", "global"}, "One of them scores with S_L, the other with S_G."
+    assert pair[0].bidirectional == pair[1].bidirectional and pair[0].caption_loss == pair[1].caption_loss, (
+        "They differ in another part, too."
+    )
+    return "The clean ablation trains both, with all other parts alike."
+
+
+@exercise
+def exercise3(average: float, results: dict[str, Result]) -> str:
+    """The rsum of the average of VSR++ and SCAN, seed 0."""
+    both = float(results["VSR++"].contributions([results["SCAN"]]).mean(0)[-1])
+    alone = [results[name].recalls["rsum"] for name in ("VSR++", "SCAN")]
+    number(
+        average,
+        both,
+        {"That is the mean of two recalls. Average the *scores*, and then rank.": sum(alone) / 2},
+        within=0.1,
+    )
+    return f"VSR++ alone has {alone[0]:.1f}."

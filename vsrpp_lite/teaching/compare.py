@@ -1,0 +1,35 @@
+"""A comparison that names the mistake: for the checks of the exercises, and for the hidden tests of the assignments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def compare(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None = None, atol: float = 1e-5) -> None:
+    """Pass if `found` equals `expected`; else raise an error, which names the mistake if it is a known one.
+
+    Args:
+        mistakes: for each known mistake, a message that teaches, and the value that an answer with the mistake gives.
+
+    Raises:
+        AssertionError: the values differ.
+    """
+    if isinstance(found, list | float | np.ndarray | np.floating):
+        found = torch.as_tensor(found)
+    assert isinstance(found, Tensor), f"expected numbers, found {type(found).__name__}: does the function return them?"
+    assert found.shape == expected.shape, f"expected shape {tuple(expected.shape)}, found {tuple(found.shape)}"
+    assert not found.isnan().any(), "the result has NaN: is something divided by zero, or a softmax over nothing?"
+    found = found.detach().to(expected.dtype)
+    if torch.allclose(found, expected, atol=atol, rtol=1e-4):
+        return
+    for message, wrong in (mistakes or {}).items():
+        if wrong.shape == found.shape and torch.allclose(found, wrong.to(found.dtype), atol=atol, rtol=1e-4):
+            raise AssertionError(message)
+    where = (found - expected).abs().flatten().argmax()
+    place = tuple(int(k) for k in torch.unravel_index(where, expected.shape))
+    raise AssertionError(
+        f"at position {place} expected {expected.flatten()[where]:.4f}, found {found.flatten()[where]:.4f}"
+    )

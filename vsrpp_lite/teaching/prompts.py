@@ -1,0 +1,91 @@
+"""Predict, commit, reveal: a prompt keeps its reveal until the reader has chosen an answer.
+
+The prompts stand in `notebooks/predictions.toml`. Where no kernel runs, on a site or in a preview, a prompt is a folded
+block: HTML that stands beside the widget in the same output.
+"""
+
+import html
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import ipywidgets
+
+from vsrpp_lite.files import notebooks_folder
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question that comes before the cell that answers it."""
+
+    asks: str
+    choices: tuple[str, ...]
+    right: int
+    """The right choice, from 1."""
+    reveal: str
+
+
+@cache
+def prompts() -> dict[str, Prompt]:
+    """Return all prompts by their numbers, such as "1.2": the second one of lesson 1."""
+    found = tomllib.loads((notebooks_folder() / "predictions.toml").read_text(encoding="utf-8"))
+    return {number: Prompt(**entry | {"choices": tuple(entry["choices"])}) for number, entry in found.items()}
+
+
+def predict(number: str) -> "Prediction":
+    """Return the prompt with this number as a widget.
+
+    Raises:
+        KeyError: there is no such prompt.
+    """
+    known = prompts()
+    if number not in known:
+        raise KeyError(f"there is no prompt {number!r}; the prompts are {', '.join(known)}")
+    return Prediction(number, known[number])
+
+
+class Folded(ipywidgets.VBox):
+    """A widget that is shown as folded HTML where no kernel runs."""
+
+    def __init__(self, children: list[ipywidgets.Widget], folded: str):
+        super().__init__(children)
+        self.folded = folded
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return super()._repr_mimebundle_(**kwargs) | {"text/html": self.folded, "text/plain": type(self).__name__}
+
+
+class Prediction(Folded):
+    """A prompt: its choices, a button that commits the chosen one, and the reveal, which shows after that."""
+
+    def __init__(self, number: str, prompt: Prompt):
+        asks = f"<b>Predict {number}.</b> {html.escape(prompt.asks, quote=False)}"
+        choices = "".join(f"<li>{html.escape(choice, quote=False)}</li>" for choice in prompt.choices)
+        reveal = html.escape(prompt.reveal, quote=False)
+        right = prompt.choices[prompt.right - 1]
+        folded = (
+            f"<p>{asks}</p><ul>{choices}</ul><details><summary>Choose one, and then open the answer</summary>"
+            f"<p><b>{html.escape(right, quote=False)}.</b> {reveal}</p></details>"
+        )
+        self.choice = ipywidgets.RadioButtons(
+            options=list(prompt.choices), index=None, layout={"width": "max-content", "max_width": "100%"}
+        )
+        self.commit = ipywidgets.Button(description="Commit", disabled=True)
+        self.reveal = ipywidgets.HTML()
+        question = ipywidgets.HTML(f"<p style='line-height: 1.4'>{asks}</p>")
+        super().__init__([question, self.choice, self.commit, self.reveal], folded)
+        self.choice.observe(self._chosen, "index")
+        self.commit.on_click(lambda _: self._committed(prompt))
+
+    def _chosen(self, _: dict) -> None:
+        self.commit.disabled = self.choice.index is None
+
+    def _committed(self, prompt: Prompt) -> None:
+        """Keep the answer as it is, and show the reveal."""
+        self.choice.disabled = self.commit.disabled = True
+        as_predicted = self.choice.index == prompt.right - 1
+        right = html.escape(prompt.choices[prompt.right - 1], quote=False)
+        verdict = "As you predicted." if as_predicted else f"You predicted otherwise; it is: {right}."
+        reveal = html.escape(prompt.reveal, quote=False)
+        self.reveal.value = f"<p style='line-height: 1.4'><b>{verdict}</b> {reveal}</p>"
