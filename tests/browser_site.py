@@ -101,7 +101,7 @@ def test_a_word_shows_the_regions_that_it_attends_to(page, stored):
 
 def test_the_launch_page_makes_links_for_any_repository(browser):  # noqa: F811
     browser.get((SITE / "launch.html").as_uri())
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#launches tbody tr")) == 13
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#launches tbody tr")) == 12
     assert not browser.find_elements(By.CSS_SELECTOR, "#launches a[href*='mybinder']")
     set_value(browser, "repository", "someone/a-fork", "input")
     (binder, *_) = browser.find_elements(By.CSS_SELECTOR, "#launches a[href*='mybinder']")

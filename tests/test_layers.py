@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "paper": {"systems", "lessons", "training", "matcher", "data", "settings", "files", "workers"},
     "hub": {"training", "matcher"},
     "search": {"matcher", "data", "files"},
-    "teaching": {"paper", "search", "systems", "training", "lessons", "matcher", "data", "settings", "files"},
+    "teaching": {"show", "paper", "search", "systems", "training", "lessons", "matcher", "data", "settings", "files"},
     "show": {"paper", "training", "lessons", "matcher", "data"},
 }
 """Each layer, and the layers below it that it may import; every layer may import itself."""

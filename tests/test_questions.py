@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vsrpp_lite.teaching.quiz import form
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 QUESTION = re.compile(r"^\*\*(\w+\.\d+)\.\*\* (.*?)(?=^\*\*\w+\.\d+\.\*\*|^## |\Z)", re.MULTILINE | re.DOTALL)
 OF_LESSONS, OF_ALL = (
@@ -52,3 +54,9 @@ def test_the_letter_of_the_right_answer_gives_nothing_away():
         choices = [choice for _, question in asked for choice in CHOICE.findall(question)]
         letters = Counter(letter for letter, _, answer in choices if "Right." in answer)
         assert max(letters.values()) - min(letters.values()) <= 3
+
+
+def test_the_form_of_the_inventory_has_all_questions_and_no_answer():
+    text = form()
+    assert text.count("**I.") == 20 and text.count("- [ ] ") == 60
+    assert "Right." not in text and "Wrong" not in text

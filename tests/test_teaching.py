@@ -75,11 +75,14 @@ def chosen_mu(best):
     return choose
 
 
-def pair_costs(axis, mean=False):
+def pair_costs(axis, mean=False, repeated=True):
     def costs(train, test, size):
         counts = np.full((size, size), 0.1)
         for ids in train:
-            np.add.at(counts, (ids[:-1], ids[1:]), 1)
+            if repeated:
+                np.add.at(counts, (ids[:-1], ids[1:]), 1)
+            else:
+                counts[ids[:-1], ids[1:]] += 1
         logs = np.log(counts / counts.sum(axis, keepdims=True))
         each = [-logs[ids[:-1], ids[1:]] for ids in test]
         return [part.mean() if mean else part.sum() for part in each]
@@ -96,9 +99,9 @@ def groups(query, vectors, centres, nprobe, sign=1, places=True):
 
 
 def run(**changed):
-    start = vl.Run(system=vl.VSRpp(caption_loss=False), data="scenes", preset="lite", seed=0)
-    training = replace(start.settings.training, warmup_epochs=changed.pop("warmup_epochs", 0))
-    return replace(start, training=training, **changed)
+    start = vl.Run(system=vl.VSRpp(caption_loss=False, bidirectional=False), data="scenes", preset="lite", seed=0)
+    training = {"epochs": 3, "warmup_epochs": 0} | changed.pop("training", {})
+    return replace(start, training=replace(start.settings.training, **training), **changed)
 
 
 PLACES = pd.DataFrame({"VSR++": [1, 1, 7, 9, 30], "VSRN": [2, 5, 2, 1, 2]})
@@ -118,7 +121,7 @@ RIGHT = [
     (check.lesson1.exercise1, (0.25, (0.75, 0.5))),
     (check.lesson1.exercise2, (attend,)),
     (check.lesson1.exercise3, (Silent(),)),
-    (check.lesson2.exercise1, (0.4 / 3, 0.133, 0.067)),
+    (check.lesson2.exercise1, (0.13, 0.13, 0.07)),
     (check.lesson2.exercise2, (shuffle,)),
     (check.lesson2.exercise3, (run(),)),
     (check.lesson3.exercise1, ("text retrieval", "image retrieval")),
@@ -127,6 +130,7 @@ RIGHT = [
     (check.lesson4.exercise1, (0.25, 8)),
     (check.lesson4.exercise2, (chosen_mu(max),)),
     (check.lesson4.exercise3, (ERRS, SURE)),
+    (check.lesson4.exercise3, (ERRS.tolist(), SURE.numpy())),
     (check.lesson5.exercise1, (4.5 * LN2,)),
     (check.lesson5.exercise2, (pair_costs(1),)),
     (check.lesson5.exercise3, (torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.2, 0.8]]), 3, 2)),
@@ -141,6 +145,7 @@ RIGHT = [
     (check.lesson8.exercise3, (2500,)),
     (check.lesson9.exercise1, (1, 0.25, 0.5)),
     (check.lesson10.exercise1, (SHARES, SHARES_T)),
+    (check.lesson10.exercise1, ([0.798, 0.19, 0.996], SHARES_T)),
     (check.lesson10.exercise3, (Soft(),)),
     (check.lesson11.exercise1, (1156,)),
     (check.lesson11.exercise2, (groups,)),
@@ -165,6 +170,8 @@ WRONG = [
     (check.lesson1.exercise2, (lambda regions: attend(regions, over=0),), "over a row"),
     (check.lesson1.exercise2, (lambda regions: (regions @ regions.T / 3) @ regions,), "without a softmax"),
     (check.lesson1.exercise2, (lambda regions: 1 / 0,), "ZeroDivisionError"),
+    (check.lesson1.exercise2, (lambda regions: (regions @ regions.T).softmax(-1) @ regions,), "before the softmax"),
+    (check.lesson1.exercise2, (lambda regions: 3 * regions,), "position (2, 1), counted from 0"),
     (check.lesson1.exercise2, (3,), "The answer is a function"),
     (check.lesson1.exercise3, (vl.VSRpp(),), "some message still passes"),
     (check.lesson2.exercise1, (0.4, 0.4, 0.2), "the sum over the queries"),
@@ -172,8 +179,10 @@ WRONG = [
     (check.lesson2.exercise2, (lambda r, m: shuffle(r, m, whole=False),), "moved to the front"),
     (check.lesson2.exercise2, (lambda r, m: r,), "still the old one"),
     (check.lesson2.exercise2, (lambda r, m: r.flip(2),), "move whole regions"),
-    (check.lesson2.exercise3, (run(warmup_epochs=1),), "still warms up"),
+    (check.lesson2.exercise3, (run(training={"warmup_epochs": 1}),), "still warms up"),
     (check.lesson2.exercise3, (run(system=vl.VSRpp()),), "caption loss"),
+    (check.lesson2.exercise3, (run(system=vl.VSRpp(caption_loss=False)),), "Bi-GRU"),
+    (check.lesson2.exercise3, (run(training={"learning_rate": 1e-5}),), "more than the warm-up"),
     (check.lesson3.exercise1, ("image retrieval", "image retrieval"), "number of words"),
     (check.lesson3.exercise2, (lambda s, slope: normalised(s, slope, dim=0),), "over the regions"),
     (check.lesson3.exercise2, (lambda s, slope: s / s.norm(dim=1, keepdim=True),), "multiply them by the slope"),
@@ -186,7 +195,9 @@ WRONG = [
     (check.lesson5.exercise2, (pair_costs(0),), "normalised over the word before"),
     (check.lesson5.exercise2, (pair_costs((0, 1)),), "*given* the one before"),
     (check.lesson5.exercise2, (pair_costs(1, mean=True),), "Sum over a caption"),
+    (check.lesson5.exercise2, (pair_costs(1, repeated=False),), "`np.add.at`"),
     (check.lesson5.exercise3, (torch.ones(3, 2), 3, 2), "sum to one"),
+    (check.lesson5.exercise3, (np.full((3, 2), 0.5), 3, 2), "All weights are equal"),
     (check.lesson6.exercise1, ([0, 1], PLACES), "Query 1 is not"),
     (check.lesson6.exercise2, ([2, 4], PLACES), "place 30"),
     (check.lesson6.exercise3, (39, np.array([1, 1, 2]), np.array([3, 40, 90])), "begin at 0"),
@@ -200,6 +211,7 @@ WRONG = [
     (check.lesson9.exercise1, (1, 0.5, 0.5), "Divide by R"),
     (check.lesson9.exercise1, (1, 0.25, (1 + 2 / 9) / 2), "place 9"),
     (check.lesson10.exercise1, (SHARES**0.5, SHARES_T), "position"),
+    (check.lesson10.exercise1, (100 * SHARES, SHARES_T), "not per cent"),
     (check.lesson10.exercise3, (Soft(temperature=0.07),), "How wide is the range"),
     (check.lesson10.exercise3, (vl.VSRpp(),), "is Hinge"),
     (check.lesson11.exercise1, (1e6 / (1 + 36 * 12),), "meets each region twice"),
@@ -262,6 +274,8 @@ def test_a_stub_is_not_answered_yet():
 
 def test_an_answer_of_another_kind_is_told_so():
     assert "The answer is a number, and this is str" in check.lesson7.exercise1("three").says
+    assert "The answer is a number, and this is Tensor" in check.lesson7.exercise1(torch.ones(2)).says
+    assert check.lesson7.exercise1(np.array([3])) and check.lesson8.exercise2(torch.tensor([[0.5]], requires_grad=True))
 
 
 def test_the_gradient_by_the_log_of_a_temperature():

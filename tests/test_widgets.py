@@ -55,6 +55,12 @@ def test_mu_moves_the_numbers_and_the_picture():
     assert len(seen) == 4
 
 
+def test_where_no_kernel_runs_a_widget_says_where_it_moves():
+    shown = widgets.mu_slider(np.eye(3), np.eye(3), np.arange(3))._repr_mimebundle_()
+    assert "Open this notebook in JupyterLab to move this" in shown["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in shown
+
+
 def test_a_word_is_picked(drawn):
     matcher, dev = drawn
     widget = widgets.word_picker(matcher, dev, 2, "a tree and a dog")

@@ -221,6 +221,14 @@ def report() -> None:
 
 
 @app.command()
+def inventory() -> None:
+    """Print the questions of the concept inventory without the answers, to make a form of them."""
+    from vsrpp_lite.teaching.quiz import form
+
+    typer.echo(form(), nl=False)
+
+
+@app.command()
 def try_it() -> None:
     """Write the data of the site's page "Try it" to notebooks/recorded: scores of the tuned VSR++ on drawn scenes."""
     from vsrpp_lite.paper.recorded import recorded_folder

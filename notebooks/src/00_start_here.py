@@ -294,8 +294,8 @@ figure = show.image_query({"": scores}, test, image, top=5)
 # another picture that shows the same. Recall counts them as wrong, since the file says only which picture each sentence
 # was written for. Such pairs are **false negatives** of the measure. The papers' data have them too: Chun et al. (*ECCV
 # Caption*, 2022) found several times as many true captions per picture of MS-COCO as the five that were written for it.
-# So no recall at 1 of 100 % is possible, and a difference between two systems can be a difference in luck with such
-# pairs.
+# So even a matcher that makes no mistake cannot be expected to reach a recall of 100 % at 1, and a difference between
+# two systems can be a difference in luck with such pairs.
 #
 # ### What all systems have in common
 #

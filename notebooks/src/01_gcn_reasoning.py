@@ -504,7 +504,8 @@ figure = show.text_query({name: scores[name] for name in ("no messages", "as tra
 #   sides from elsewhere: each region's features contain where its box is.
 #
 # In the numbers that are stored with this page (preset `lite`, seed 0), silencing the messages costs hardly anything.
-# So after three epochs on 2,000 drawn pictures the graph hardly reasons. That says nothing about the graph of the
+# So after three epochs on 2,000 drawn pictures this model hardly depends on its messages. Whether they were of use
+# *during* the training, this cannot say. It also says nothing about the graph of the
 # paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. It does say
 # what an ablation must look like: take away the *idea* (the messages), not only the *code* (the layer). Exercise 3
 # does the same with training.
@@ -528,7 +529,8 @@ print("length of each region, normalised over regions: ", [f"{x:.2f}" for x in o
 torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 
 # %% [markdown]
-# Is the "wrong" axis worse? We trained VSRN both ways, with three seeds, and it is *better*. Why? Look at the lengths
+# Is the "wrong" axis worse? We trained VSRN both ways (the formula scales each region, *over features*; the release
+# scales *over regions*), and the release's is *better*. Why? Look at the lengths
 # above: over regions, a vector of $D$ numbers is about $\sqrt{D/R}$ long instead of 1. The region GRU reads these
 # vectors with weights that start at about $1/\sqrt{D}$, so inputs of length 1 hardly move its state, and it learns
 # slowly. To find out whether the axis or the size counts, we changed one thing at a time. The figures are rsum on the
@@ -540,8 +542,9 @@ by_norm = runs.groupby("V* is normalised", sort=False)["dev_rsum"].agg(["mean", 
 display(by_norm.rename(columns={"count": "seeds"}))
 
 # %% [markdown]
-# The size counts. On the papers' axis, a GRU that reads vectors of length $\sqrt{D/R}$ gains more than the release's
-# axis does. `VSRN(norm="scaled")` has it. So a finding about the *structure* of a model can be a finding about the
+# Here the size counts more than the axis. If the GRU reads longer vectors, of length $\sqrt{D/R}$, then scaling over
+# features gains more than the release's axis does. `VSRN(norm="scaled")` has it. So a finding about the *structure* of
+# a model can be a finding about the
 # *scale* of its numbers: when you change one, check the other.
 
 # %% [markdown]

@@ -198,7 +198,8 @@ display(
     Markdown(
         f"The second GRU changes rsum by {second['global']} in the global branch of this lesson, by {second['local']} "
         f"in the local branch of lesson 3, and by {second['fusion of similarities']} where both are fused (one seed; "
-        "the intervals speak of the test pictures alone). So its worth depends on what is built around it."
+        "the intervals speak of the test pictures alone). So in this seed its worth "
+        "differs from branch to branch."
     )
 )
 
@@ -363,7 +364,7 @@ predict("2.5")
 
 # %% tags=["widget", "nbval-ignore-output"]
 margin = ipywidgets.FloatSlider(value=0.2, min=0, max=0.6, step=0.05, description="margin")
-ipywidgets.VBox([margin, widgets.live(draw_hinge, margin)])
+widgets.Still([margin, widgets.live(draw_hinge, margin)])
 
 # %%
 figure = draw_hinge(0.2)
@@ -393,7 +394,7 @@ torch.testing.assert_close(by_id, 0.0, atol=1e-6, rtol=0)
 predict("2.6")
 
 # %% [markdown]
-# How often does it happen? One epoch of training batches, as `fit` draws them, scored by a trained VSR++ (trained
+# How often does it happen? The first 40 batches of an epoch, as `fit` draws them, scored by a trained VSR++ (trained
 # once; later runs find it in `runs/`): how many captions have a sibling in their batch, and how often is a sibling
 # the best-scoring "negative" of the picture?
 
@@ -543,10 +544,10 @@ plt.show()
 # %% [markdown]
 # ## What came out
 #
-# With hardest negatives from the first step on, training comes to rest at $2\alpha$ per pair. All cosines are nearly
-# equal, and retrieval is near chance (drawing lots gives an rsum of about 2 on 1,000 pictures). After a single epoch of
-# summed hinges the same model learns. (In preset `smoke` there are fewer than a hundred steps, too few to see anything
-# come to rest.)
+# In this run, training with hardest negatives from the first step stayed at $2\alpha$ per pair for three epochs. All
+# its cosines are nearly equal, and retrieval is near chance (drawing lots gives an rsum of about 2 on 1,000 pictures).
+# After a single epoch of summed hinges the same model learns. (In preset `smoke` there are fewer than a hundred steps,
+# too few to see anything come to rest.)
 #
 # It is not a law of nature. The released codes (VSE++, SCAN, VSRN) have no warm-up and reach their published numbers,
 # with learning rates thirty times lower than ours in this preset. Users report the plateau all the same: for a batch
@@ -655,8 +656,9 @@ check.lesson2.exercise2(shuffle)
 
 # %% [markdown]
 # **3. Does the local part free training from the plateau?** (*hard, 20 minutes and a minute of computing*). VSR++
-# trains $S_G + \mu S_L$ with one hinge. Train `VSRpp(caption_loss=False)` without warm-up, and compare its history
-# with that of the global model. Then say what you would do if you could not change the loss.
+# trains $S_G + \mu S_L$ with one hinge. Train `VSRpp(caption_loss=False, bidirectional=False)` without warm-up, with
+# everything else as above, and compare its history with that of the global model. Then say what you would do if you
+# could not change the loss.
 #
 # <details><summary>Hint</summary>
 #
@@ -673,7 +675,7 @@ check.lesson2.exercise2(shuffle)
 #
 # ```python
 # training = replace(start.settings.training, epochs=3, warmup_epochs=0)
-# fused = replace(start, system=vl.VSRpp(caption_loss=False), training=training)
+# fused = replace(start, system=vl.VSRpp(caption_loss=False, bidirectional=False), training=training)
 # assert check.lesson2.exercise3(fused)
 # trained = fused.fit()
 # print(trained.history[["loss.ranking", "dev.rsum"]].round(2))

@@ -355,8 +355,8 @@ for name, numbers in sizes.items():
     print(f"{name:32s} {4 * numbers / 2**20:8.1f} MiB")
 
 # %% [markdown]
-# The affinities take $D / R$, about 28, times less. Do not believe it: count. PyTorch lets us watch every tensor that
-# an operation returns.
+# The affinities need $D / R$, about 28, times less memory. Do not believe it: count. PyTorch lets us watch every tensor
+# that an operation returns.
 
 
 # %%
@@ -494,9 +494,9 @@ print("attention of word 0, three regions and three gaps:", padded[0].numpy().ro
 print("attention of word 0, three regions:               ", real[0].numpy().round(2))
 
 # %% [markdown]
-# The second half of the cell is a trap that is still there. A **map** of the attention, to look at, is divided by its
-# sum, and a gap takes a share of that. Give `attention_map` the real regions only. And for "i2t", where regions *ask*,
-# a missing region would be one more query; there the pooling needs the mask, and has it.
+# The second half of the cell shows a mistake that is easy to make. A **map** of the attention, to look at, is divided
+# by its sum, and a gap takes a share of that. Give `attention_map` the real regions only. And for "i2t", where regions
+# *ask*, a missing region would be one more query; there the pooling needs the mask, and has it.
 
 # %% [markdown]
 # ## A trained model looks at a picture
@@ -595,7 +595,7 @@ display(sweep[["i2t_r1", "t2i_r1", "rsum"]].rename_axis("temperature"))
 
 # %% [markdown]
 # Compare the left end, where there is no attention at all, with the temperature of the training. Towards the right, the
-# attention is all but a choice of one region. This is *not* what a model would reach that was trained at another
+# attention almost chooses a single region. This is *not* what a model would reach that was trained at another
 # temperature, which could adapt to it.
 #
 # Now the directions and poolings, likewise at test time only. Words ask at the temperature of this training, and
@@ -615,7 +615,7 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # rows are "words ask" (t2i) and "regions ask" (i2t), and the columns are image retrieval (t2i) and text retrieval
 # (i2t).
 #
-# The model was trained with words asking and a mean. Does that row do best, as it should? More telling are two
+# The model was trained with words asking and a mean. Does that row do best in every column? More telling are two
 # coincidences. Where words ask, `mean` and `sum` agree in the columns of image retrieval to the last digit, and not in
 # those of text retrieval. Where regions ask, it is the other way round. Why? That is exercise 1.
 
@@ -679,8 +679,9 @@ regions_ask = ...  # and where regions ask?
 check.lesson3.exercise1(words_ask, regions_ask)
 
 # %% [markdown]
-# **2. The clip that undoes itself.** *Medium, 15 minutes.* Replace the slope 0.1 by a ReLU in `query_cosines` (mind the
-# division by zero) and score the hand example at temperature 9 and at temperature 1. For which regions can the two
+# **2. The clip that undoes itself.** *Medium, 15 minutes.* Write `normalised(affinities, slope)`, the clip with any
+# slope and the division by the length (mind the division by zero). With it, score the hand example with the slopes 0
+# (the paper's), 0.1 and 0.5, at temperature 9 and at temperature 1. For which regions can the two
 # differ at all? Then show that for a region whose affinities are *all* negative the slope does not matter: 0.1 and 0.5
 # give the same normalised row.
 #

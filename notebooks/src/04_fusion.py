@@ -242,8 +242,9 @@ assert table["captions"].sum() == len(where)
 
 # %% [markdown]
 # The sum finds some captions that neither part takes to its picture. There, each rival that beats the right picture on
-# one score loses by more on the other, with $\mu$ counted. The sum also loses some captions that $S_L$ finds. Compare
-# the two numbers: is $S_G$, which is a poor searcher, a useful second opinion? Here is a caption that neither part
+# one score loses by more on the other, with $\mu$ counted. The sum also loses some captions that $S_L$ finds:
+# in each row of the table, they are the captions less those that the sum finds. Compare what the sum gains with what it
+# loses: is $S_G$, which is a poor searcher, a useful second opinion? Here is a caption that neither part
 # takes to its picture, and the sum does:
 
 # %%
@@ -296,7 +297,7 @@ for name, gradient in zip(("S_G", "S_L"), torch.autograd.grad(3 * at_the_loss, (
 # alone shows how far that division can go.
 #
 # Note also whose negatives are mined. A hinge on $S_G$ takes the hardest by $S_G$, one on $S_L$ the hardest by $S_L$.
-# The fused hinge takes *one*, hardest by $S$, and both parts learn from it:
+# Now the fused hinge, on the same pairs:
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("4.6")
@@ -308,8 +309,8 @@ close(gradients[1], 2.0 * gradients[0])
 
 # %% [markdown]
 # (A margin of 1, so that something is left to pay.) The same entries, $\mu$ times as strong. How often do the three
-# disagree about the hardest negative? On our trained model, for 128 pictures with a caption each; and what the losses
-# would be there:
+# disagree about the hardest negative? On our trained model, for 128 pictures with a caption each; and how many
+# pictures pay in each case?
 
 # %%
 count = min(128, len(test))
@@ -363,8 +364,13 @@ alike = recorded.effect("scenes-lite-untuned", "fusion of similarities over fusi
 display(
     Markdown(
         f"*Fusion-similarity* reaches an rsum of {sums[rows[0]]}, and *Fusion-loss* of {sums[rows[1]]} (`lite`, three "
-        f"seeds). With everything else equal, the difference is {alike} (one seed, with its interval over the test "
-        "pictures)."
+        f"seeds). With caption loss and sentence GRU equal, the difference is {alike} (one seed, with its "
+        "interval over "
+        "the test pictures). In both numbers *Fusion-loss* is scored with S_G alone, which is how we read the "
+        "paper's row, "
+        "so a part of the gap comes from the score and not from the training: table1_structure scores the same "
+        "model with "
+        "the sum."
     )
 )
 
@@ -411,7 +417,7 @@ predict("4.7")
 # `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of $\mu = 2$ at every $\mu$.
 
 # %% [markdown]
-# ## Moving $\mu$ is not training with it
+# ## Moving $\mu$ after the training
 #
 # The slider moved $\mu$ *after* training. Table 2 of the paper, as we read it, trains a model for each. To see the
 # difference, two small models (preset `smoke` and eight epochs; no caption loss), one trained with $\mu = 0.25$, one
@@ -450,11 +456,11 @@ show.describe(
 plt.show()
 
 # %% [markdown]
-# (With seed 0, as in this text.) Each curve has its top near the $\mu$ of its training, at opposite ends of the axis,
-# and they cross. A test-time sweep tells you how *this* model has divided the work, and about nothing else.
-# In particular its left end is not the global model and its right end not the local one. The paper's question, which
-# $\mu$ is best, needs a training for each, and several seeds: published neighbours differ by 1.4 rsum ($\mu$ = 1.5 and
-# 2), while a single VSRN moves by about 5 from seed to seed.
+# These are two small models of one seed. Each curve is high near the $\mu$ of its training. A test-time sweep tells
+# you how *this* model has divided the work, and it tells you nothing else. The left end of a curve is not a global
+# model, and its right end is not a local one. The paper's question, which $\mu$ is best, needs a training for each, and
+# several seeds: published neighbours differ by 1.4 rsum ($\mu$ = 1.5 and 2), while a single VSRN moves by about 5 from
+# seed to seed.
 
 # %% [markdown]
 # ## Pitfalls

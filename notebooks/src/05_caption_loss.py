@@ -284,7 +284,8 @@ plt.show()
 # `cell` and `output` see each word once and nothing else. Released code always runs 59 steps, and its mask, which stops
 # the *loss*, stops one place too late: the first padding after `<end>` is counted as a word.
 #
-# More padding, missing regions or another order change nothing:
+# More padding, more missing regions, or another order *of the captions in the batch* change nothing. Another order of
+# the regions is another matter:
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("5.4")
@@ -310,7 +311,7 @@ predict("5.5")
 leaf = regions.clone().requires_grad_()
 small.loss(leaf, region_mask, captions, caption_mask).backward()
 pull = leaf.grad.norm(dim=2)
-print("length of the gradient, one row a picture:\n", pull)
+print("length of the gradient times 1,000, one row for each picture:\n", (1000 * pull).round())
 assert (pull[region_mask] > 0).all()
 assert (pull[~region_mask] == 0).all()
 
@@ -352,8 +353,8 @@ predict("5.6")
 # %% [markdown]
 # Compare the three numbers. This decoder saves most of the nats that a caption costs a decoder that knows nothing. But
 # with the wrong picture it saves nearly as much. A difference of $d$ nats is a factor of $e^d$ in the probability of
-# the whole sentence. In three epochs the decoder has learned *the language*, which is the cheaper part, and hardly to
-# look. Here is what it writes:
+# the whole sentence. In three epochs the decoder has learned mostly *the language*, which is the cheaper part, and to
+# look a little. Here is what it writes:
 
 # %%
 chosen = [2, 3, 4, 5, 9, 10]
@@ -506,7 +507,7 @@ def compare(other):
 
 # %% tags=["widget", "nbval-ignore-output"]
 slider = ipywidgets.IntSlider(value=5, min=0, max=len(test) - 1, description="picture")
-ipywidgets.VBox([slider, widgets.live(compare, slider)])
+widgets.Still([slider, widgets.live(compare, slider)])
 
 # %%
 compare(5)
@@ -555,7 +556,7 @@ worth = {part: recorded.effect("scenes-lite-untuned", f"caption loss ({part}) ov
 display(
     Markdown(
         f"The caption loss changes rsum by {worth['fusion of similarities']} in the fused model, and by "
-        f"{worth['global']} in the global branch alone, from which the paper took it. These are differences of one "
+        f"{worth['global']} in the global branch alone, where VSRN introduced it. These are differences of one "
         "seed, and their intervals speak of the test pictures alone. Another seed may move them by more than that, so "
         "read them as a hint, not as a fact."
     )

@@ -22,8 +22,9 @@
 #   furthest off;
 # - and the largest losses: of the queries that VSRN answers right, those on which VSR++ is furthest off.
 #
-# **You will see** on which queries a local similarity helps and on which it harms, what the words looked at, why a
-# query fails, and how little a chosen query proves.
+# **You will see** on which queries VSR++ and VSRN differ after a short training, what the words looked at, why a query
+# fails, and how little a chosen query proves. The two systems differ in more than the local similarity, and a large
+# part of the gap closes in a long training.
 #
 # In this notebook the *place* of an answer counts from 1, as it does in figures: the right answer came first, second
 # or third. A place is the rank of [00_start_here](00_start_here.ipynb) plus one.
@@ -244,9 +245,10 @@ if data == "scenes":
     )
 
 # %% [markdown]
-# So attention on the right places is no sign that a picture is found: it is about as frequent where the answer is
-# wrong. Most mistakes of this matcher are mistakes of *comparison*. The other picture holds the things of the
-# sentence, too, and what tells the two apart is a number, a relation, the weather, or nothing at all.
+# Both causes count, if they are more frequent among the wrong answers than among the right ones. But where every noun
+# looks at its thing and the answer is wrong all the same, they explain nothing: the mistake is one of *comparison*. We
+# have not measured what tells the two pictures apart in these cases. [Lesson 9](09_what_recall_cannot_see.ipynb) shows
+# that some of the pictures that came first are true answers.
 #
 # ## A picture asks
 #
@@ -329,9 +331,10 @@ check.lesson6.exercise1(close_calls, text_ranks)
 # </details>
 # <details><summary>Solution</summary>
 #
-# Look through `show.attention` for sentences of middling rank. $S$ also contains $S_G$, which knows no words; the mean
-# over *all* words, `<start>` and *a* among them; and the cosine of each word with what it found, which can be low
-# although it was the right place. Above all a rank compares: another picture may hold the same things and more.
+# Look through `show.attention` for sentences of middling rank. $S$ also contains $S_G$, which does not compare single
+# words; the mean over *all* words, `<start>` and *a* among them; and the cosine of each word with what it found, which
+# can be low although it was the right place. Above all a rank compares: another picture may hold the same things and
+# more.
 #
 # ```python
 # middling = text_ranks[text_ranks["VSR++"].between(5, 20)].index[:2]

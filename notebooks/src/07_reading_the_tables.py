@@ -181,7 +181,7 @@ ax.set(xlabel="gain in rsum", ylabel="", xlim=(-band - 1, gains["gain"].max() + 
 ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.15), ncols=3, frameon=False)
 ax.grid(axis="x", alpha=0.3)
 sns.despine(ax=ax)
-show.describe(
+figure = show.describe(
     figure,
     f"Published gains in rsum, beside a band of {band:.1f} to each side: "
     + "; ".join(f"{line.step}: {line.gain:.1f}" for line in gains.itertuples()),
@@ -305,9 +305,10 @@ spread = pd.DataFrame({"best rank": ranks.min(), "worst rank": ranks.max()})
 display(spread)
 
 # %% [markdown]
-# Now suppose that each system had a paper of its own. Its authors tune their system, and train all others with the
-# setting that was best for *theirs*. What would they claim, and what remains when every system has its own best
-# setting?
+# Now suppose that each system had a paper of its own. (One might expect that every author wins. See whether it is so,
+# and how the lead of VSR++ depends on whose settings are used.) Its authors tune their system, and train all others
+# with the setting that was best for *theirs*. What would they claim, and what remains when every system has its own
+# best setting?
 
 # %%
 claimed = authors(lines).set_index("system")
@@ -337,7 +338,8 @@ display(leads.sort_values("all tuned").rename_axis(f"lead of {winner} over"))
 
 # %% [markdown]
 # The study has limits. Twelve draws are few for seven choices, one seed moves rsum by several points, and the best of
-# thirteen is a little too good by chance. That holds for every system alike, which is the point. The tables of this
+# thirteen is a little too good by chance. It is so for every system, and more so for a system whose
+# trainings scatter widely, such as VSRN. The tables of this
 # package train each system by its winner, after the two best draws of each had a second seed; `vl.tuned` gives the run.
 #
 # ## A checklist

@@ -139,8 +139,8 @@ assert torch.allclose(mean, torch.tensor(3.0))
 mean.item()
 
 # %% [markdown]
-# **Predict before you run the next cell.** Which boxes of the grid will be the most useful ones for a sentence such as
-# *two dogs play in the snow*: the whole picture, or the sixteen small cells?
+# Think about it: which boxes of the grid will be the most useful ones for a sentence such as *two dogs play in the
+# snow*, the whole picture or the sixteen small cells? To find out, train a model that gets the first box alone.
 
 # %%
 boxes = regions.grid_boxes()
@@ -160,7 +160,7 @@ for ax, title, chosen in zip(
         ax.add_patch(plt.Rectangle(corner, *sides, fill=False, lw=2, color=colour))
     ax.set(title=title)
     ax.set_axis_off()
-show.describe(
+figure = show.describe(
     figure, "One picture four times, with the boxes of the grid: the whole, halves, 3 x 3 cells and 4 x 4 cells."
 )
 
@@ -236,7 +236,8 @@ widgets.search(matcher, test)
 # ## 5. What did a word look at?
 #
 # Each panel shows one word, and each box is as strong as the word's attention to it. With the grid, boxes are cells and
-# not things. So a word can at best look at the cells in which its thing lies.
+# not things. So a word can at best look at the cells in which its thing lies. Here the backbone is random and the model
+# tiny, so all weights are nearly equal: these words look nowhere.
 
 # %% tags=["nbval-ignore-output"]
 figure = show.attention(matcher, test, 0, test.captions_of(0)[0])
@@ -247,7 +248,7 @@ figure = show.attention(matcher, test, 0, test.captions_of(0)[0])
 #   $\sqrt{p (100 - p) / n}$. The next cell computes it for your test split.
 # - **A small test split is an easy one.** Among fewer pictures, the right one is more easily found. Recalls of test
 #   splits of different sizes cannot be compared.
-# - **The features decide most.** A backbone that was trained on photographs knows much about yours. The random one that
+# - **The features matter much.** A backbone that was trained on photographs knows much about yours. The random one that
 #   stands in here knows colours and edges, and no things.
 
 # %% tags=["nbval-ignore-output"]

@@ -27,7 +27,7 @@
 # 2. how many of the failures that R@1 counts are no failures, and a metric for several right answers, mAP@R;
 # 3. that the order of two systems can depend on the metric;
 # 4. what a minimal pair is, and what it says that recall cannot say;
-# 5. which part of VSR++ reads colours, and whether the graph is what reads *left* and *right*.
+# 5. which systems bind colours to things, and whether the graph is what reads *left* and *right*.
 #
 # *Needs:* [00_start_here](00_start_here.ipynb) for R@K, [01](01_gcn_reasoning.ipynb) and
 # [03](03_local_attention.ipynb) for the graph and the attention. *Time:* about 60 minutes, and some minutes of training
@@ -108,7 +108,7 @@ assert true[test.caption_to_image, np.arange(len(count))].all()  # every caption
 # People know this problem as *false negatives*. On COCO, Parekh et al. (CxC, EACL 2021) and Chun et al. (ECCV Caption,
 # ECCV 2022) asked people about the pairs that models rank high. Chun et al. found that COCO misses most of the right
 # pairs: they count 3.6 times as many right captions for an image, and 8.5 times as many right images for a caption, as
-# COCO knows. Our captions are longer on detail, so fewer pictures fit each of them.
+# COCO knows. Our captions give more details, so fewer pictures fit each of them.
 #
 # ## What a caption states
 #
@@ -173,6 +173,8 @@ for sentence, expected in asked.items():
     if "two" not in sentence:
         assert true_slowly(read(sentence), scene) == expected
     print(f"{sentence:34} {expected}")
+one_more = replace(scene, things=(*from_left, thing("ball", "red")))
+assert not holds(read("two red balls in the park ."), one_more)  # "two" is exactly two, and now there are three
 
 # %% [markdown]
 # `vl.truth` asks this of every pair. Against our loops, for the first pictures and the captions that name single
@@ -265,8 +267,8 @@ assert abs(again["t2i_mAP@R"] - seen.loc["t2i mAP@R", "VSR++"]) < 1e-9
 
 # %% [markdown]
 # The last line is the share of R@1's failures in image retrieval whose first picture is right. The better a system is,
-# the larger this share: a good matcher that misses the annotator's picture mostly finds another picture that fits. So
-# R@1 underrates good systems more than weak ones.
+# the larger this share. So in points, R@1 takes more away from a good system than from a weak one. In proportion it
+# does not: divide the two lines of R@1.
 #
 # ## The order of systems can turn
 #
@@ -360,8 +362,9 @@ for kind in EDITS:
 # the things and change what belongs to what. "Colours exchanged" and "things exchanged" even keep every word, up to
 # *a* and *an*. So a model that treats a sentence as a bag of words cannot tell the two captions apart.
 #
-# **Predict before you read on.** VSE++ has one vector for a picture, SCAN compares words with regions, VSR++ passes
-# messages between regions first. Which of them will notice exchanged colours? And *left* for *right*?
+# Keep this question in mind; the figure answers it. VSE++ has one vector for a picture, SCAN compares words with
+# regions, VSR++ passes messages between regions first. Which of them will notice exchanged colours? And *left* for
+# *right*?
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("9.6")
@@ -373,8 +376,8 @@ display(seen.loc[list(EDITS)].round(0).astype(int))
 # %% [markdown]
 # ## Which mechanism sees what
 #
-# The same for all seven systems, trained until they stopped improving. A line is the 95 % interval of a share of so
-# many pairs; dashed is chance.
+# The same for all seven systems, trained until they stopped improving. Each small dot is one seed, and the large one is
+# their mean with the 95 % interval of a share of so many pairs, which knows nothing of seeds. Dashed is chance.
 
 
 # %%
@@ -387,8 +390,11 @@ def draw_probes(lines: pd.DataFrame) -> plt.Figure:
         some = mean[mean["measure"] == kind].set_index("row").loc[rows]
         half = 196 * np.sqrt(some["value"] / 100 * (1 - some["value"] / 100) / some["n"])
         ax.axvline(50, color="black", ls="--", lw=1)
+        for place, row in enumerate(rows):
+            each = lines[(lines["measure"] == kind) & (lines["row"] == row)]["value"]
+            ax.plot(each, [place] * len(each), ".", color="grey", ms=5)
         ax.errorbar(some["value"], range(len(rows)), xerr=half, fmt="o", color=show.MEASURED, lw=2)
-        ax.set(title=kind, xlim=(40, 102), ylim=(len(rows) - 0.5, -0.5))
+        ax.set(title=kind, xlim=(35, 102), ylim=(len(rows) - 0.5, -0.5))
         ax.set_yticks(range(len(rows)), rows)
         ax.grid(axis="x", alpha=0.3)
     figure.supxlabel("right choices between a true caption and its false twin, in %")
@@ -406,14 +412,15 @@ plt.show()
 # Read the figure panel by panel.
 #
 # * *Another light* is easy for everyone: the light is in every region.
-# * *Another thing* and *another colour* are read by all systems, by those with local attention best.
+# * *Another thing* and *another colour* are read by all systems.
 # * *Colours exchanged* asks for **binding**: which of the two things is red? Systems that compare words with *regions*
 #   are ahead, since one region must answer for "red" and "ball" together. A system that pools a picture into one vector
 #   knows that there is a dog, a ball, something red and something white. It has to keep which is which inside that
 #   vector, and the figure shows how well each of them does.
 # * *Left and right* and *things exchanged* are relations. Only the two systems with local attention leave the dashed
 #   line. VSRN has a graph of regions, which is there to reason about relations, and stands at chance.
-# * *Another number* is read by nobody well. A mean, a softmax or a maximum does not count.
+# * *On and under* has few pairs, so its intervals are too wide to order the systems.
+# * *Another number* is read by nobody well. A mean, a softmax or a maximum keeps little of a count.
 #
 # And now look back at recall, with VSRN beside VSR++.
 
@@ -427,14 +434,16 @@ beside = means[["VSRN", "VSR++"]].loc[
 display(beside.round(1))
 
 # %% [markdown]
-# The two are close in text retrieval, and yet one of them tells left from right and the other does not. **Recall
-# cannot see that.** Few test pictures have a mirrored twin, so a matcher hardly ever needs to know left from right.
+# One of them tells left from right, and the other does not. Yet in text retrieval they lie close together. **So a high
+# recall does not show that a matcher reads this detail.** It can cost R@1 only where another test picture fits the
+# sentence with the sides exchanged, and most sentences have no such picture.
 #
 # ## Is it the graph?
 #
-# VSR++ reads *left* and *right* better than SCAN does, and it has a graph. But it differs from SCAN in more than that.
-# So we change the graph alone: the same VSR++, trained in the same way, with no layer of region reasoning at all. The
-# regions go straight from their projection to the attention and to the GRU.
+# VSR++ and SCAN both read *left* and *right* far better than chance. Their seeds overlap (the dots above), so these
+# cannot say which of the two is better. VSR++ has a graph, and it differs from SCAN in more than that. So we change the
+# graph alone: the same VSR++, trained in the same way, with no layer of region reasoning at all. The regions go
+# straight from their projection to the attention and to the GRU.
 
 # %% tags=["nbval-ignore-output"]
 with_graph = runs["VSR++"]
@@ -483,11 +492,12 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # %% [markdown]
 # ## What came out
 #
-# * Of the failures that R@1 counts, a good part are none, and the better the system is, the larger that part.
+# * Many of the failures that R@1 counts are right answers, and the better the system is, the larger is their share.
 # * mAP@R asks for all true answers. The order of systems can turn with it.
 # * High recall does not prove that a sentence was read. A minimal pair tests a single detail.
-# * Binding a colour to its thing, and telling left from right, needs regions that are compared one by one. A graph
-#   before a single vector (VSRN) does not do it; a graph before local attention (VSR++) helps somewhat.
+# * Systems that compare regions one by one bind colours to things best, and they alone tell left from right. A graph
+#   before a single vector (VSRN) binds some colours and tells no sides. What a graph before local attention (VSR++)
+#   adds rests on two seeds, and the table above shows both.
 #
 # ## Pitfalls
 #
@@ -527,6 +537,9 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # </details>
 #
 # ## Exercises
+#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
 
 # %% [markdown]
 # **1. AP@R with a pencil** (*easy, 5 minutes*). A query has two right answers. They stand (a) at places 1 and 2, (b)
@@ -601,8 +614,8 @@ check.lesson9.exercise2(sentence, right, all_scenes)
 #
 # <details><summary>Hint</summary>
 #
-# Replace one word of the caption, read it again, and keep it if it is false of the picture's scene. `Probe` and
-# `preferred` do the rest.
+# Replace one word of the caption, read it again, and keep it if it is false of the picture's scene. `Probe` of
+# `vsrpp_lite.data.scenes.probes` and `preferred` of `vsrpp_lite.training.judged` do the rest.
 #
 # </details>
 # <details><summary>Another hint</summary>

@@ -182,7 +182,8 @@ show.describe(
 plt.show()
 
 # %% [markdown]
-# With a high temperature all negatives get nearly the same push: that is the *summed* loss. With a low one, the hardest
+# With a high temperature all negatives get nearly the same push: that is much like the *summed* hinge, which pushes all
+# violators alike. With a low one, the hardest
 # gets nearly all of it. CLIP starts at 0.07, in between, and lets the training choose.
 #
 # ## The hardest negative is a limit
@@ -211,9 +212,8 @@ torch.testing.assert_close(soft, hardest, atol=1e-3, rtol=0)
 # %% [markdown]
 # ## No plateau
 #
-# Lesson 2 found a trap. If all scores are nearly equal, and right pairs are only a little better than wrong ones, then
-# the hardest negative of 63 is better than the right pair, by chance, and the loss pushes all scores together.
-# **Predict:** what will InfoNCE do there? Look at the shares of equal scores before you answer.
+# Lesson 2 found a trap for the hinge on the hardest negative, where all scores are nearly equal. Does InfoNCE fall into
+# it, too? Look at the shares of equal scores before you answer.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("10.6")
@@ -248,7 +248,7 @@ assert slopes["hardest", 1] > 0 > slopes["InfoNCE", 1]  # one is drawn back, the
 # %% [markdown]
 # At the left edge all scores are equal, so all shares are equal, and InfoNCE compares the right score with the *mean*
 # of the wrong ones. Right pairs are better than that mean, so the loss falls from the start. As the scores spread, the
-# softmax turns to the hard negatives by itself. InfoNCE is its own warm-up.
+# softmax turns to the hard negatives by itself. So InfoNCE leaves the state of equal scores without a warm-up.
 #
 # ## Measure: the same encoders with each loss
 #
@@ -340,7 +340,7 @@ for name, part in best.groupby("loss", sort=False):
 rates.set(xscale="log", xlabel="learning rate, batches of 128", ylabel="rsum on dev")
 rates.set_xticks(RATES, RATES)
 rates.minorticks_off()
-batches.set(xscale="log", xlabel="batch size, each at its best rate")
+batches.set(xscale="log", xlabel="batch size, each at the best of its rates")
 batches.set_xticks([32, 128, 512], [32, 128, 512])
 batches.minorticks_off()
 figure.legend(*rates.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
@@ -469,6 +469,9 @@ else:
 
 # %% [markdown]
 # ## Exercises
+#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
 
 # %% [markdown]
 # **1. Another temperature** (*easy, 10 minutes, pencil*). Halve $\tau$ in the example by hand, so that the powers are
@@ -503,9 +506,9 @@ columns = ...  # and in the three columns
 check.lesson10.exercise1(rows, columns)
 
 # %% [markdown]
-# **2. The learned temperature** (*medium, 10 minutes*). Why does CLIP learn $\log(1/\tau)$ and not $\tau$, and why is
-# there a limit of 100? Compute the gradient of the loss by $\log(1/\tau)$ for the 3 x 3 matrix at the $\tau$ of the
-# example. Does training want it higher or lower there?
+# **2. The learned temperature** (*medium, 10 minutes*). CLIP learns $\log(1/\tau)$ and not $\tau$, and it
+# never lets $1/\tau$ grow above 100. Why? Compute the gradient of the loss by $\log(1/\tau)$ for the 3 x 3 matrix at
+# the $\tau$ of the example. Does training want $1/\tau$ to grow there?
 #
 # <details><summary>Hint</summary>
 #
@@ -527,7 +530,7 @@ check.lesson10.exercise1(rows, columns)
 # assert check.lesson10.exercise2(log_inverse.grad)
 # ```
 #
-# A negative gradient would mean that training wants a larger $1/\tau$. The logarithm keeps $\tau$ positive, and makes a
+# The gradient is negative, so training wants a larger $1/\tau$. The logarithm keeps $\tau$ positive, and makes a
 # step a *factor*. Without the limit, a batch in which all pairs are right would push $1/\tau$ up for ever, and the
 # softmax would overflow or stop to teach.
 #

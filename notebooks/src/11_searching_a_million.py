@@ -121,11 +121,10 @@ assert ranks["S_G"] <= small < ranks["S_L"]
 #
 # The way out is old and simple. **Stage one** takes $S_G$ and finds the $K$ best candidates with an index. **Stage
 # two** computes the full $S$ for these $K$ alone, and orders them. A right answer that stage one does not propose is
-# lost. But so is a wrong one that the full scan would have preferred. So two stages may even find a little more.
+# lost.
 #
-# By hand: four pictures have $S_G = (0.9, 0.8, 0.3, 0.1)$ and $S = (1.0, 2.0, 2.5, 0.5)$ for a sentence. A full scan
-# finds picture 2. With $K = 2$, stage one proposes pictures 0 and 1, and stage two finds picture 1. With $K = 3$,
-# picture 2 is among the candidates, and both ways agree.
+# By hand: four pictures have $S_G = (0.9, 0.8, 0.3, 0.1)$ and $S = (1.0, 2.0, 2.5, 0.5)$ for a sentence.
+# Which picture does a full scan find, and which one do two stages find with $K = 2$?
 
 
 # %%
@@ -172,7 +171,8 @@ for answer in index.search(sentence, 3):
     print(f"  picture {answer.name}  S = {answer.score:.2f}")
 
 # %% [markdown]
-# Ask it something yourself. The same from a shell: `vsrpp-lite search RUN "a sentence"`, where RUN is a folder of
+# Ask it something yourself. It looks at 100 candidates, and more than one right picture may be missing among them; the
+# next section shows how often. The same from a shell: `vsrpp-lite search RUN "a sentence"`, where RUN is a folder of
 # `runs/`. With `of="captions"`, and `--image FILE` in the shell, a picture asks for its captions.
 
 # %% tags=["nbval-ignore-output"]
@@ -200,7 +200,8 @@ plt.show()
 # for the model at hand. Stage one may be $S_G$ of the same model, or of *another* one. So we try two: VSR++'s own
 # $S_G$, and a GVSE-style model, which has nothing but a global score.
 #
-# **Predict before you read on.** VSR++ was trained on the sum $S_G + \mu S_L$. Which of the two needs fewer candidates?
+# Keep this question in mind; the curve below answers it. VSR++ was trained on the sum $S_G + \mu S_L$. Which of the two
+# needs fewer candidates?
 
 # %% tags=["nbval-ignore-output"]
 helper = vl.tuned(vl.GVSE(), data=data, preset=preset, seed=seed).fit().matcher()
@@ -283,7 +284,9 @@ def cheapest(table: pd.DataFrame) -> str:
             f"take {enough['times less work']:.0f} times less work. They hold the right picture for "
             f"{enough['proposed']:.0f} % of the captions."
         )
-    return "\n".join(["Fewest candidates that lose at most 0.2 points of R@1:", "", *told])
+    return "\n".join(
+        ["Fewest candidates with which R@1 is at most one caption of these below the full scan:", "", *told]
+    )
 
 
 display(Markdown(cheapest(described)))
@@ -303,8 +306,9 @@ np.testing.assert_array_equal(found, two_stage(proposals["a GVSE-style model"], 
 print("vl.Index with a proposer finds the same pictures")
 
 # %% [markdown]
-# After a long training, VSR++'s own $S_G$ may be enough. This was recorded on photographs (Flickr8k, trained until dev
-# stopped improving):
+# On photographs and after a long training, VSR++'s own $S_G$ may be enough. Both the data and the training differ from
+# above, so the table cannot say which of them matters. It was recorded on Flickr8k, trained until dev stopped
+# improving:
 
 # %%
 photographs = pd.read_csv(recorded_folder() / "flickr8k-real" / "two_stage.csv")
@@ -381,6 +385,9 @@ plt.show()
 # * **An index belongs to one model.** After another training, all vectors are new. `vl.Index.load` checks it.
 #
 # ## Exercises
+#
+# Replace the dots of each exercise, and run its cell: a check says at once whether you are right, and names typical
+# mistakes. There are two hints before the solution.
 
 # %% [markdown]
 # **1. The budget** (*easy, 5 minutes, pencil*). $D = 1024$, $R = 36$, $W = 12$, a million pictures. For which $K$ do
@@ -523,7 +530,8 @@ quiz(11)
 #
 # * $S_L$ costs $2RW$ times as much as $S_G$, in work, and $R$ times as much in memory.
 # * Only an inner product of two sides can be indexed; the table of its scores has a rank of at most $D$.
-# * Two stages keep nearly all of the recall for a small part of the work. Measure both.
+# * With a first stage that was trained to rank, two stages keep nearly all of the recall for a small part of the work.
+#   With another one they may lose most of it. Measure both.
 # * Approximate indexes trade time against missed neighbours, and $K$ trades time against missed answers.
 #
 # ## References

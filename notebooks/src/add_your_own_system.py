@@ -399,7 +399,8 @@ for row in judged.itertuples():
 # %% [markdown]
 # With two seeds these intervals are wide: the seed moves a training, and two values say little about how much. A
 # verdict of *inconclusive* means that these trainings cannot tell. It does not mean that the rows are equal. Set
-# `seeds = 5` for a better answer.
+# `seeds = 5` for a better answer. No row of this table was tuned, so it shows how a table is made, and it is none to
+# publish (see [07_reading_the_tables](07_reading_the_tables.ipynb)). *Reproduced* means here: the claim holds.
 #
 # `write` leaves the table as `results/tables/mine.csv` and `mine.md`, and the claims in `results/claims.csv`, beside
 # the paper's tables. There a second column, `verdict_holm`, judges all claims of the file together: whoever makes

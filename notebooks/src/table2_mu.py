@@ -136,6 +136,8 @@ display(table)
 # %% [markdown]
 # The columns are points of R@1 + R@5 + R@10 above $\mu = 2$. Where the second curve is flat and the first is not, the
 # difference was the margin's doing. Where the third is as good as the first, nobody had to train six models.
+# Compare the points with their bars: from 2 to 3, do the curves move by more than the bars? If not, there is no best
+# value that these trainings could show.
 #
 # ## The whole sweep of one model
 #

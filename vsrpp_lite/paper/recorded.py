@@ -56,7 +56,7 @@ def record(data: str) -> Path:
     if not tables:
         raise FileNotFoundError(f"{source / 'tables'}: no tables; run `make reproduce-tables` first")
     made = pd.read_csv(next(path for path in tables if path.stem.startswith("table")))
-    preset, seeds = made.iloc[0][["preset", "seeds"]]
+    preset = made.iloc[0]["preset"]
     target = recorded_folder() / f"{Path(data).name}-{preset}"
     target.mkdir(parents=True, exist_ok=True)
     for path in [*tables, source / "claims.csv"]:
@@ -64,7 +64,7 @@ def record(data: str) -> Path:
     write_text(target / "facts.json", json.dumps(provenance(), indent=2) + "\n")
     record_rows(target, data=data)
     if data in DRAWN and (target / "table4.csv").exists():
-        record_truth(target, data=data, preset=preset, seeds=range(seeds))
+        record_truth(target, data=data, preset=preset, seeds=range(pd.read_csv(target / "table4.csv")["seeds"].iloc[0]))
     return target
 
 

@@ -20,6 +20,7 @@ from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.attention import graph_layers
 from vsrpp_lite.show.pictures import captions_found, pictures_found
+from vsrpp_lite.show.still import Still
 from vsrpp_lite.training.evaluate import score, sweep
 
 
@@ -54,14 +55,14 @@ def mu_slider(
     global_scores: Float[np.ndarray, "I T"],
     local_scores: Float[np.ndarray, "I T"],
     caption_to_image: Int[np.ndarray, " T"],
-) -> ipywidgets.VBox:
+) -> Still:
     """Return a slider for mu, from 0 to 4, with the recalls of S_G + mu S_L as numbers and as `show.curves`."""
     mus = [k / 10 for k in range(41)]
     swept = sweep(global_scores, local_scores, caption_to_image, [*mus, np.inf])
     mu = ipywidgets.FloatSlider(value=2.0, min=0, max=4, step=0.1, description="mu", readout_format=".1f")
     numbers = ipywidgets.HTML()
     follow(numbers, lambda mu: recall_table(swept.iloc[round(10 * mu)]), mu)
-    return ipywidgets.VBox([mu, numbers, live(lambda mu: show.curves(swept, mu), mu)])
+    return Still([mu, numbers, live(lambda mu: show.curves(swept, mu), mu)])
 
 
 def recall_table(recalls: pd.Series) -> str:
@@ -72,26 +73,24 @@ def recall_table(recalls: pd.Series) -> str:
     return f"{html}mR {mean:.1f}, rsum {total:.1f}"
 
 
-def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> ipywidgets.VBox:
+def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> Still:
     """Return buttons for the words of a sentence, and the regions that the chosen word attends to: `show.attention`."""
     words = [(word, position) for position, word in enumerate(tokenize(sentence), 1)]  # position 0 is <start>
     word = ipywidgets.ToggleButtons(options=words, description="word", style={"button_width": "auto"})
-    return ipywidgets.VBox(
-        [word, live(lambda position: show.attention(matcher, dataset, image, sentence, [position]), word)]
-    )
+    return Still([word, live(lambda position: show.attention(matcher, dataset, image, sentence, [position]), word)])
 
 
-def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> ipywidgets.VBox:
+def region_picker(matcher: Matcher, dataset: Dataset, image: int) -> Still:
     """Return sliders for a region and a layer, with what this region takes from the others there: `show.affinity`."""
     last = int(dataset.mask[image].sum()) - 1
     begin = show.busiest(show.affinities(matcher, dataset, image))
     region = ipywidgets.IntSlider(begin, max=last, description="region")
     layer = ipywidgets.IntSlider(min=1, max=len(graph_layers(matcher)), description="layer")
     draw = live(lambda region, layer: show.affinity(matcher, dataset, image, region, layer - 1), region, layer)
-    return ipywidgets.VBox([region, layer, draw])
+    return Still([region, layer, draw])
 
 
-def search(matcher: Matcher, dataset: Dataset) -> ipywidgets.VBox:
+def search(matcher: Matcher, dataset: Dataset) -> Still:
     """Return two searches: a typed sentence finds five pictures, and a chosen picture finds five sentences."""
     images, texts = matcher.encode(dataset)
 
@@ -106,4 +105,4 @@ def search(matcher: Matcher, dataset: Dataset) -> ipywidgets.VBox:
     first = dataset.captions[0].rstrip(" .")
     sentence = ipywidgets.Text(first, description="sentence", continuous_update=False, layout={"width": "40em"})
     picture = ipywidgets.BoundedIntText(max=len(dataset) - 1, description="picture")
-    return ipywidgets.VBox([sentence, live(pictures, sentence), picture, live(sentences, picture)])
+    return Still([sentence, live(pictures, sentence), picture, live(sentences, picture)])

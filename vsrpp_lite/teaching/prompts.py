@@ -8,11 +8,11 @@ import html
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import ipywidgets
 
 from vsrpp_lite.files import notebooks_folder
+from vsrpp_lite.show.still import Still
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,7 @@ def predict(number: str) -> "Prediction":
     return Prediction(number, known[number])
 
 
-class Folded(ipywidgets.VBox):
-    """A widget that is shown as folded HTML where no kernel runs."""
-
-    def __init__(self, children: list[ipywidgets.Widget], folded: str):
-        super().__init__(children)
-        self.folded = folded
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        return super()._repr_mimebundle_(**kwargs) | {"text/html": self.folded, "text/plain": type(self).__name__}
-
-
-class Prediction(Folded):
+class Prediction(Still):
     """A prompt: its choices, a button that commits the chosen one, and the reveal, which shows after that."""
 
     def __init__(self, number: str, prompt: Prompt):

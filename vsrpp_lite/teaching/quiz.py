@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import ipywidgets
 
 from vsrpp_lite.files import notebooks_folder
-from vsrpp_lite.teaching.prompts import Folded
+from vsrpp_lite.show.still import Still
 
 QUESTION = re.compile(r"^\*\*(\w+\.\d+)\.\*\* (.*?)(?=^\*\*\w+\.\d+\.\*\*|^## |\Z)", re.MULTILINE | re.DOTALL)
 CHOICE = re.compile(r"<details><summary>[A-C]\. (.+?)</summary>(.+?)</details>")
@@ -23,25 +23,39 @@ class Question:
     answers: tuple[str, ...]
 
 
+def form() -> str:
+    """Return the questions of the concept inventory with their choices and without the answers, as Markdown."""
+    asked = _read("inventory.md", "I")
+    lines = [
+        [f"**{question.number}.** {question.asks}", *(f"- [ ] {choice}" for choice in question.choices)]
+        for question in asked
+    ]
+    return "\n\n".join(f"{first}\n\n" + "\n".join(rest) for first, *rest in lines) + "\n"
+
+
 def questions(lesson: int) -> list[Question]:
     """Return the questions of a lesson.
 
     Raises:
         ValueError: the lesson has no questions.
     """
-    text = (notebooks_folder() / "questions.md").read_text(encoding="utf-8")
+    return _read("questions.md", str(lesson))
+
+
+def _read(file: str, group: str) -> list[Question]:
+    text = (notebooks_folder() / file).read_text(encoding="utf-8")
     found = []
     for number, body in QUESTION.findall(text):
-        if number.split(".")[0] == str(lesson):
+        if number.split(".")[0] == group:
             choices, answers = zip(*CHOICE.findall(body))
             asks = re.sub(r"\*(\w[^*]*)\*", r"<i>\1</i>", body.split("<details>")[0].strip())
             found.append(Question(number, re.sub(r"`([^`]+)`", r"<code>\1</code>", asks), choices, answers))
     if not found:
-        raise ValueError(f"questions.md has no questions on lesson {lesson}")
+        raise ValueError(f"{file} has no questions on lesson {group}")
     return found
 
 
-def quiz(lesson: int) -> Folded:
+def quiz(lesson: int) -> Still:
     """Return the questions of a lesson as a widget: an answer is explained as soon as it is chosen.
 
     Raises:
@@ -74,4 +88,4 @@ def quiz(lesson: int) -> Folded:
         )
         for question in asked
     )
-    return Folded([*map(item, asked), counted], folded)
+    return Still([*map(item, asked), counted], folded)

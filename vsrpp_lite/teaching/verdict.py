@@ -1,10 +1,12 @@
 """Instant verdicts on exercises: a check never stops the notebook, it says what is right and what is not."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,10 +68,11 @@ def number(found: Any, expected: float, mistakes: Mapping[str, float] | None = N
     Raises:
         AssertionError: the number is another one, or the answer is no number.
     """
-    assert isinstance(found, int | float) or getattr(found, "ndim", None) == 0, (
+    value = np.asarray(found.detach() if isinstance(found, Tensor) else found)
+    assert value.size == 1 and value.dtype.kind in "biuf", (
         f"The answer is a number, and this is {type(found).__name__}."
     )
-    found = float(found)
+    found = value.item()
     if abs(found - expected) <= within:
         return
     for message, wrong in (mistakes or {}).items():
@@ -91,12 +94,20 @@ def asked(function: Callable[..., Any], *arguments: Any) -> Any:
     return value
 
 
-def tensor(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None = None) -> None:
-    """Pass if the answer holds the expected numbers; see `compare`.
+def tensor(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None = None, *, within: float = 1e-4) -> None:
+    """Pass if the answer holds the expected numbers, up to `within`; see `compare`.
 
     Raises:
-        AssertionError: it does not.
+        AssertionError: it does not. The message says where, and keeps the right number to itself.
     """
     if isinstance(found, list | tuple):
         found = torch.tensor([float(part) for part in found])
-    compare(found, expected, mistakes)
+    try:
+        compare(found, expected, mistakes, atol=within)
+    except AssertionError as error:
+        if place := re.match(r"at position (\(.*?\))", str(error)):
+            where = place[1].replace(",)", ")")
+            raise AssertionError(
+                f"The number at position {where}, counted from 0, is not right. Open the hint if you are stuck."
+            ) from None
+        raise

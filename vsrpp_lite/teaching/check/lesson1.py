@@ -49,6 +49,10 @@ def exercise2(attend: Callable[[Tensor], Tensor]) -> str:
                 affinity.softmax(0) @ TOY
             ),
             "These are the messages without a softmax.": affinity @ TOY,
+            "Divide the products by 3, the number of regions, before the softmax.": (TOY @ TOY.T).softmax(-1) @ TOY,
+            "Divide the products by 3, the number of regions, and not by the root of 2.": (
+                (TOY @ TOY.T / 2**0.5).softmax(-1) @ TOY
+            ),
             "These are the weights. The messages are the weights times the regions.": affinity.softmax(-1),
         },
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from vsrpp_lite.teaching.verdict import asked, exercise, number
@@ -29,11 +30,13 @@ def exercise2(costs: Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]],
 
     A caption is a list of numbers of words. Counts of pairs begin at 0.1.
     """
-    train, test = [[0, 1, 2], [0, 1, 1, 2], [0, 2]], [[0, 1, 2], [0, 2, 1]]
+    train, test = [[0, 1, 2], [0, 1, 0, 1, 2], [0, 2]], [[0, 1, 2], [0, 2, 1]]
     counts = np.full((3, 3), 0.1)
+    once = counts.copy()
     for ids in train:
         for before, after in pairwise(ids):
             counts[before, after] += 1
+        once[ids[:-1], ids[1:]] += 1
 
     def nats(table: np.ndarray) -> np.ndarray:
         return np.array([-sum(np.log(table[a, b]) for a, b in pairwise(ids)) for ids in test])
@@ -41,6 +44,9 @@ def exercise2(costs: Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]],
     expected = nats(counts / counts.sum(1, keepdims=True))
     found = np.asarray(asked(costs, train, test, 3), dtype=float)
     assert found.shape == expected.shape, "Return one number for each test caption."
+    assert not np.allclose(found, nats(once / once.sum(1, keepdims=True)), atol=1e-4), (
+        "A pair that occurs twice in a caption is counted once here. `np.add.at` counts it twice."
+    )
     assert not np.allclose(found, nats(counts / counts.sum(0, keepdims=True)), atol=1e-4), (
         "The table is normalised over the word before. Given the word before, the chances of the next ones sum to one."
     )
@@ -57,8 +63,10 @@ def exercise2(costs: Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]],
 @exercise
 def exercise3(attention: Tensor, words: int, regions: int) -> str:
     """The decoder's attention: one row for each word, one column for each region."""
+    attention = torch.as_tensor(attention)
     assert tuple(attention.shape) == (words, regions), (
         f"Expected {words} words by {regions} regions, and found {tuple(attention.shape)}."
     )
     assert bool(((attention.sum(1) - 1).abs() < 1e-4).all()), "The weights of a word sum to one."
+    assert float(attention.std()) > 1e-4, "All weights are equal: take the second value that `plain` returns."
     return "Each row is a distribution over states of the GRU, and not over regions."
