@@ -71,8 +71,8 @@ show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PN
 #
 # The papers use photographs, from Flickr30K and MS-COCO. Those cannot be shipped with a package, so this one draws
 # its own: `scenes`, small coloured pictures of people, animals and things, in some place, under some light, each
-# described by five "annotators" with habits of their own. A `Run` says what is trained on what; here we only ask it
-# for its data.
+# described by five "annotators" with habits of their own. A `Run` says what is trained on what. `vl.tuned` makes
+# one with the settings that a study found best for this system. Here we only ask it for its data.
 
 # %% tags=["nbval-ignore-output"]
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
@@ -302,6 +302,18 @@ figure = show.image_query({"": scores}, test, image, top=5)
 # What `encode` gives is the same for all seven systems: for each picture and for each sentence one `pooled` vector,
 # and one vector for each of its `fragments`, regions or words, with a `mask` that says which exist. A similarity is a
 # plain function of the two; that is all that the lessons will build.
+#
+# | system | what makes it different |
+# |---|---|
+# | VSE++ | the mean of the regions, a sentence GRU, and the hardest negative |
+# | SCO-style | the concepts of a picture under a gate, and a loss that writes the sentence |
+# | SCAN | every word attends to the regions |
+# | GVSE-style | a common and an uncommon part of each side under a gate |
+# | SAEM | self-attention over regions and over words |
+# | VSRN | a graph over the regions, a GRU that reads them, and a loss that writes the sentence |
+# | VSR++ | VSRN's vector for the whole, and SCAN's attention for the parts, in one score |
+#
+# (*-style*: the paper has no public code, and we wrote the system after its description.)
 
 # %%
 for name, encoded in (("pictures", images), ("sentences", texts)):

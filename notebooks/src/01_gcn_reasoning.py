@@ -341,6 +341,9 @@ widgets.region_picker(matcher, test, image=6)
 # %%
 figure = show.affinity(matcher, test, image=6)
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.7")
+
 # %% [markdown]
 # How large are the numbers? There is no softmax and no length normalisation here: $A$ grows with the square of the
 # regions and the messages with their cube. BN takes the scale out again, but not the *shape*: a cube has a few huge
@@ -367,9 +370,6 @@ for name, length in lengths.items():
 # %% [markdown]
 # This is a first warning. A layer can help in two ways: by messages, which differ from picture to picture, or by
 # adding the same vector to every region, for which nobody needs a graph.
-
-# %% tags=["hide-input", "nbval-ignore-output"]
-predict("1.7")
 
 # %% [markdown]
 # ## Measure: what does the graph contribute?

@@ -468,6 +468,9 @@ close(cross_attention(pictures, wide), plain)
 turn = torch.tensor([3, 1, 0, 2])
 close(cross_attention(pictures, sentences.map(lambda x: x[turn])), plain[:, turn])
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("3.7")
+
 # %% [markdown]
 # ## Missing regions
 #
@@ -479,9 +482,6 @@ close(cross_attention(pictures, sentences.map(lambda x: x[turn])), plain[:, turn
 #
 # A vector of length zero adds nothing to $c$, whatever its weight. It *would* add to the sum under the softmax, but
 # nobody divides by it. So for "t2i" a missing region needs no mask at all:
-
-# %% tags=["hide-input", "nbval-ignore-output"]
-predict("3.7")
 
 # %%
 # picture 2 without its gaps

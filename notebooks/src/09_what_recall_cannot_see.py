@@ -52,6 +52,7 @@ seed: int = 0  # of the trained models
 
 # %%
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 
 import matplotlib.pyplot as plt
@@ -436,8 +437,14 @@ display(beside.round(1))
 # %% [markdown]
 # One of them tells left from right, and the other does not. Yet in text retrieval they lie close together. **So a high
 # recall does not show that a matcher reads this detail.** It can cost R@1 only where another test picture fits the
-# sentence with the sides exchanged, and most sentences have no such picture.
-#
+# sentence with the sides exchanged. How many sentences have such a picture?
+
+# %%
+of_sides = [pair for pair in pairs if pair.kind == "left and right"][:250]
+mirrored = [any(map(partial(holds, read(pair.wrong)), all_scenes)) for pair in of_sides]
+display(Markdown(f"{sum(mirrored)} of {len(of_sides)} captions that name a side have one."))
+
+# %% [markdown]
 # ## Is it the graph?
 #
 # VSR++ and SCAN both read *left* and *right* far better than chance. Their seeds overlap (the dots above), so these
