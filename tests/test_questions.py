@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vsrpp_lite.teaching.quiz import form
+from vsrpp_lite.teaching.quiz import QUESTION, form
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-QUESTION = re.compile(r"^\*\*(\w+\.\d+)\.\*\* (.*?)(?=^\*\*\w+\.\d+\.\*\*|^## |\Z)", re.MULTILINE | re.DOTALL)
 OF_LESSONS, OF_ALL = (
     QUESTION.findall((NOTEBOOKS / name).read_text(encoding="utf-8")) for name in ("questions.md", "inventory.md")
 )

@@ -461,8 +461,7 @@ axes[0].legend(title="right pairs better by d", frameon=False, loc="upper left")
 show.describe(
     figure,
     "The loss against the scale of the scores, for right pairs that are better by 1, 2 and 4. Summed, it falls "
-    "from the "
-    "start. With the hardest negative alone and an advantage of 1, it first rises.",
+    "from the start. With the hardest negative alone and an advantage of 1, it first rises.",
 )
 plt.show()
 

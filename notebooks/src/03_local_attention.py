@@ -176,9 +176,8 @@ for ax, temperature in zip(axes, (0.0, 1.0, 9.0), strict=True):
 figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
 show.describe(
     figure,
-    "Three regions and the words dog and ball as arrows, at temperatures 0, 1 and 9. What a word attends to "
-    "moves from the "
-    "mean of the regions towards the region that fits it best.",
+    "Three regions and the words dog and ball as arrows, at temperatures 0, 1 and 9. What a word attends to moves "
+    "from the mean of the regions towards the region that fits it best.",
 )
 plt.show()
 
@@ -449,8 +448,7 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 show.describe(
     figure,
     f"128 captions by length. Padded to one rectangle, {100 * padding / (padding + lengths.sum()):.0f} % of it is "
-    "padding. "
-    "Packed by length, nothing is.",
+    "padding. Packed by length, nothing is.",
 )
 plt.show()
 

@@ -110,9 +110,8 @@ for ax, (name, matrix) in zip(axes, {"$S_G$": S_G, "$S_L$": S_L, "$S_G + S_L$": 
 axes[0].set_ylabel("picture")
 show.describe(
     figure,
-    "S_G, S_L and their sum as 3 x 3 matrices. S_G takes picture 0 to a wrong sentence, S_L picture 2. The sum "
-    "is right "
-    "for all three.",
+    "S_G, S_L and their sum as 3 x 3 matrices. S_G takes picture 0 to a wrong sentence, S_L picture 2. The sum is "
+    "right for all three.",
 )
 plt.show()
 
@@ -364,13 +363,8 @@ alike = recorded.effect("scenes-lite-untuned", "fusion of similarities over fusi
 display(
     Markdown(
         f"*Fusion-similarity* reaches an rsum of {sums[rows[0]]}, and *Fusion-loss* of {sums[rows[1]]} (`lite`, three "
-        f"seeds). With caption loss and sentence GRU equal, the difference is {alike} (one seed, with its "
-        "interval over "
-        "the test pictures). In both numbers *Fusion-loss* is scored with S_G alone, which is how we read the "
-        "paper's row, "
-        "so a part of the gap comes from the score and not from the training: table1_structure scores the same "
-        "model with "
-        "the sum."
+        f"seeds). With caption loss and sentence GRU equal, the difference is {alike} (one seed, with its interval "
+        "over the test pictures)."
     )
 )
 

@@ -275,8 +275,7 @@ ax.legend(loc="lower right", framealpha=1)
 show.describe(
     figure,
     f"Steps of the decoder for 128 captions, longest first: {int(lengths.sum())} words, {128 * longest} with "
-    "padding to the "
-    f"longest, {128 * 59} with 59 steps for each.",
+    f"padding to the longest, {128 * 59} with 59 steps for each.",
 )
 plt.show()
 

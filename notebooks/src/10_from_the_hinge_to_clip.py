@@ -176,8 +176,7 @@ ax.legend(frameon=False, ncols=4, loc="upper center")
 show.describe(
     figure,
     "Shares of the push of 63 wrong sentences, the hardest first, at four temperatures. At 1 they are nearly "
-    "equal; at 0.01 "
-    "the hardest gets nearly all.",
+    "equal; at 0.01 the hardest gets nearly all.",
 )
 plt.show()
 

@@ -332,8 +332,7 @@ axes[0].set_ylabel("θ")
 show.describe(
     figure,
     "The learned weights of ranks for regions and for words, each for two numbers of vectors, beside the equal "
-    "weights of "
-    "a mean.",
+    "weights of a mean.",
 )
 plt.show()
 

@@ -121,7 +121,7 @@ figure.savefig(folder / "claims1.png", dpi=150)
 #
 # *Global* and *Local* are, digit for digit, the published rows of VSRN and SCAN, and both of those are the **average of
 # two models**. Below: our single models, their average, and the published pair. Compare what the average gains over the
-# mean of its two models with the whole published step from *Global* to *VSR++ (full)*, which is 8 points.
+# mean of its two models with the whole published step from *Global* to *VSR++ (full)*.
 
 # %%
 for row, note in TABLE1.notes.items():
@@ -163,7 +163,7 @@ if factorial:
 # %% [markdown]
 # ## How training went
 #
-# The dev split has 200 pictures, so its recalls are higher than those of the 1,000 of the test. The first epoch sums
+# The dev split is smaller than the test split, so its recalls are higher. The first epoch sums
 # the hinge over all negatives; from the second on only the hardest counts. One seed is drawn.
 
 # %%

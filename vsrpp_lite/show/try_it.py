@@ -61,10 +61,9 @@ def data(result: Result, local: Similarity) -> dict:
 
 def fragment(result: Result, local: Similarity) -> str:
     """Return `data` as the HTML fragment that the page includes."""
-    text = json.dumps(data(result, local), separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )  # no tag of a caption ends the script
-    return f'<script type="application/json" id="try-it-data">{text}</script>\n'
+    text = json.dumps(data(result, local), separators=(",", ":"))
+    safe = text.replace("<", "\\u003c")  # no tag in a caption can end the script
+    return f'<script type="application/json" id="try-it-data">{safe}</script>\n'
 
 
 def _jpeg(path: Path, side: int) -> str:

@@ -17,6 +17,20 @@ def compare(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None 
     Raises:
         AssertionError: the values differ.
     """
+    place = misplaced(found, expected, mistakes, atol)
+    if place is not None:
+        values = torch.as_tensor(found)[place], expected[place]
+        raise AssertionError(f"at position {place} expected {values[1]:.4f}, found {values[0]:.4f}")
+
+
+def misplaced(
+    found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None = None, atol: float = 1e-5
+) -> tuple[int, ...] | None:
+    """Return where `found` lies furthest from `expected`, or None if they are equal; the arguments are `compare`'s.
+
+    Raises:
+        AssertionError: `found` has another shape or holds no numbers, or the mistake is a known one.
+    """
     if isinstance(found, list | float | np.ndarray | np.floating):
         found = torch.as_tensor(found)
     assert isinstance(found, Tensor), f"expected numbers, found {type(found).__name__}: does the function return them?"
@@ -24,12 +38,9 @@ def compare(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None 
     assert not found.isnan().any(), "the result has NaN: is something divided by zero, or a softmax over nothing?"
     found = found.detach().to(expected.dtype)
     if torch.allclose(found, expected, atol=atol, rtol=1e-4):
-        return
+        return None
     for message, wrong in (mistakes or {}).items():
         if wrong.shape == found.shape and torch.allclose(found, wrong.to(found.dtype), atol=atol, rtol=1e-4):
             raise AssertionError(message)
     where = (found - expected).abs().flatten().argmax()
-    place = tuple(int(k) for k in torch.unravel_index(where, expected.shape))
-    raise AssertionError(
-        f"at position {place} expected {expected.flatten()[where]:.4f}, found {found.flatten()[where]:.4f}"
-    )
+    return tuple(int(k) for k in torch.unravel_index(where, expected.shape))

@@ -49,13 +49,13 @@ class Prediction(Still):
     """A prompt: its choices, a button that commits the chosen one, and the reveal, which shows after that."""
 
     def __init__(self, number: str, prompt: Prompt):
-        asks = f"<b>Predict {number}.</b> {html.escape(prompt.asks, quote=False)}"
-        choices = "".join(f"<li>{html.escape(choice, quote=False)}</li>" for choice in prompt.choices)
-        reveal = html.escape(prompt.reveal, quote=False)
-        right = prompt.choices[prompt.right - 1]
+        escaped = [html.escape(text, quote=False) for text in (prompt.asks, prompt.reveal, *prompt.choices)]
+        asks, reveal, *choices = f"<b>Predict {number}.</b> {escaped[0]}", *escaped[1:]
+        right = choices[prompt.right - 1]
+        listed = "".join(f"<li>{choice}</li>" for choice in choices)
         folded = (
-            f"<p>{asks}</p><ul>{choices}</ul><details><summary>Choose one, and then open the answer</summary>"
-            f"<p><b>{html.escape(right, quote=False)}.</b> {reveal}</p></details>"
+            f"<p>{asks}</p><ul>{listed}</ul><details><summary>Choose one, and then open the answer</summary>"
+            f"<p><b>{right}.</b> {reveal}</p></details>"
         )
         self.choice = ipywidgets.RadioButtons(
             options=list(prompt.choices), index=None, layout={"width": "max-content", "max_width": "100%"}
@@ -65,16 +65,14 @@ class Prediction(Still):
         question = ipywidgets.HTML(f"<p style='line-height: 1.4'>{asks}</p>")
         super().__init__([question, self.choice, self.commit, self.reveal], folded)
         self.choice.observe(self._chosen, "index")
-        self.commit.on_click(lambda _: self._committed(prompt))
+        self.commit.on_click(lambda _: self._committed(prompt.right - 1, right, reveal))
 
     def _chosen(self, _: dict) -> None:
         self.commit.disabled = self.choice.index is None
 
-    def _committed(self, prompt: Prompt) -> None:
+    def _committed(self, index: int, right: str, reveal: str) -> None:
         """Keep the answer as it is, and show the reveal."""
         self.choice.disabled = self.commit.disabled = True
-        as_predicted = self.choice.index == prompt.right - 1
-        right = html.escape(prompt.choices[prompt.right - 1], quote=False)
+        as_predicted = self.choice.index == index
         verdict = "As you predicted." if as_predicted else f"You predicted otherwise; it is: {right}."
-        reveal = html.escape(prompt.reveal, quote=False)
         self.reveal.value = f"<p style='line-height: 1.4'><b>{verdict}</b> {reveal}</p>"

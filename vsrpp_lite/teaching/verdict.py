@@ -1,7 +1,6 @@
 """Instant verdicts on exercises: a check never stops the notebook, it says what is right and what is not."""
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vsrpp_lite.teaching.compare import compare
+from vsrpp_lite.teaching.compare import misplaced
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,19 +94,15 @@ def asked(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def tensor(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None = None, *, within: float = 1e-4) -> None:
-    """Pass if the answer holds the expected numbers, up to `within`; see `compare`.
+    """Pass if the answer holds the expected numbers, up to `within`; see `compare.misplaced`.
 
     Raises:
         AssertionError: it does not. The message says where, and keeps the right number to itself.
     """
     if isinstance(found, list | tuple):
         found = torch.tensor([float(part) for part in found])
-    try:
-        compare(found, expected, mistakes, atol=within)
-    except AssertionError as error:
-        if place := re.match(r"at position (\(.*?\))", str(error)):
-            where = place[1].replace(",)", ")")
-            raise AssertionError(
-                f"The number at position {where}, counted from 0, is not right. Open the hint if you are stuck."
-            ) from None
-        raise
+    place = misplaced(found, expected, mistakes, atol=within)
+    where = ", ".join(map(str, place or ()))
+    assert place is None, (
+        f"The number at position ({where}), counted from 0, is not right. Open the hint if you are stuck."
+    )
