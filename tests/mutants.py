@@ -532,11 +532,11 @@ EVALUATION = [
 
 RUNS = [
     Mutant(
-        "a tie counts for the model where ranks are counted in blocks",
+        "the scores of a piece are written in the order of lengths, and not where its texts stand",
         "training/ranking.py",
-        "text_ranks[columns] += (scores >= own[columns]).sum(0)",
-        "text_ranks[columns] += (scores > own[columns]).sum(0) + 1",
-        "test_evaluate.py::test_ranks_in_blocks_are_those_of_the_whole_matrix",
+        "for places in np.split(order, range(PIECE, len(order), PIECE)):",
+        "for places in np.split(np.sort(order), range(PIECE, len(order), PIECE)):",
+        "test_evaluate.py::test_ranks_do_not_depend_on_the_pieces_of_texts",
     ),
     Mutant(
         "an imported VSRN is normalised as its paper says, and not as its code does",

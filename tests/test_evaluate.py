@@ -86,23 +86,21 @@ def test_pieces_equal_the_whole(block):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_ranks_in_blocks_are_those_of_the_whole_matrix(seed, monkeypatch):
-    """Groups of two images and pieces of three texts; the captions of an image stand anywhere, and some are equal."""
-    monkeypatch.setattr(ranking, "GROUP", 2)
+def test_ranks_do_not_depend_on_the_pieces_of_texts(seed, monkeypatch):
+    """Pieces of three texts; the captions of an image stand anywhere, and some are equal."""
     monkeypatch.setattr(ranking, "PIECE", 3)
     rng = np.random.default_rng(seed)
     where = rng.permutation(np.concatenate([np.arange(9), rng.integers(0, 9, 14)]))
     images, texts = random_encoded([3, 2, 4] * 3, seed=seed), random_encoded(rng.integers(2, 6, 23).tolist(), seed=9)
     texts = texts.map(lambda x: x[[0, 0, *range(2, 23)]])  # two captions are the same, and tie
     similarity = partial(fusion, mu=2.0)
-    of_blocks = ranking.fold_ranks([encodings(images, texts, similarity)], where)
+    of_pieces = ranking.fold_ranks([encodings(images, texts, similarity)], where)
     whole = ev.ranks(similarity(images, texts).numpy(), where)
-    assert of_blocks[0].tolist() == whole[0].tolist()
-    assert of_blocks[1].tolist() == whole[1].tolist()
+    assert of_pieces[0].tolist() == whole[0].tolist()
+    assert of_pieces[1].tolist() == whole[1].tolist()
 
 
-def test_a_score_that_is_no_number_is_named_by_its_places_in_the_split(monkeypatch):
-    monkeypatch.setattr(ranking, "GROUP", 2)
+def test_a_score_that_is_no_number_is_named_by_its_places_in_the_split():
     images, texts = random_encoded([1] * 6), random_encoded([1] * 6, seed=1)
     texts.pooled[4] = np.nan
     with pytest.raises(ValueError, match="score of image 3 and text 4 is nan"):
