@@ -532,10 +532,10 @@ EVALUATION = [
 
 RUNS = [
     Mutant(
-        "the scores of a piece are written in the order of lengths, and not where its texts stand",
+        "the texts of a piece are not where their scores are written",
         "training/ranking.py",
-        "for places in np.split(order, range(PIECE, len(order), PIECE)):",
-        "for places in np.split(np.sort(order), range(PIECE, len(order), PIECE)):",
+        "model.texts(texts[places])",
+        "model.texts(texts[np.sort(places)])",
         "test_evaluate.py::test_ranks_do_not_depend_on_the_pieces_of_texts",
     ),
     Mutant(
