@@ -60,7 +60,7 @@ from IPython.display import display
 import vsrpp_lite as vl
 from vsrpp_lite import show
 from vsrpp_lite.show import widgets
-from vsrpp_lite.teaching import check, quiz
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.evaluate import METRICS, ranks, recalls
 
 pd.options.display.float_format = "{:.1f}".format
@@ -94,6 +94,9 @@ display(
 )
 test = splits["test"]
 figure = show.gallery(test, [2, 3, 4, 5, 8, 9, 10, 11])
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.1")
 
 # %% [markdown]
 # A model learns from the training split. On *dev* we watch how its training goes. We look at *test* once, at the end.
@@ -168,6 +171,9 @@ S = np.array(
 )
 own_image = np.array([0, 1, 2, 3])  # which image each sentence belongs to
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.2")
+
 # %% [markdown]
 # *Text retrieval* (i2t, a picture asks): row 0 has its 0.9 on top, rank 0. Row 1: 0.7 beats 0.6, rank 1. Row 2: rank
 # 0. Row 3: a wrong sentence has 0.5 as well. A tie counts against us: rank 1. So R@1 = 2/4 = 50 %.
@@ -198,6 +204,9 @@ assert [list(x) for x in found] == [[0, 1, 0, 1], [0, 0, 1, 0]]
 hits = recalls(*found, own_image)
 print(f"i2t R@1 {hits['i2t_r1']:.1f}, t2i R@1 {hits['t2i_r1']:.1f}, rsum {hits['rsum']:.1f}")
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.3")
+
 # %% [markdown]
 # ### Several captions per image
 #
@@ -216,6 +225,9 @@ rng = np.random.default_rng(seed)
 large, large_own = rng.integers(0, 6, (20, 100)) / 5, np.repeat(np.arange(20), 5)  # many ties
 assert [list(x) for x in ranks(large, large_own)] == list(ranks_slowly(large, large_own))
 print("the package agrees with the loops on 20 pictures, 100 captions and many ties")
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.4")
 
 # %% [markdown]
 # ### Why ties must count against us
@@ -244,6 +256,9 @@ except ValueError as error:
 result = run.fit()
 matcher = result.matcher()
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.5")
+
 # %%
 table = pd.DataFrame(
     [[result.recalls[f"{way}_r{cut}"] for cut in (1, 5, 10)] for way in ("i2t", "t2i")],
@@ -255,6 +270,9 @@ print(f"rsum {result.recalls['rsum']:.1f}")
 chance = recalls(*ranks(rng.random((len(test), len(test.captions))), test.caption_to_image), test.caption_to_image)
 print(f"rsum of random scores {chance['rsum']:.1f}")
 assert set(result.recalls) == set(METRICS)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.6")
 
 # %% [markdown]
 # Now we search with a sentence that nobody wrote. For each picture that is found, say which words of the sentence are
@@ -274,6 +292,9 @@ query_scores = vl.score(matcher.similarity, matcher.encode_images(test), matcher
 for found_image in np.argsort(-query_scores)[:5]:
     print(f"picture {found_image}:", "; ".join(caption.rstrip(" .") for caption in test.captions_of(found_image)))
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.7")
+
 # %% [markdown]
 # Type your own sentence, and press Enter. The matcher knows the words of the training captions; it reads every other
 # word as `<unk>`. Below, choose a picture by its number, and see which sentences of the split it finds. A check marks
@@ -281,6 +302,9 @@ for found_image in np.argsort(-query_scores)[:5]:
 
 # %% tags=["widget", "nbval-ignore-output"]
 widgets.search(matcher, test)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.8")
 
 # %%
 images, texts = matcher.encode(test)

@@ -201,14 +201,14 @@ assert np.abs(global_scores).max() <= 1 + 1e-5
 assert np.abs(local_scores).max() <= 1 + 1e-5
 print(f"{scores.shape[0]} pictures x {scores.shape[1]} captions, S between {scores.min():.2f} and {scores.max():.2f}")
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("4.3")
+
 # %% [markdown]
 # Move $\mu$, and watch the recalls of this one model.
 
 # %% tags=["widget", "nbval-ignore-output"]
 widgets.mu_slider(global_scores, local_scores, where)
-
-# %% tags=["hide-input", "nbval-ignore-output"]
-predict("4.3")
 
 # %%
 show.mu_sweep(global_scores, local_scores, where, mu=2.0)

@@ -60,15 +60,18 @@ from vsrpp_lite.data.scenes import plans, words
 from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE4
-from vsrpp_lite.teaching import check, quiz
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.evaluate import ranks
 from vsrpp_lite.training.runs import Result
 
-show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PNG
+show.inline("jpeg", quality=55)  # many pictures: a small part of the size of PNG
 plt.rcParams["figure.dpi"] = 70  # and smaller ones
 runs = TABLE4.runs(data=data, preset=preset, seed=seed)
 trained = list(grid.train([runs["VSRN"], runs["VSR++"]]))
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.1")
 
 # %%
 results = {name: Result(runs[name]) for name in ("VSRN", "VSR++")}
@@ -82,6 +85,9 @@ for name, frame in (("picture asks", image_ranks), ("sentence asks", text_ranks)
     frame["gain"] = frame["VSRN"] - frame["VSR++"]
     better, worse = (frame["gain"] > 0).mean(), (frame["gain"] < 0).mean()
     print(f"{name}: {len(frame)} queries; VSR++ ranks the answer higher in {better:.0%}, lower in {worse:.0%}")
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.2")
 
 # %% [markdown]
 # Before looking at single queries, look at all of them: each point of the curve is a share of queries. A model whose
@@ -111,6 +117,9 @@ folder = tables.results_folder(data) / "figures"
 folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(folder / "ranks.png", dpi=150)
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.3")
+
 # %% [markdown]
 # ## A sentence asks
 #
@@ -131,6 +140,9 @@ for k, text in enumerate(most):
     figure = show.text_query(scores, test, text)
     figure.savefig(folder / f"query_text_gain{k + 1}.png", dpi=150)
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.4")
+
 # %% [markdown]
 # What did the words look at, in the right picture? Each panel is one word, each box a region, as strong as the word's
 # attention to it. The words shown are the rarest of the sentence.
@@ -139,6 +151,9 @@ for k, text in enumerate(most):
 for k, text in enumerate(most):
     figure = show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
     figure.savefig(folder / f"query_text_gain{k + 1}_attention.png", dpi=150)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.5")
 
 # %% [markdown]
 # Look at one word at a time. Does a noun look at its thing? Does a colour look at the thing that has it? Where does a
@@ -157,6 +172,9 @@ for k, text in enumerate(least):
 # %%
 for text in least:
     show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.6")
 
 # %% [markdown]
 # It is tempting to explain a loss by the first word that looks hard: a count, the weather, a relation. Such a story
@@ -216,6 +234,9 @@ if data == "scenes":
             display(Markdown(f"*{name}*: {test.captions[text].rstrip(' .')}"))
             display(pd.Series(nouns(text), name="what became of it").to_frame())
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.7")
+
 # %% [markdown]
 # Four sentences are still four stories. So we ask the same of some hundred sentences that VSR++ answers right (their
 # picture comes first) and of as many that it answers wrong. An explanation is worth something only if it is *more
@@ -263,6 +284,9 @@ for name, image in (("gain", best), ("loss", worst)):
 
 # %%
 display(pd.DataFrame({"largest gain": image_ranks.loc[best], "largest loss": image_ranks.loc[worst]}))
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("6.8")
 
 # %% [markdown]
 # ## How much does a slide prove?

@@ -61,7 +61,7 @@ from vsrpp_lite.paper.four_tables import MUS, TABLE1, TABLE2, TABLE3, TABLE4, TA
 from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, RECALLS, SEED_SPREAD, SINGLE_SCAN
 from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.study import authors
-from vsrpp_lite.teaching import check, quiz
+from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.evaluate import METRICS
 
@@ -78,6 +78,9 @@ pd.options.display.float_format = "{:.1f}".format
 for number, table in enumerate(TABLES, 1):
     print(f"Table {number}")
     display(pd.DataFrame({row: table.published_metrics(row) for row in table.rows}).T[list(METRICS)])
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.1")
 
 # %% [markdown]
 # ## Rows that were not run
@@ -102,6 +105,9 @@ for (one, recalls), (other, others) in combinations(named, 2):
 #
 # There is more. Both of those published rows are **averages of two models**, as the authors of both say in their
 # repositories. What is that worth? SCAN's single models are known:
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.2")
 
 # %%
 scan = pd.DataFrame({name: sum(recalls) for name, recalls in SINGLE_SCAN.items()}, index=["rsum"]).T
@@ -137,6 +143,9 @@ sigma = SEED_SPREAD["VSRN"]
 # $\sqrt n$. A gain that is really $g$ then lies outside every second time if $n = 2 (1.96\, \sigma / g)^2$; to find it
 # four times in five takes about twice as many, $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.3")
+
 # %%
 claims = [
     (1, "Fusion-similarity", "Fusion-loss"),
@@ -169,6 +178,9 @@ for power, quantile in (("every second time", 0.0), ("four times in five", 0.84)
     gains[f"seeds to find it {power}"] = np.ceil(2 * ((1.96 + quantile) * sigma / gains["gain"]) ** 2).astype(int)
 display(gains.set_index("step"))
 assert gains["outside the band of one seed"].sum() == (gains["seeds to find it every second time"] == 1).sum()
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.4")
 
 # %%
 figure, ax = plt.subplots(figsize=(9, 4), layout="constrained")
@@ -218,6 +230,9 @@ for number, table in ((3, TABLE3), (4, TABLE4)):
         both = {f"Table {number}, {row}": table.published[row], "elsewhere": recalls}
         display(pd.DataFrame(both, index=RECALLS).T)
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.5")
+
 # %% [markdown]
 # ## mu and the margin
 #
@@ -244,6 +259,9 @@ display(margins)
 # If parts are to be judged, every combination must be run, in one code, with the same seeds: {GRU, Bi-GRU} × {global,
 # local, fusion at the loss, fusion of similarities} × {caption loss, none}, sixteen models. Each number below is a
 # paired difference between models that differ in one part only, averaged over all settings of the others.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.6")
 
 # %% tags=["nbval-ignore-output"]
 settings = {"data": data, "preset": preset}
@@ -293,6 +311,9 @@ figure = show.study(lines)
 # systems lie above which, at each setting? And what do the settings share at which nearly all systems fail? Lesson 2
 # explains why they do.
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.7")
+
 # %%
 chosen = ["learning_rate", "warmup_epochs", "rise_steps", "decay_every", "margin", "temperature", "norm"]
 with pd.option_context("display.float_format", "{:g}".format):
@@ -309,6 +330,9 @@ display(spread)
 # and how the lead of VSR++ depends on whose settings are used.) Its authors tune their system, and train all others
 # with the setting that was best for *theirs*. What would they claim, and what remains when every system has its own
 # best setting?
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("7.8")
 
 # %%
 claimed = authors(lines).set_index("system")

@@ -49,7 +49,7 @@ from vsrpp_lite import show
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE3
 from vsrpp_lite.paper.published import PUBLISHED_AS
-from vsrpp_lite.paper.written import write
+from vsrpp_lite.paper.written import claims_of, shown_claims, write
 from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.runs import Result
@@ -115,10 +115,14 @@ display(protocols)
 #
 # The published order by rsum, read as claims: each row over the next, then VSR++ over all others. Differences are
 # paired seed by seed and picture by picture.
+#
+# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
+# that the chance of any false verdict is at most 5 %. Beside a short training, `verdict_long` is the recorded verdict,
+# by Holm's method too, of trainings that went on until the dev split stopped improving.
 
 # %%
-judged = TABLE3.judge(seeds=range(seeds), **settings)
-display(judged[["claim", "difference", "lo", "hi", "verdict"]].set_index("claim"))
+judged = claims_of(TABLE3, data)
+display(shown_claims(judged, data).set_index("claim"))
 
 # %%
 figure = show.claims(judged)
@@ -209,11 +213,12 @@ folds = ...  # five values of rsum
 check.table3.exercise2(folds, Result(TABLE3.runs(seed=0, **settings)["VSR++"]))
 
 # %% [markdown]
-# **3.** (*easy, 5 minutes*) Does the order of the rows change between the protocols? Should it?
+# **3.** (*easy, 5 minutes*) Does the order of the rows change between the protocols, for the models of the first seed?
+# Should it?
 #
 # <details><summary>Hint</summary>
 #
-# `measured` has both: rsum of five folds, and rsum_5k of all at once.
+# `one_seed` has both for the same models: rsum of five folds, and rsum_5k of all at once.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -224,9 +229,9 @@ check.table3.exercise2(folds, Result(TABLE3.runs(seed=0, **settings)["VSR++"]))
 # <details><summary>Solution</summary>
 #
 # ```python
-# orders = [measured.sort_values(name, ascending=False)["row"].tolist() for name in ("rsum", "rsum_5k")]
+# orders = [one_seed.sort_values(name, ascending=False)["row"].tolist() for name in ("rsum", "rsum_5k")]
 # print("the same order" if orders[0] == orders[1] else f"{orders[0]} and {orders[1]}")
-# assert check.table3.exercise3(orders[0] == orders[1], measured)
+# assert check.table3.exercise3(orders[0] == orders[1], one_seed)
 # ```
 #
 # It may: two recalls at a given cut are two points of two curves of ranks, and curves can cross. Where they do, a table
@@ -236,7 +241,7 @@ check.table3.exercise2(folds, Result(TABLE3.runs(seed=0, **settings)["VSR++"]))
 
 # %%
 same = ...  # True or False
-check.table3.exercise3(same, measured)
+check.table3.exercise3(same, one_seed)
 
 # %% [markdown]
 # ## References

@@ -20,14 +20,24 @@ def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:
     with atomic(folder / "tables" / f"{table.name}.csv") as draft:
         measured.round(3).to_csv(draft, index=False)
     if len(judged):
-        claims = _merge_claims(folder / "claims.csv", judged.assign(preset=preset, seeds=len(seeds)))
-        judged = claims[claims["table"] == table.name]
-    markdown = in_markdown(table, measured, judged)
+        _merge_claims(folder / "claims.csv", judged.assign(preset=preset, seeds=len(seeds)))
+        judged = claims_of(table, data)
+    markdown = in_markdown(table, measured, judged, data)
     write_text(folder / "tables" / f"{table.name}.md", markdown)
     return markdown
 
 
-def _merge_claims(path: Path, claims: pd.DataFrame) -> pd.DataFrame:
+def claims_of(table: Table, data: str) -> pd.DataFrame:
+    """Return a table's lines of claims.csv, as `write` left them.
+
+    Raises:
+        FileNotFoundError: no table with claims is written.
+    """
+    claims = pd.read_csv(results_folder(data) / "claims.csv")
+    return claims[claims["table"] == table.name]
+
+
+def _merge_claims(path: Path, claims: pd.DataFrame) -> None:
     """Replace a table's lines of claims.csv, drop lines of other presets, and adjust all verdicts again."""
     with FileLock(path.with_name(".claims.lock")):  # the notebooks of several tables run at the same time
         kept = [claims.round({"difference": 3, "lo": 3, "hi": 3})]
@@ -38,7 +48,6 @@ def _merge_claims(path: Path, claims: pd.DataFrame) -> pd.DataFrame:
         merged = adjusted(pd.concat(kept).sort_values("table", kind="stable", ignore_index=True))
         with atomic(path) as draft:
             merged.to_csv(draft, index=False)
-    return merged
 
 
 def adjusted(claims: pd.DataFrame) -> pd.DataFrame:
@@ -51,13 +60,13 @@ def adjusted(claims: pd.DataFrame) -> pd.DataFrame:
     return claims.assign(verdict_holm=claims["verdict"].where(certain, "inconclusive"))
 
 
-def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame) -> str:
-    """Return a measured table and its judged claims in Markdown."""
-    data, preset, count = measured.iloc[0][["data", "preset", "seeds"]]
+def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame, data: str) -> str:
+    """Return a measured table and its judged claims in Markdown. `data` is the name of the other tables' data set."""
+    used, preset, count = measured.iloc[0][["data", "preset", "seeds"]]
     seeds = "1 seed" if count == 1 else f"{count} seeds"
     name = table.name.replace("table", "Table ")
     lines = [
-        f"### {name} on `{Path(data).name}`, preset `{preset}`, {seeds}",
+        f"### {name} on `{Path(used).name}`, preset `{preset}`, {seeds}",
         "",
         "Measured ± half of the 95 % interval (published). Text retrieval (i2t), image retrieval (t2i).",
     ]
@@ -66,13 +75,17 @@ def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame) -> s
     lines += ["", beside(measured).to_markdown(index=False, disable_numparse=True), ""]
     lines += [f"- *{row}*: {note}." for row, note in table.notes.items()]
     if len(judged):
-        shown = judged[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
         if preset in SHORT:
             lines += ["", f"**{SHORT[preset]}.** {LONG}"]
-            shown = shown.assign(verdict_long=beside_long(judged, data))
-        lines += ["", shown.round(1).to_markdown(index=False), ""]
+        lines += ["", shown_claims(judged, data).round(1).to_markdown(index=False), ""]
         lines.append("Here, verdict judges each claim by its own interval; verdict_holm judges all claims together.")
     return "\n".join([*lines, ""])
+
+
+def shown_claims(judged: pd.DataFrame, data: str) -> pd.DataFrame:
+    """Return the columns of `claims_of` that a reader wants and, beside a short training, the verdict of a long one."""
+    shown = judged[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
+    return shown.assign(verdict_long=beside_long(judged, data)) if judged["preset"].iloc[0] in SHORT else shown
 
 
 SHORT = {"smoke": "This is a training of seconds, which shows nothing", "lite": "This is a short training"}
