@@ -480,6 +480,13 @@ EVALUATION = [
         "test_evaluate.py::test_folds_are_means_over_consecutive_images",
     ),
     Mutant(
+        "the scores of two models are added, and not averaged",
+        "training/ranking.py",
+        "total /= len(models)",
+        "total /= 1",
+        "test_evaluate.py::test_the_scores_of_two_models_are_averaged_piece_by_piece",
+    ),
+    Mutant(
         "an ensemble takes the larger score",
         "training/evaluate.py",
         "np.mean(matrices, axis=0)",

@@ -141,6 +141,14 @@ def test_an_ensemble_averages_scores_not_ranks():
     np.testing.assert_allclose(ev.ensemble([np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])]), [[0.5, 0.5]])
 
 
+def test_the_scores_of_two_models_are_averaged_piece_by_piece(monkeypatch):
+    monkeypatch.setattr(ranking, "PIECE", 3)
+    pairs = [(random_encoded([2] * 4, seed=k), random_encoded([3, 2, 4, 3, 2], seed=9 + k)) for k in (0, 1)]
+    found = ranking.mean_scores([encodings(*pair) for pair in pairs], np.array([1, 3]), np.array([4, 0, 2]))
+    whole = ev.ensemble([cosine(*pair).numpy() for pair in pairs])
+    np.testing.assert_allclose(found, whole[np.ix_([1, 3], [4, 0, 2])], atol=1e-6)
+
+
 def test_the_interval_of_one_seed_is_that_of_a_mean():
     hits = (np.arange(400) % 4 == 0)[None, :, None] * 100.0
     mean, low, high = ev.interval(hits)

@@ -97,6 +97,16 @@ def test_recipes_show_the_winner_of_each_system_and_only_the_choices_that_it_has
     assert lines[2:] == ["|SCAN|0|40|0.01|0.2|2||", "|VSE++|1|8|0.01|0.2|||"]
 
 
+def test_two_studies_agree_by_the_rank_correlation_of_their_orders(kept):
+    """SCAN, VSRN, SAEM in one study; VSRN, SCAN, SAEM in the other: 1 - 6 (1 + 1) / (3 (9 - 1)) = 0.5."""
+    (kept / "tuning").mkdir()
+    for preset, seeds, rsums in (("lite", 2, (60, 50, 40)), ("long", 1, (60, 70, 40))):
+        lines = [(row, 0, seed, x) for row, x in zip(("SCAN", "VSRN", "SAEM"), rsums) for seed in range(seeds)]
+        runs = pd.DataFrame(lines, columns=["row", "draw", "seed", "dev_rsum"])
+        runs.to_csv(kept / "tuning" / f"{preset}.csv", index=False)
+    assert recorded.filled("{{agreement lite long}}") == "0.50"
+
+
 def test_the_minutes_of_training_count_a_run_once_that_stands_in_two_tables(kept):
     """Run a, of 60 seconds, stands in two tables. Run b took 120 seconds."""
     runs = pd.DataFrame({"table": ["table1", "table4", "table4"], "digest": ["a", "a", "b"], "seconds": [60, 60, 120]})

@@ -185,6 +185,10 @@ predict("0.2")
 # R@10 are 100 for nothing: rsum = 50 + 100 + 100 + 75 + 100 + 100 = 525.
 
 
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("0.3")
+
+
 # %%
 def ranks_slowly(scores: np.ndarray, image_of: np.ndarray) -> tuple[list[int], list[int]]:
     """Of every image (its best caption) and every text, by loops: how many wrong candidates score as high or higher."""
@@ -203,9 +207,6 @@ found = ranks(S, own_image)
 assert [list(x) for x in found] == [[0, 1, 0, 1], [0, 0, 1, 0]]
 hits = recalls(*found, own_image)
 print(f"i2t R@1 {hits['i2t_r1']:.1f}, t2i R@1 {hits['t2i_r1']:.1f}, rsum {hits['rsum']:.1f}")
-
-# %% tags=["hide-input", "nbval-ignore-output"]
-predict("0.3")
 
 # %% [markdown]
 # ### Several captions per image

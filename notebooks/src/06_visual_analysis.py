@@ -151,6 +151,9 @@ predict("6.4")
 for k, text in enumerate(most):
     figure = show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
     figure.savefig(folder / f"query_text_gain{k + 1}_attention.png", dpi=150)
+first = most[0]
+weights = show.attention_weights(matcher, test, int(test.caption_to_image[first]), test.captions[first])
+display(weights.agg(["min", "max", "sum"], axis=1).head(4))  # of its first words, those without a thing among them
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("6.5")

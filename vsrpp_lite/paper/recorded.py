@@ -13,6 +13,7 @@ a line in double braces stands for a table, and double braces inside a sentence 
     {{fact scenes-lite commit}}                       an entry of facts.json
     {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
     {{recipes lite}}                                  the winners of a tuning study
+    {{agreement lite long}}                           the rank correlation of the systems' orders in two tuning studies
     {{minutes scenes-lite}}                           what the trainings of a recorded set took
     {{truth scenes-lite}}                             what the truth says about Table 4's systems, means over seeds
 """
@@ -130,6 +131,15 @@ def recipes(preset: str) -> str:
     return shown.to_markdown(index=False, floatfmt="g")
 
 
+def agreement(preset: str, other: str) -> str:
+    """Return Spearman's rank correlation of the systems' best rsum on dev in the studies of two presets."""
+    one, two = (
+        best_draws(pd.read_csv(recorded_folder() / "tuning" / f"{name}.csv"), STUDIES[name].seeds).set_index("row")
+        for name in (preset, other)
+    )
+    return f"{one['dev_rsum'].corr(two['dev_rsum'], method='spearman'):.2f}"
+
+
 def minutes(recorded: str) -> str:
     """Return the minutes of training behind a recorded set, added up over all runs."""
     return f"{seconds(recorded_folder() / recorded) / 60:.0f}"
@@ -184,6 +194,7 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
     "fact": fact,
     "spread": spread,
     "recipes": recipes,
+    "agreement": agreement,
     "minutes": minutes,
     "truth": truth,
 }
