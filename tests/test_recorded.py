@@ -68,6 +68,10 @@ def test_tables_are_recorded_with_what_made_them(home, kept, monkeypatch):
     assert folder == kept / "scenes-lite"
     assert {path.name for path in folder.iterdir()} == {"table1.csv", "claims.csv", "facts.json"}
     assert json.loads((folder / "facts.json").read_text())["versions"].keys() >= {"torch", "vsrpp_lite"}
+    pd.DataFrame([{"row": "a", "preset": "smoke", "seeds": 1}]).to_csv(tables / "table2.csv", index=False)
+    with pytest.raises(ValueError, match=r"table1\.csv is of lite, table2\.csv is of smoke; expected one preset"):
+        recorded.record("scenes")
+    assert not (folder / "table2.csv").exists()
 
 
 def test_single_runs_are_summed_up_over_their_seeds(kept):

@@ -150,7 +150,7 @@ def record(data: Annotated[str, typer.Option(help="The data set whose tables to 
 
     try:
         typer.echo(recorded.record(data))
-    except FileNotFoundError as error:
+    except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
 
 

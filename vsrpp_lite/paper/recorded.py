@@ -51,13 +51,17 @@ def record(data: str) -> Path:
 
     Raises:
         FileNotFoundError: there are no tables of these data.
+        ValueError: the tables are of several presets.
     """
     source = results_folder(data)
     tables = sorted((source / "tables").glob("*.csv"))
-    if not tables:
+    presets = {path.name: table["preset"].iloc[0] for path in tables if "preset" in (table := pd.read_csv(path))}
+    if not presets:
         raise FileNotFoundError(f"{source / 'tables'}: no tables; run `make reproduce-tables` first")
-    made = pd.read_csv(next(path for path in tables if path.stem.startswith("table")))
-    preset = made.iloc[0]["preset"]
+    if len({*presets.values()}) > 1:
+        told = ", ".join(f"{name} is of {preset}" for name, preset in presets.items())
+        raise ValueError(f"{source / 'tables'}: {told}; expected one preset. Make them again with one")
+    preset = next(iter(presets.values()))
     target = recorded_folder() / f"{Path(data).name}-{preset}"
     target.mkdir(parents=True, exist_ok=True)
     for path in [*tables, source / "claims.csv"]:
