@@ -15,6 +15,8 @@ from vsrpp_lite.data.scenes.probes import Probe
 from vsrpp_lite.data.scenes.truth import scenes
 from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import cross_attention
+from vsrpp_lite.paper.recorded import recorded_folder
+from vsrpp_lite.paper.study import authors
 from vsrpp_lite.search import two_stage
 from vsrpp_lite.teaching import check, predict, prompts, quiz
 from vsrpp_lite.teaching.compare import compare
@@ -345,6 +347,17 @@ def test_every_lesson_has_its_prompts_and_every_prompt_is_asked():
     for prompt in prompts.prompts().values():
         assert len(prompt.choices) == 3 and prompt.right in (1, 2, 3)
         assert prompt.reveal.endswith(".")
+
+
+def test_what_two_prompts_tell_of_the_study_is_what_it_recorded():
+    """Prompt 7.7: VSR++ is sixth at its worst. 7.8: it alone is first by its own setting; three settings are best."""
+    lines = pd.read_csv(recorded_folder() / "tuning" / "lite.csv")
+    places = lines[lines["seed"] == 0].pivot(index="draw", columns="row", values="dev_rsum").rank(1, ascending=False)
+    assert places["VSR++"].max() == 6
+    claimed = authors(lines).set_index("system")
+    assert claimed.index[claimed["rank by its own draw"] == 1].tolist() == ["VSR++"]
+    best = sorted(set(claimed["best draw"]))
+    assert len(best) == 3 and places.loc[best, "VSR++"].tolist() == [1, 1, 1]
 
 
 def right_choices(lesson, position):

@@ -59,8 +59,8 @@ show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
-# Have you two minutes? Here is the table as it was recorded on `scenes` (preset `lite`, three seeds). The cell below it
-# trains every row that is not in `runs/` yet, and that takes longer.
+# Have you two minutes? Here is the table as it was recorded with preset `lite`. The cell below it trains every row that
+# is not in `runs/` yet, and that takes longer.
 
 # %%
 display(tables.beside(pd.read_csv(recorded_folder() / "scenes-lite" / "table1.csv")).set_index("row"))

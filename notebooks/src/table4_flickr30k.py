@@ -61,8 +61,8 @@ show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
-# Have you two minutes? Here is the table as it was recorded on `scenes` (preset `lite`, three seeds). The cell below it
-# trains every row that is not in `runs/` yet, and that takes longer.
+# Have you two minutes? Here is the table as it was recorded with preset `lite`. The cell below it trains every row that
+# is not in `runs/` yet, and that takes longer.
 
 # %%
 display(tables.beside(pd.read_csv(recorded_folder() / "scenes-lite" / "table4.csv")).set_index("row"))
@@ -131,7 +131,7 @@ figure.savefig(folder / "claims4.png", dpi=150)
 # This is a short training, unless you set another preset. It favours systems that learn fast. Until the end
 # of a long training, VSRN gains far more than the others do. So a verdict of a short training is about *learning speed*
 # as much as about what a system can reach.
-# Compare the last two columns above.
+# Compare the columns `verdict_holm` and `verdict_long` above.
 #
 # Even a verdict of the long trainings is about drawn scenes. "Not reproduced" means that the claim does not hold here.
 # It does not mean that the paper's numbers are wrong: its data, its features and the size of its models are others. The
