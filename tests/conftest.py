@@ -3,7 +3,9 @@
 Examples in docstrings are tests too: pytest collects them from the package, whose modules this file hooks first.
 """
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 from jaxtyping import install_import_hook
 
@@ -76,6 +78,24 @@ def toy(tmp_path):
 def scenes_folder(tmp_path_factory):
     """A few hundred pictures."""
     return scenes.write(tmp_path_factory.mktemp("scenes") / "tiny", seed=1, size="tiny")
+
+
+@pytest.fixture(scope="session")
+def course_home(tmp_path_factory):
+    """A home with the student version of the course, its pictures and its model, which take a minute to make."""
+    assignments = Path(__file__).parent.parent / "notebooks" / "assignments"
+    sys.path[:0] = [str(assignments), str(assignments / "course")]
+    import unit
+    import versions
+
+    place = tmp_path_factory.mktemp("course")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VSRPP_HOME", str(place))
+        patch.setattr(versions, "RELEASE", place / "release")
+        versions.build(2026)
+        unit.course_run(2026).fit()
+        unit.hidden_split(531)
+    return place
 
 
 @pytest.fixture

@@ -110,13 +110,12 @@ TEACHES = {
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
+def released(course_home):
     """A home with the student version, as `make assignments` leaves it."""
-    home = tmp_path_factory.mktemp("course")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(versions, "RELEASE", home / "release")
+        patch.setattr(versions, "RELEASE", course_home / "release")
         called("build")
-        yield home
+        yield course_home
 
 
 @pytest.fixture(scope="module")

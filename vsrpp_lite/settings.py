@@ -130,7 +130,7 @@ class Preset(NamedTuple):
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
         sizes=Sizes(embed=32, word=32, caption=32, layers=1),
-        training=Training(epochs=2, batch_size=32, learning_rate=6e-3, min_count=1),
+        training=Training(epochs=2, batch_size=64, learning_rate=6e-3, min_count=1),
     ),
     "lite": Preset(
         sizes=Sizes(embed=128, word=64, caption=64, layers=2),

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -120,7 +120,7 @@ class Sandbox:
                 self._stop(f"a cell could not be interrupted after {self.limits.cell_seconds:g} seconds")
             elif len(family) > PROCESSES:  # before their memory is added up, which takes time: they may still multiply
                 self._stop(f"more than {PROCESSES} processes")
-            elif sum(map(_memory, family)) > self.limits.memory * 2**30:
+            elif _takes_more(family, self.limits.memory * 2**30):
                 self._stop(f"more than {self.limits.memory:g} GiB of memory")
 
     def _stop(self, why: str) -> None:
@@ -217,10 +217,19 @@ class Sandbox:
         raise EndedError(self.ended) from None
 
 
-def _memory(process: psutil.Process) -> int:
-    """Return the bytes of a process, a share of what it has in common with others."""
+def _takes_more(family: Iterable[psutil.Process], most: float) -> bool:
+    """Tell whether processes hold more than `most` bytes together, of what they have in common a share each.
+
+    To add up the shares takes the kernel milliseconds. So we look first at an upper bound that it knows, in which
+    everything in common counts for each process.
+    """
+    return all(sum(_memory(process, kind) for process in family) > most for kind in ("rss", "pss"))
+
+
+def _memory(process: psutil.Process, kind: str) -> int:
+    """Return the bytes of a process; 0 if it has gone."""
     try:
-        return process.memory_full_info().pss
+        return getattr(process.memory_full_info() if kind == "pss" else process.memory_info(), kind)
     except (psutil.Error, AttributeError):
         return 0
 
