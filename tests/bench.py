@@ -35,6 +35,9 @@ TREND = {
     "scoring 1,000 x 5,000, s": "scoring 1,000 x 5,000, R=8, D=128",
     "attention / its product": "attention B=128 R=36 D=1024, forward / product",
     "loop / attention": "attention B=128 R=36 D=1024, loop / ours, forward + backward",
+    "merged / graph": "graph layer, 128 images of 36 regions, D=2048, maps multiplied first / ours",
+    "merged / graph, lite": "graph layer, 64 images of 8 regions, D=128, maps multiplied first / ours",
+    "merged / graph, one image": "graph layer, 1 images of 36 regions, D=2048, maps multiplied first / ours",
 }
 """What `keep_trend` keeps, by the name of its column."""
 

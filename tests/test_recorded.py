@@ -82,6 +82,14 @@ def test_single_runs_are_summed_up_over_their_seeds(kept):
     assert [line.replace(" ", "") for line in lines[2:]] == ["|a|15.0|10.0|20.0|2|", "|b|7.0|7.0|7.0|1|"]
 
 
+def test_changes_are_taken_seed_by_seed(kept):
+    """The changes are 1 and 3. Their mean is 2, and its error 1; Student's quantile of one freedom is 12.7."""
+    lines = [("none", 0, 10.0), ("none", 1, 20.0), ("one", 0, 11.0), ("one", 1, 23.0)]
+    pd.DataFrame(lines, columns=["difference", "seed", "rsum"]).to_csv(kept / "ways.csv", index=False)
+    lines = recorded.filled("{{changes ways rsum none}}").splitlines()
+    assert [line.replace(" ", "") for line in lines[2:]] == ["|one|2.0|-10.7|14.7|2|"]
+
+
 def test_a_lead_in_table_4_is_told_with_its_interval(kept):
     claim = {"table": "table4", "better": "VSR++", "worse": "SCAN", "difference": 30.2, "lo": 23.4, "hi": 36.0}
     pd.DataFrame([claim]).to_csv(kept / "mine-lite" / "claims.csv", index=False)

@@ -12,6 +12,7 @@ a line in double braces stands for a table, and double braces inside a sentence 
     {{difference scenes-lite VSR++ SCAN}}             a lead in Table 4, with its interval
     {{fact scenes-lite commit}}                       an entry of facts.json
     {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
+    {{changes vsrn_departures dev_rsum none}}         and by how much its lines differ from one of them, in pairs
     {{recipes lite}}                                  the winners of a tuning study
     {{agreement lite long}}                           the rank correlation of the systems' orders in two tuning studies
     {{minutes scenes-lite}}                           what the trainings of a recorded set took
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.special import stdtrit
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.paper.judging import DRAWN, TRUTH, record_truth
@@ -122,6 +124,21 @@ def spread(name: str, of: str) -> str:
     return found.rename(columns={"mean": f"mean {of}", "count": "seeds"}).to_markdown(index=False, floatfmt=".1f")
 
 
+def changes(name: str, of: str, plain: str) -> str:
+    """Return by how much a column differs from its line `plain`, seed by seed: the mean with its 95 % interval.
+
+    The first column of the CSV file of single runs names the lines. The interval is Student's over the seeds.
+    """
+    runs = pd.read_csv(recorded_folder() / f"{name}.csv")
+    lines = runs.columns[0]
+    by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
+    changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
+    half = changed.sem() * stdtrit(changed.count() - 1, 0.975)
+    mean = changed.mean()
+    found = pd.DataFrame({f"change of {of}": mean, "lo": mean - half, "hi": mean + half, "seeds": changed.count()})
+    return found.reset_index().to_markdown(index=False, floatfmt=".1f")
+
+
 def recipes(preset: str) -> str:
     """Return the winner of each system in the study of a preset, with its mean rsum on dev, in Markdown."""
     runs = pd.read_csv(recorded_folder() / "tuning" / f"{preset}.csv")
@@ -197,6 +214,7 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
     "effect": effect,
     "fact": fact,
     "spread": spread,
+    "changes": changes,
     "recipes": recipes,
     "agreement": agreement,
     "minutes": minutes,
