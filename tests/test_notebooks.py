@@ -119,13 +119,15 @@ one_home = pytest.mark.xdist_group("notebooks")  # and one worker, so that nothi
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    """`make reproduce-tables PRESET=smoke FACTORIAL=1` with one seed, to be called again; and the home it filled."""
+    """`make reproduce-tables PRESET=smoke FACTORIAL=1` with one seed, to be called again; and the home it filled.
+
+    It runs in a process of its own, as a user's does: in this one, checks of shapes would slow the trainings down.
+    """
     place = tmp_path_factory.mktemp("reproduced")
-    command = partial(reproduce_tables, **SMOKE, seeds=1, jobs=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VSRPP_HOME", str(place))
-        command(TABLES, factorial=True)
-    return command, place
+    options = ["--data", "scenes", "--preset", "smoke", "--seeds", "1", "--jobs", "1", "--factorial"]
+    environment = os.environ | {"VSRPP_HOME": str(place)}
+    subprocess.run([sys.executable, "-m", "vsrpp_lite", "reproduce", *options], env=environment, check=True)
+    return partial(reproduce_tables, **SMOKE, seeds=1, jobs=1), place
 
 
 @pytest.fixture
