@@ -31,6 +31,7 @@ THINGS = ["dog", "car", "tree", "boat"]
 collect_ignore = [
     "bench.py",
     "bench_search.py",
+    "departures.py",
     "profile_steps.py",
     "course_submissions.py",
     "hostile",

@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.paper.judging import DRAWN, TRUTH, record_truth
 from vsrpp_lite.paper.rows import record_rows, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, results_folder
-from vsrpp_lite.training.evaluate import METRICS
+from vsrpp_lite.training.evaluate import METRICS, holm
 from vsrpp_lite.training.provenance import provenance
 
 TEMPLATE = "RESULTS.template.md"
@@ -127,16 +127,18 @@ def spread(name: str, of: str) -> str:
 def changes(name: str, of: str, plain: str) -> str:
     """Return by how much a column differs from its line `plain`, seed by seed: the mean with its 95 % interval.
 
-    The first column of the CSV file of single runs names the lines. The interval is Student's over the seeds.
+    The first column of the CSV file of single runs names the lines. The interval is Student's over the seeds, and p is
+    the probability by Holm, for which all lines are judged together.
     """
     runs = pd.read_csv(recorded_folder() / f"{name}.csv")
     lines = runs.columns[0]
     by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
     changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
-    half = changed.sem() * stdtrit(changed.count() - 1, 0.975)
-    mean = changed.mean()
-    found = pd.DataFrame({f"change of {of}": mean, "lo": mean - half, "hi": mean + half, "seeds": changed.count()})
-    return found.reset_index().to_markdown(index=False, floatfmt=".1f")
+    mean, error, seeds = changed.mean(), changed.sem(), changed.count()
+    half = error * stdtrit(seeds - 1, 0.975)
+    p = holm(list(2 * stdtr(seeds - 1, -(mean / error).abs())))
+    found = pd.DataFrame({f"change of {of}": mean, "lo": mean - half, "hi": mean + half, "p": p, "seeds": seeds})
+    return found.reset_index().to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))
 
 
 def recipes(preset: str) -> str:
