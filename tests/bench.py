@@ -35,6 +35,9 @@ TREND = {
     "scoring 1,000 x 5,000, s": "scoring 1,000 x 5,000, R=8, D=128",
     "attention / its product": "attention B=128 R=36 D=1024, forward / product",
     "loop / attention": "attention B=128 R=36 D=1024, loop / ours, forward + backward",
+    "captions / s, 1 process": "fit(devices=1) on gloo, VSR++ of lite, with start-up and one evaluation",
+    "captions / s, 2": "fit(devices=2) on gloo, VSR++ of lite, with start-up and one evaluation",
+    "captions / s, 4": "fit(devices=4) on gloo, VSR++ of lite, with start-up and one evaluation",
     "merged / graph": "graph layer, 128 images of 36 regions, D=2048, maps multiplied first / ours",
     "merged / graph, lite": "graph layer, 64 images of 8 regions, D=128, maps multiplied first / ours",
     "merged / graph, one image": "graph layer, 1 images of 36 regions, D=2048, maps multiplied first / ours",
@@ -233,7 +236,7 @@ def keep_trend(made: dict) -> None:
     Two machines differ by more than two releases do: compare the ratios, or lines of one machine.
     """
     found = {record["what"]: record["value"] for record in RECORDS}
-    line = {"version": made["versions"]["vsrpp_lite"], "torch": made["versions"]["torch"], "commit": made["commit"]}
+    line = {"version": made["versions"]["vsrpp_lite"], "torch": made["versions"]["torch"], "commit": made["commit"][:7]}
     line |= {name: found[what] for name, what in TREND.items()}
     path = recorded_folder() / "bench.csv"
     before = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[*line])
