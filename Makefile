@@ -82,7 +82,7 @@ report: .venv/.ready ## write RESULTS.md, and the README's table, from notebooks
 	$(BIN)/python -m vsrpp_lite report
 
 check: .venv/.ready lint types ## an answer in about a minute: style, types, and the fast tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup -m "not slow"
 
 test: .venv/.ready ## pytest, docstring examples and nbval
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --max-worker-restart 0
