@@ -30,14 +30,15 @@ from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.runs import Run
 
 RECORDS: list[dict] = []
+SHARED = "fit(devices={}) on gloo, VSR++ of lite, with start-up and one evaluation"
 TREND = {
     "VSR++ step, ms": "VSR++ step, lite, B=64: whole",
     "scoring 1,000 x 5,000, s": "scoring 1,000 x 5,000, R=8, D=128",
     "attention / its product": "attention B=128 R=36 D=1024, forward / product",
     "loop / attention": "attention B=128 R=36 D=1024, loop / ours, forward + backward",
-    "captions / s, 1 process": "fit(devices=1) on gloo, VSR++ of lite, with start-up and one evaluation",
-    "captions / s, 2": "fit(devices=2) on gloo, VSR++ of lite, with start-up and one evaluation",
-    "captions / s, 4": "fit(devices=4) on gloo, VSR++ of lite, with start-up and one evaluation",
+    "captions / s, 1 process": SHARED.format(1),
+    "captions / s, 2": SHARED.format(2),
+    "captions / s, 4": SHARED.format(4),
     "merged / graph": "graph layer, 128 images of 36 regions, D=2048, maps multiplied first / ours",
     "merged / graph, lite": "graph layer, 64 images of 8 regions, D=128, maps multiplied first / ours",
     "merged / graph, one image": "graph layer, 1 images of 36 regions, D=2048, maps multiplied first / ours",
@@ -208,8 +209,7 @@ def bench_ranks() -> None:
         run = Run(system=VSRpp(), training=training, seed=100 + devices)
         result = run.fit(devices=devices, accelerator="cpu", fresh=True)
         count = len(run.dataset("train").captions)
-        name = f"fit(devices={devices}) on gloo, VSR++ of lite, with start-up and one evaluation"
-        record(name, count / result.record["seconds"], "captions / s")
+        record(SHARED.format(devices), count / result.record["seconds"], "captions / s")
 
 
 def main() -> None:

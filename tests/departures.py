@@ -30,6 +30,7 @@ from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.training import train
+from vsrpp_lite.training.evaluate import best_epoch
 from vsrpp_lite.training.runs import Run
 
 STABLE = Training(epochs=3, batch_size=64, learning_rate=0.006, rise_steps=50, warmup_epochs=2, decay_every=3)
@@ -154,7 +155,7 @@ def main(seeds: list[int]) -> None:
                 history = run.fit(blind=True, progress=False).history
             by_few = history["dev.i2t_r1"] + history["dev.i2t_r5"] + history["dev.t2i_r1"] + history["dev.t2i_r5"]
             line = {"difference": difference, "seed": seed, "dev_rsum": round(history["dev.rsum"].max(), 2)}
-            lines.append(line | {"same_epoch": by_few.idxmax() == history["dev.rsum"].idxmax()})
+            lines.append(line | {"same_epoch": best_epoch(list(by_few)) == best_epoch(list(history["dev.rsum"]))})
             print(lines[-1], flush=True)
             pd.DataFrame(lines).to_csv(path, index=False)
 

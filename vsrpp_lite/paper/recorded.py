@@ -27,14 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtr, stdtrit
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.paper.judging import DRAWN, TRUTH, record_truth
 from vsrpp_lite.paper.rows import record_rows, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, results_folder
-from vsrpp_lite.training.evaluate import METRICS, holm
+from vsrpp_lite.training.evaluate import METRICS, holm, interval, p_value
 from vsrpp_lite.training.provenance import provenance
 
 TEMPLATE = "RESULTS.template.md"
@@ -134,11 +133,12 @@ def changes(name: str, of: str, plain: str) -> str:
     lines = runs.columns[0]
     by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
     changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
-    mean, error, seeds = changed.mean(), changed.sem(), changed.count()
-    half = error * stdtrit(seeds - 1, 0.975)
-    p = holm(list(2 * stdtr(seeds - 1, -(mean / error).abs())))
-    found = pd.DataFrame({f"change of {of}": mean, "lo": mean - half, "hi": mean + half, "p": p, "seeds": seeds})
-    return found.reset_index().to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))
+    samples = changed.to_numpy()[None]  # the only chance here is that of the seeds, which stand where images do
+    mean, low, high = interval(samples)
+    p = holm(list(p_value(samples)))
+    columns = {f"change of {of}": mean, "lo": low, "hi": high, "p": p, "seeds": len(changed)}
+    found = pd.DataFrame(columns, index=changed.columns).reset_index()
+    return found.to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))
 
 
 def recipes(preset: str) -> str:

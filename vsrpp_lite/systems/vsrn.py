@@ -9,8 +9,10 @@ Published recalls at 1, 5, 10, of text then of image retrieval (the average of *
 54.7 81.8 88.2; MS-COCO 1K 76.2 94.8 98.2 62.8 89.7 95.1. For single models, an rsum of 469.9 is reported on Flickr30K,
 against 482.6 for two.
 
-The released code differs from this module in the following. RESULTS.md has what each difference changes on drawn
-scenes, one at a time; `tests/departures.py` measured it. Beside the first difference, only the full stop matters there.
+The released code differs from this module in the following. RESULTS.md has what most of these differences change on
+drawn scenes, one at a time; `tests/departures.py` measured it. Beside the first difference, only the full stop shows an
+effect there. We have not measured the words of the dev split, the rule for the best epoch in a long training, and what
+is special to COCO.
 
 - V* is normalised over regions. That difference matters, and `norm` chooses it: the release's axis is better than the
   paper's, because the region GRU reads larger numbers. `norm="scaled"` gives it these numbers on the paper's axis, and
