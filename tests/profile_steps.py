@@ -80,7 +80,8 @@ def main() -> None:
             for row, watch in watches.items()
         }
     ).T
-    table = table[[*(name for name in table if name != "whole"), "whole"]].round(1)
+    last = ["backward", "clip and Adam", "whole"]
+    table = table[[*(name for name in table if name not in last), *last]].round(1)
     table.to_csv(recorded_folder() / "steps.csv", index_label="milliseconds of a step")
     print(table.to_string())
 
