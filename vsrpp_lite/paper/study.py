@@ -126,9 +126,9 @@ STUDIES = {
         finalists=1,
         seeds=1,
         rates=(5e-4, 1e-2),
-        training={"warmup_epochs": (1, 2), "rise_steps": (0, 500), "decay_every": (3, 4, 6)},
+        training={"warmup_epochs": (1, 2), "rise_steps": (0, 500)},
         choices=CHOICES,
-        shorter={"epochs": 5},
+        shorter={"epochs": 3, "decay_every": 2},
     ),
 }
 """The study of each preset that is tuned."""
