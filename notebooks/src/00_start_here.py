@@ -78,7 +78,7 @@ show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PN
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 splits = {name: run.dataset(name) for name in ("train", "dev", "test")}  # draws the pictures, if they are not there yet
 
-# %%
+# %% tags=["nbval-ignore-output"]
 display(
     pd.DataFrame(
         {
@@ -121,7 +121,7 @@ for caption in test.captions_of(image):
 # twice, and some of its boxes lie on nothing much. Of the sentence, the matcher gets word numbers between `<start>` and
 # `<end>`.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(1, 1.2), layout="constrained")
 count = int(test.mask[image].sum())
 points = show.boxes(left, test, image, np.full(count, 0.35), plt.get_cmap("tab10").colors[:count])
@@ -260,7 +260,7 @@ matcher = result.matcher()
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("0.5")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 table = pd.DataFrame(
     [[result.recalls[f"{way}_r{cut}"] for cut in (1, 5, 10)] for way in ("i2t", "t2i")],
     index=["text retrieval (i2t)", "image retrieval (t2i)"],
@@ -288,7 +288,7 @@ figure = vl.show.retrieval(matcher, test, query)
 # A picture that shares the thing or the colour, but not the relation, can still score high: the score adds up what each
 # word finds, and no single word can veto a picture.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 query_scores = vl.score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts([query]))[:, 0]
 for found_image in np.argsort(-query_scores)[:5]:
     print(f"picture {found_image}:", "; ".join(caption.rstrip(" .") for caption in test.captions_of(found_image)))
@@ -340,7 +340,7 @@ figure = show.image_query({"": scores}, test, image, top=5)
 #
 # (*-style*: the paper has no public code, and we wrote the system after its description.)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 for name, encoded in (("pictures", images), ("sentences", texts)):
     print(f"{name:10}", *(f"{part} {tuple(x.shape)}" for part, x in zip(encoded._fields, encoded, strict=True)))
 again = vl.score(matcher.similarity, images.map(lambda x: x[:8]), texts.map(lambda x: x[:40]))

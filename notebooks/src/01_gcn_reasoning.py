@@ -349,7 +349,7 @@ predict("1.7")
 # regions and the messages with their cube. BN takes the scale out again, but not the *shape*: a cube has a few huge
 # values and many small ones.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 regions, mask = test.regions(np.arange(len(test)))
 with torch.no_grad():
     graph, projected = matcher.images.reason.layers[0], matcher.images.project(regions)
@@ -417,7 +417,7 @@ found = {name: ranks(matrix, test.caption_to_image) for name, matrix in scores.i
 # light, such as *on* a street or *under* a blue sky, do not count as relations here.)
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def reverse(sentence: str) -> str:
     """Left for right and right for left."""
     return " ".join({"left": "right", "right": "left"}.get(word, word) for word in sentence.split())
@@ -448,7 +448,7 @@ display(measured)
 # And the sum of all six recalls, as a difference from the model as trained. The interval resamples the test pictures;
 # both versions see the same ones.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 parts = {name: contributions(*both, test.caption_to_image) for name, both in found.items()}
 worth = {}
 for name in ("no messages", "no layers"):
@@ -484,7 +484,7 @@ plt.show()
 # was chosen for its gain, so the counts matter more than the picture: do as many sentences lose as win? (Scores $S$ can
 # be compared within a row of pictures only, since another version of the model has another scale.)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 before, after = found["no messages"][1], found["as trained"][1]
 better, worse = (before > after)[names_relation].mean(), (before < after)[names_relation].mean()
 print(f"sentences with a relation: messages improve the rank of {100 * better:.0f} %, worsen {100 * worse:.0f} %")

@@ -402,7 +402,7 @@ predict("2.6")
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 matcher = run.fit().matcher()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 train, size = run.dataset("train"), run.settings.training.batch_size
 tokens = matcher.tokenizer.encode_all(train.captions)
 asked = siblings = chosen = 0
@@ -490,7 +490,7 @@ for warmup in (0, 1):
     training = replace(start.settings.training, epochs=3, warmup_epochs=warmup)
     results[warmup] = replace(start, training=training).fit()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 names = {0: "no warm-up", 1: "one epoch of warm-up"}
 for warmup, result in results.items():
     loss, rsum = result.history["loss.ranking"].iloc[-1], result.recalls["rsum"]
@@ -528,7 +528,7 @@ predict("2.8")
 # alike? Cosines of all test pictures with all test sentences (on a logarithmic axis, or nothing would be seen beside
 # the spike):
 
-# %%
+# %% tags=["nbval-ignore-output"]
 test = start.dataset("test")
 figure, ax = plt.subplots(figsize=(8, 3), layout="constrained")
 for warmup, colour in ((1, show.MEASURED), (0, show.PAPER)):

@@ -425,7 +425,7 @@ print(f"loop over sentences {1000 * slow:.0f} ms, package {1000 * fast:.0f} ms: 
 # paid for all of it. The package *packs* instead: sentences of one length form a rectangle without a hole, and one call
 # handles one rectangle after the other. Here for the training captions of our data, whose lengths differ less:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 run = vl.tuned(vl.VSRpp(), data=data, preset=preset, seed=seed)
 train = run.dataset("train")
 draw = np.random.default_rng(seed).choice(len(train.captions), 128, replace=False)
@@ -564,7 +564,7 @@ plt.show()
 predict("3.8")
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def measured(**choices):
     """Recalls on these pictures with S_L alone."""
     scores = score(partial(cross_attention, **choices), images, texts)
@@ -599,7 +599,7 @@ display(sweep[["i2t_r1", "t2i_r1", "rsum"]].rename_axis("temperature"))
 # Now the directions and poolings, likewise at test time only. Words ask at the temperature of this training, and
 # regions ask at 4/9 of it, which is SCAN's proportion:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 table = {
     (direction, pooling): measured(direction=direction, pooling=pooling, temperature=temperature)
     for direction, temperature in {"t2i": own, "i2t": 4 / 9 * own}.items()

@@ -190,7 +190,7 @@ for mu in (0.0, 0.5, 2.0, 3.0):
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 result = run.fit()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 test = run.dataset("test")
 where = test.caption_to_image
 global_scores = result.scores("global", lambda _: cosine)
@@ -218,7 +218,7 @@ plt.show()
 # Look at three things. Where is the top of each curve, and is it near the $\mu$ that the model was trained with? How
 # far below the top does the dashed line lie, which is $S_L$ alone? And how low is the left end, which is $S_G$ alone?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 alone = recorded.value("scenes-lite", "table4", "VSRN", "i2t_r1")
 print(f"R@1 of text retrieval, VSRN, a global model that was trained alone (lite, three seeds): {alone}")
 print(f"R@1 of text retrieval, our S_G: {recalls(*ranks(global_scores, where), where)['i2t_r1']:.1f}")
@@ -230,7 +230,7 @@ print(f"R@1 of text retrieval, our S_G: {recalls(*ranks(global_scores, where), w
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("4.4")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 found = {name: ranks(matrix, where)[1] for name, matrix in {"G": global_scores, "L": local_scores, "S": scores}.items()}
 right = pd.DataFrame({name: rank == 0 for name, rank in found.items()})
 names = {(False, False): "neither", (True, False): "S_G only", (False, True): "S_L only", (True, True): "both"}
@@ -311,7 +311,7 @@ close(gradients[1], 2.0 * gradients[0])
 # disagree about the hardest negative? On our trained model, for 128 pictures with a caption each; and how many
 # pictures pay in each case?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 count = min(128, len(test))
 first = np.unique(where, return_index=True)[1][:count]
 batch = {

@@ -243,7 +243,7 @@ close(at_once, small.attend_regions(states[0]) + small.attend_state(first_state)
 # predict are the first so many. **3. The vocabulary is asked only where there is a word to predict**; it is the widest
 # layer. Count the rows that each layer of the package's decoder really sees, for a batch of 128 training captions:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
 train, test = run.dataset("train"), run.dataset("test")[:200]
 vocabulary = vl.Vocabulary.build(train.captions)
@@ -323,7 +323,7 @@ assert (pull[~region_mask] == 0).all()
 result = run.fit()
 matcher = result.matcher()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 encoded = {name: matcher.encode_images(split) for name, split in {"train": train, "test": test}.items()}
 
 
@@ -355,7 +355,7 @@ predict("5.6")
 # the whole sentence. In three epochs the decoder has learned mostly *the language*, which is the cheaper part, and to
 # look a little. Here is what it writes:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 chosen = [2, 3, 4, 5, 9, 10]
 
 
@@ -403,7 +403,7 @@ for epoch in range(epochs):
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("5.7")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 history = pd.DataFrame(history, index=pd.RangeIndex(1, epochs + 1, name="epoch"))
 figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for (name, curve), colour in zip(history.items(), (show.MEASURED, show.PAPER), strict=True):
@@ -446,7 +446,7 @@ plt.show()
 # leaving out words that are in more than a tenth of all captions (*a*, *is*, *of*), how many did one of the picture's
 # five annotators use? And one of another picture's five?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 counts = Counter(word for caption in train.captions[:1000] for word in set(vl.tokenize(caption)))
 everyday = {word for word, count in counts.items() if count > 100}
 
@@ -531,7 +531,7 @@ display(balance.set_index("batch"))
 # `global_alignment.py`), so that the balance is the released one and stays. What the two terms came to while our model
 # trained:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 terms = pd.DataFrame({"ranking x 128": RELEASED_BATCH * result.history["loss.ranking"]})
 terms["caption"] = result.history["loss.caption"]
 terms["caption's share (%)"] = 100 * terms["caption"] / terms.sum(axis=1)

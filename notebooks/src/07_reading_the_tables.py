@@ -268,7 +268,7 @@ settings = {"data": data, "preset": preset}
 wanted = [run for seed in range(seeds) for run in TABLE1.runs(ablation.FACTORIAL, seed=seed, **settings).values()]
 trained = list(grid.train(wanted))
 
-# %%
+# %% tags=["nbval-ignore-output"]
 effects = ablation.effects(seeds=range(seeds), **settings)
 display(effects.set_index(["better", "worse"]))
 

@@ -87,7 +87,7 @@ show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PN
 # files of Flickr8k and Flickr30k, Kaggle's `captions.txt`, and the JSON of Karpathy or of COCO. A picture may have one
 # sentence or many. The next cell makes a folder and a table from the embedded data set, if you have given none.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 
 
 def stand_in(folder: Path, count: int) -> None:
@@ -182,7 +182,7 @@ if not out.exists():
     photographs.prepare(out, Path(pictures), Path(captions), detector=detector, features=features)
 print((out / "report.txt").read_text())
 
-# %%
+# %% tags=["nbval-ignore-output"]
 splits = {split: vl.open_split(out, split) for split in ("train", "dev", "test")}
 pd.DataFrame(
     {

@@ -99,7 +99,7 @@ plt.show()
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("9.1")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 others = count - 1
 print(f"{100 * (others > 0).mean():.0f} % of the captions are true of another test picture, too")
 print(f"a caption is true of {count.mean():.1f} test pictures on average, and of {count.max()} at most")
@@ -181,7 +181,7 @@ assert not holds(read("two red balls in the park ."), one_more)  # "two" is exac
 # `vl.truth` asks this of every pair. Against our loops, for the first pictures and the captions that name single
 # things:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 of_images = scenes(test[:30])
 single = [
     k for k in range(600 if len(test) > 200 else 100) if all(m.count == 1 for m in read(test.captions[k]).mentions)
@@ -258,7 +258,7 @@ found = judge(results)
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("9.4")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 seen = found.pivot(index="measure", columns="row", values="value")[list(runs)]
 retrieval = ["t2i R@1, one answer", "t2i R@1, all true", "t2i mAP@R", "t2i failures that are none"]
 display(seen.loc[retrieval].round(1))
@@ -359,7 +359,7 @@ plt.show()
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("9.5")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 for kind in EDITS:
     pair = pairs[int(np.flatnonzero(kinds == kind)[0])]
     print(f"{kind} ({(kinds == kind).sum()} pairs)\n    true:  {pair.right}\n    false: {pair.wrong}")
@@ -378,7 +378,7 @@ for kind in EDITS:
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("9.6")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 display(seen.loc[list(EDITS)].round(0).astype(int))
 
 
@@ -447,7 +447,7 @@ display(beside.round(1))
 # recall does not show that a matcher reads this detail.** It can cost R@1 only where another test picture fits the
 # sentence with the sides exchanged. How many sentences have such a picture?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 of_sides = [pair for pair in pairs if pair.kind == "left and right"][:250]
 mirrored = [any(map(partial(holds, read(pair.wrong)), all_scenes)) for pair in of_sides]
 display(Markdown(f"{sum(mirrored)} of {len(of_sides)} captions that name a side have one."))
@@ -469,7 +469,7 @@ compared = judge(both)
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("9.8")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 relations = ["left and right", "things exchanged", "on and under"]
 shares = compared.pivot(index="measure", columns="row", values="value")[list(both)]
 size = compared.drop_duplicates("measure").set_index("measure")["n"]

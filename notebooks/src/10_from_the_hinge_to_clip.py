@@ -385,7 +385,7 @@ models = {
     "InfoNCE": run_of("InfoNCE", best_rate["InfoNCE"], warmup=0).fit(),
 }
 
-# %%
+# %% tags=["nbval-ignore-output"]
 learned = models["InfoNCE"].matcher().losses["ranking"]
 print(f"1 / τ at the start {1 / 0.07:.1f}, after training {learned.inverse_temperature.item():.1f}")
 for name, result in models.items():

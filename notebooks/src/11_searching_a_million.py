@@ -161,7 +161,7 @@ index = vl.Index(matcher, test)
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("11.4")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 sentence = test.captions[0]
 everything = index.search(sentence, 3, candidates=len(index))
 scores = vl.score(matcher.similarity, index.encoded, matcher.encode_texts(sentence))[:, 0]
@@ -213,7 +213,7 @@ helper = vl.tuned(vl.GVSE(), data=data, preset=preset, seed=seed).fit().matcher(
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("11.5")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 asks = np.sort(np.random.default_rng(seed).permutation(len(test.captions))[:500])
 captions, own = [test.captions[k] for k in asks], test.caption_to_image[asks]
 texts = matcher.encode_texts(captions)
@@ -270,7 +270,7 @@ plt.show()
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("11.6")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 tables = results_folder(data) / "tables"
 tables.mkdir(parents=True, exist_ok=True)
 with atomic(tables / "two_stage.csv") as draft:  # `make record` keeps it

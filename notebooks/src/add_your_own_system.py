@@ -299,7 +299,7 @@ except ValueError as error:
 run = vl.Run(system=GPO(), data=data, preset=preset)
 result = run.fit()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 print({metric: round(value, 1) for metric, value in result.recalls.items()})
 
 # %% [markdown]
@@ -375,7 +375,7 @@ settings = {"data": data, "preset": preset}
 runs = [run for seed in range(seeds) for run in table.runs(seed=seed, **settings).values()]
 trained = {result.run: result for result in grid.train(runs)}
 
-# %%
+# %% tags=["nbval-ignore-output"]
 measured = table.measure(seeds=range(seeds), **settings)
 display(beside(measured).set_index("row"))
 figure = show.table(measured)
@@ -384,7 +384,7 @@ figure = show.table(measured)
 # Each cell is the mean over seeds ± half of its 95 % interval. There are no published figures to put beside them, for
 # nobody has published on these data. `judge` compares the two rows of every claim seed by seed and picture by picture.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 judged = table.judge(seeds=range(seeds), **settings)
 figure = show.claims(judged)
 for row in judged.itertuples():
@@ -405,7 +405,7 @@ for row in judged.itertuples():
 # the paper's tables. There a second column, `verdict_holm`, judges all claims of the file together: whoever makes
 # many claims must expect that some come true by chance.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 markdown = write(table, seeds=range(seeds), **settings)
 print(markdown.splitlines()[0])
 
@@ -418,7 +418,7 @@ print(markdown.splitlines()[0])
 # The last row trains with **InfoNCE**, CLIP's loss: a softmax over all candidates in place of a margin. Its temperature
 # $\tau$ is a parameter of the *loss*, and it is trained with the encoders.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 infonce = trained[table.runs(seed=0, **settings)["learned, InfoNCE"]].matcher()
 with torch.no_grad():
     first = 1 / vl.InfoNCE(vl.cosine).inverse_temperature
@@ -534,7 +534,7 @@ custom_run = vl.Run(
 )
 custom = custom_run.fit()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 print("columns of the history:", *custom.history.columns)
 own = custom.matcher()
 assert isinstance(own.tokenizer, Singulars)
