@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vsrpp_lite.data.scenes.probes import Probe
-from vsrpp_lite.training.judged import average_precision_at_r, best_first, judged, preferred, wrongly_wrong
+from vsrpp_lite.training.judged import average_precision_at_r, best_first, false_negative_share, judged, preferred
 
 SCORES = np.array([[0.9, 0.1, 0.8], [0.2, 0.7, 0.6]])  # two images, three texts
 TRUE = np.array([[True, False, True], [False, True, True]])
@@ -55,9 +55,15 @@ def test_the_wrong_ones_of_equal_scores_come_first():
 
 def test_failures_that_are_none():
     """Text 2 belongs to image 1, but image 0 scores higher, and it is true of image 0, too. Nothing else fails."""
-    assert wrongly_wrong(SCORES, TRUE, np.array([0, 1, 1])) == 100
-    assert wrongly_wrong(SCORES, np.array([[True, False, False], [False, True, True]]), np.array([0, 1, 1])) == 0
-    assert wrongly_wrong(SCORES, TRUE, np.array([0, 1, 0])) == 0  # no failure at all
+    assert false_negative_share(SCORES, TRUE, np.array([0, 1, 1])) == 100
+    assert false_negative_share(SCORES, np.array([[True, False, False], [False, True, True]]), np.array([0, 1, 1])) == 0
+    assert false_negative_share(SCORES, TRUE, np.array([0, 1, 0])) == 0  # no failure at all
+
+
+def test_a_tie_is_a_failure_whose_other_image_is_asked():
+    """Both texts of image 0 have equal scores with both images, and the second text is true of image 1, too."""
+    scores, true = np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([[True, True], [False, True]])
+    assert false_negative_share(scores, true, np.array([0, 0])) == 50
 
 
 def test_preferred_scores_each_picture_with_its_own_two_captions(toy):

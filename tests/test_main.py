@@ -11,10 +11,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from conftest import toy_split
 from typer.testing import CliRunner
 
 import vsrpp_lite
 from vsrpp_lite.__main__ import app
+from vsrpp_lite.data.write import write_dataset
 from vsrpp_lite.files import home
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +38,17 @@ def test_check_says_what_is_there_or_what_is_wrong(toy):
     found = RUNNER.invoke(app, ["check", str(toy)])
     assert found.exit_code == 1
     assert "dev_ids.txt: missing" in found.output
+    found = RUNNER.invoke(app, ["check", str(toy / "nowhere")])
+    assert found.exit_code == 1
+    assert "nowhere: expected a data folder" in found.output
+
+
+def test_check_opens_splits_of_any_name_and_says_which_a_training_needs(tmp_path):
+    write_dataset(tmp_path / "exam", name="exam", source="tests", splits={"exam": toy_split(4, 1)})
+    found = RUNNER.invoke(app, ["check", str(tmp_path / "exam")])
+    assert found.exit_code == 0
+    assert "exam: 4 images" in found.output
+    assert "no split train and no split dev and no split test, which a training needs" in found.output
 
 
 @pytest.mark.slow
@@ -71,9 +84,9 @@ def test_what_reproduce_does_not_know_is_refused_in_a_sentence(arguments):
 
 def test_table_3_says_that_it_is_the_one_that_wants_a_second_data_set(toy):
     found = RUNNER.invoke(app, ["reproduce", "--data", "toy", "--preset", "smoke"])
-    assert "Table 3 wants a second data set" in " ".join(found.output.replace("│", "").split())
+    assert "table3 needs a second data set" in " ".join(found.output.replace("│", "").split())
     found = RUNNER.invoke(app, ["reproduce", "--data", "nowhere", "--tables", "1"])
-    assert "no data set 'nowhere'" in found.output and "Table 3" not in found.output
+    assert "no data set 'nowhere'" in found.output and "table3" not in found.output
 
 
 def modules():

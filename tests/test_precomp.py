@@ -1,11 +1,13 @@
 """The one format: what is written is read back, both layouts of rows are one data set, and nothing wrong gets in."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from conftest import toy_split
 
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import fingerprint, verify
@@ -220,3 +222,15 @@ def test_the_users_pictures_are_copied_after_the_check_and_never_moved(tmp_path)
     folder = write_dataset(tmp_path / "good", name="good", source="t", splits={"train": good}, images=pictures)
     assert (pictures / "train" / "1.jpg").exists()
     assert (folder / "images" / "train" / "1.jpg").read_bytes() == b"a picture"
+
+
+def test_a_caption_with_a_line_break_is_refused_by_name_and_nothing_is_written(tmp_path):
+    raw = toy_split(2, 1, 500)
+    raw.captions[1][0] = "a dog\na cat"
+    with pytest.raises(DataError, match=r"train, image 501: 'a dog\\na cat' has a line break; expected one line"):
+        write_dataset(tmp_path / "mine", name="mine", source="tests", splits={"train": raw})
+    raw.captions[1][0] = " "
+    where = re.escape(str(tmp_path / "mine" / "train_caps.txt"))  # and not the draft, which is removed
+    with pytest.raises(DataError, match=f"^{where}: line 4 is empty"):
+        write_dataset(tmp_path / "mine", name="mine", source="tests", splits={"train": raw})
+    assert not any(tmp_path.iterdir())

@@ -90,8 +90,14 @@ def test_damaged_or_foreign_indexes_are_refused(searched, tmp_path):
         Index.load(folder, matcher)
     about = json.loads((folder / ENTRIES).read_text()) | dict.fromkeys(("matcher", "proposer"), weights_digest(matcher))
     (folder / ENTRIES).write_text(json.dumps(about | {"names": about["names"][:-1]}))
-    with pytest.raises(ValueError, match=f"found 20 encodings, and 19 names in {ENTRIES}"):
+    with pytest.raises(
+        ValueError, match="found 20 encodings, 20 proposed vectors, and 19 names; expected equal numbers"
+    ):
         Index.load(folder, matcher)
+    for content in ([], {"matcher": about["matcher"]}):
+        (folder / ENTRIES).write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=f"{ENTRIES}: expected an object with kind, matcher, names, of, proposer"):
+            Index.load(folder, matcher)
     (folder / ENTRIES).write_text(json.dumps(about))
     (folder / ENCODINGS).write_bytes((folder / ENCODINGS).read_bytes()[:50])
     with pytest.raises(ValueError, match=r"encodings.safetensors: expected the encodings of Index.save"):
@@ -153,6 +159,12 @@ def test_regions_of_a_file(searched, tmp_path):
     np.save(tmp_path / "wrong.npy", np.zeros((3, 5)))
     with pytest.raises(ValueError, match=r"found an array \(3, 5\); expected \(regions, 12\)"):
         regions_of(tmp_path / "wrong.npy", test)
+    np.save(tmp_path / "wrong.npy", np.full((3, 12), np.nan))
+    with pytest.raises(ValueError, match=r"wrong.npy: row 0 holds NaN"):
+        regions_of(tmp_path / "wrong.npy", test)
+    (tmp_path / "empty.npy").touch()
+    with pytest.raises(ValueError, match=r"empty.npy: begins with b''"):
+        regions_of(tmp_path / "empty.npy", test)
     with pytest.raises(FileNotFoundError, match=r"none.jpg: missing"):
         regions_of(tmp_path / "none.jpg", test)
     (tmp_path / "strange.jpg").write_bytes(b"")

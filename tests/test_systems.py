@@ -170,6 +170,27 @@ def test_an_unknown_choice_is_refused_by_name():
     assert Mine(bidirectional=1).bidirectional is True
 
 
+def test_regions_that_ask_must_be_unit_vectors():
+    VSRpp(direction="i2t", norm="scaled")
+    with pytest.raises(ValueError, match='direction is "i2t" and norm is "regions"; expected another norm'):
+        VSRpp(direction="i2t", norm="regions")
+
+
+@pytest.mark.parametrize(
+    ("system", "sizes", "message"),
+    [
+        (VSRN(), {"caption": 0}, "caption is 0; expected the size of the caption decoder's state"),
+        (SCO(), {"caption": 0}, "caption is 0; expected the size of the generator's state"),
+        (GVSE(), {"embed": 9}, "embed is 9; expected an even number"),
+        (SAEM(), {"embed": 8}, "embed is 8 and word is 8; expected multiples of 16 and of 4"),
+    ],
+    ids=["vsrn", "sco", "gvse", "saem"],
+)
+def test_sizes_that_a_system_cannot_have_are_refused_by_name(system, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        system.build(Vocabulary.build(["a dog"]), 4, replace(SMALL, **sizes))
+
+
 def test_a_matcher_without_a_loss_is_refused():
     parts = VSRN().build(Vocabulary.build(["a dog"]), 4, SMALL)
     with pytest.raises(ValueError, match="losses is empty; expected at least one loss"):

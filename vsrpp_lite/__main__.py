@@ -11,7 +11,7 @@ import typer
 
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.errors import DataError
-from vsrpp_lite.data.manifest import verify
+from vsrpp_lite.data.manifest import split_files, verify
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.files import home, new_folder, notebooks_folder, write_text
 from vsrpp_lite.settings import PRESETS
@@ -30,7 +30,7 @@ def about() -> None:
 @app.command("scenes")
 def draw(
     out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
-    seed: Annotated[int, typer.Option(help="Seed that the data set is drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed that the data set is drawn from.")] = 0,
     size: Annotated[Size, typer.Option(help="f30k has 1,000 test images, coco 5,000, tiny 100.")] = Size["f30k"],
 ) -> None:
     """Draw the embedded data set: its pictures, regions and captions."""
@@ -41,15 +41,23 @@ def draw(
 
 
 @app.command()
-def check(folder: Path) -> None:
+def check(folder: Annotated[Path, typer.Argument(help="A data folder.")]) -> None:
     """Open every split of a data folder, and say what it holds or what is wrong with it."""
     try:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: expected a data folder")
         verify(folder)
-        splits = [open_split(folder, split) for split in ("train", "dev", name_of_test(folder))]
+        found = {path.name.rpartition("_")[0] for path in split_files(folder)}
+        names = sorted(found, key=lambda name: (name != "train", name))  # the others are compared with train
+        if not names:
+            raise DataError(f"{folder}: no split; expected files such as train_ims.npy")
+        splits = [open_split(folder, name) for name in names]
         check_fit(splits)
         for split in splits:
             counts = f"{len(split)} images, {len(split.captions)} captions"
             typer.echo(f"{split.split}: {counts}, features {split.features.shape[1:]}")
+        if missing := [name for name in ("train", "dev", name_of_test(folder)) if name not in names]:
+            typer.echo(f"no split {' and no split '.join(missing)}, which a training needs")
     except DataError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
@@ -68,7 +76,7 @@ def import_released(
         result = import_checkpoint(checkpoint, vocabulary, data)
         recalls = "  ".join(f"{name} {value:.1f}" for name, value in result.recalls.items())
         typer.echo(f"{result.run}\n{result.run.folder}\n{recalls}")
-    except (DataError, FileNotFoundError) as error:
+    except (DataError, FileNotFoundError, ImportError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -141,6 +149,8 @@ def tune(
     except GridError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    except (DataError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()

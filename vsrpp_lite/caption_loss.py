@@ -30,6 +30,8 @@ class CaptionDecoder(Loss):
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, hidden_size: int, dropout: float = 0.2):
         super().__init__()
+        if hidden_size < 1:
+            raise ValueError(f"caption is {hidden_size}; expected the size of the caption decoder's state, at least 1")
         self.squeeze = nn.Linear(embed_size, hidden_size)
         self.reader = nn.GRU(hidden_size, hidden_size, batch_first=True)
         self.embedding = nn.Embedding(vocabulary_size, word_size)
@@ -79,7 +81,7 @@ class CaptionDecoder(Loss):
 
     def step(
         self,
-        word: Float[Tensor, "B E"],
+        word: Float[Tensor, "B word"],
         hidden: Float[Tensor, "B H"],
         states: Float[Tensor, "B R H"],
         keys: Float[Tensor, "B R H"],

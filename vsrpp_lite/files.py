@@ -39,13 +39,13 @@ def scratch(parent: Path) -> Iterator[Path]:
     A process that is killed leaves its folder behind, and the next call of any process removes that folder. A process
     that is alive holds a lock on its folder, so that no other process removes it.
     """
-    sweep(parent)
+    remove_dead_drafts(parent)
     folder, lock = _locked_folder(parent)
-    with lock:
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def _locked_folder(parent: Path) -> tuple[Path, FileLock]:
@@ -98,15 +98,16 @@ def refuse_existing(path: Path) -> None:
     Raises:
         FileExistsError: there is such a path, and it is not an empty folder.
     """
-    sweep(path.parent)
+    remove_dead_drafts(path.parent)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f"{path} exists; nothing was written")
 
 
-def sweep(parent: Path) -> None:
+def remove_dead_drafts(parent: Path) -> None:
     """Remove the scratch folders of processes that are dead.
 
-    Whoever writes into `parent` does this anyway. Call it where all is written already and nothing else is to be done.
+    `scratch` and `refuse_existing` call this before anything is written. Call it yourself where a function returns
+    early because its result exists already.
     """
     for folder in parent.glob(f"{DRAFTS}*"):
         try:

@@ -50,9 +50,10 @@ def cross_attention(
     Fragments are unit vectors. Real ones come first, and missing regions are zero.
 
     Args:
-        direction: in "t2i" words attend to regions; in "i2t" regions attend to words.
+        direction: in "t2i" words ask regions; in "i2t" regions ask words.
         pooling: how the queries' cosines become one: mean (AVG), log-sum-exp with factor `lse` (LSE), max or sum.
-        temperature: sharpness of the attention; SCAN has 9 for t2i and 4 for i2t.
+        temperature: the number that multiplies cosines before the softmax, SCAN's lambda_1: 9 for t2i, 4 for i2t. A
+            larger one makes the attention sharper. `InfoNCE` divides by what it calls temperature, as CLIP does.
         lse: factor of log-sum-exp pooling.
 
     Raises:

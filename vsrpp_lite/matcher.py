@@ -1,7 +1,7 @@
 """The contract that all systems share: two encoders, a similarity, and the losses that train them.
 
-These letters mean the same everywhere: I images, T texts, R regions, W words, D embedding size, F region feature size,
-B pairs of this process, N pairs of the whole batch.
+These letters mean the same everywhere: I images, T texts, R regions, W words, K fragments (regions or words), D
+embedding size, F region feature size, B pairs of this process, N pairs of the whole batch.
 """
 
 import functools
@@ -26,9 +26,9 @@ class Encoded(NamedTuple):
 
     pooled: Float[Tensor, "B D"]
     """One vector of unit length for the whole image or text."""
-    fragments: Float[Tensor, "B N D"]
+    fragments: Float[Tensor, "B K D"]
     """Its regions or words, of unit length (except with `norm="regions"`). Missing ones are zero and come last."""
-    mask: Bool[Tensor, "B N"]
+    mask: Bool[Tensor, "B K"]
     """True where a fragment exists."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Encoded":
@@ -59,11 +59,11 @@ class Progress(NamedTuple):
     warming_up: bool = False
     """True in the first epochs, in which hinges are summed over all negatives; see `Training.warmup_epochs`."""
     decays: float = 0.0
-    """How often the learning rate has fallen to a tenth, with fractions: epoch / `Training.decay_every`."""
+    """epoch / `Training.decay_every`. Its whole part counts how many times the learning rate has fallen to a tenth."""
 
 
 START = Progress()
-"""The start of a training that sums no hinges: the default, for calls outside the training loop."""
+"""The default for calls outside of a training: epoch 0, and hinges count the hardest negative alone."""
 
 
 class Comparison(NamedTuple):
@@ -257,7 +257,10 @@ class System:
         return Vocabulary.build(captions, min_count)
 
     def saved_tokenizer(self, folder: Path) -> Tokenizer:
-        """The tokenizer that was saved beside the weights; a system with a kind of its own reads it here."""
+        """Return the tokenizer that was saved beside the weights.
+
+        Override this if `tokenizer` returns a class that `load_tokenizer` does not know.
+        """
         return load_tokenizer(folder)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.files import new_folder
@@ -169,7 +170,10 @@ class Index:
         for name in (ENTRIES, ENCODINGS):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder / name}: missing; expected a folder that Index.save wrote")
+        keys = {"of", "kind", "names", "matcher", "proposer"}
         about = read_json(folder / ENTRIES, "what is searched, and its names")
+        if not (isinstance(about, dict) and keys <= about.keys()):
+            raise ValueError(f"{folder / ENTRIES}: expected an object with {', '.join(sorted(keys))}")
         for role, given in (("matcher", matcher), ("proposer", proposer or matcher)):
             if about.get(role) != weights_digest(given):
                 raise ValueError(f"{folder}: another {role} made this index; its vectors say nothing about this one's")
@@ -179,9 +183,11 @@ class Index:
             encoded = Encoded(**tensors)
         except (SafetensorError, TypeError, KeyError) as error:
             raise ValueError(f"{folder / ENCODINGS}: expected the encodings of Index.save; found {error}") from error
-        if len(encoded.pooled) != len(about["names"]):
-            found = f"{len(encoded.pooled)} encodings, and {len(about['names'])} names in {ENTRIES}"
-            raise ValueError(f"{folder / ENCODINGS}: found {found}; expected as many")
+        if not len(encoded.pooled) == len(proposed) == len(about["names"]):
+            found = (
+                f"{len(encoded.pooled)} encodings, {len(proposed)} proposed vectors, and {len(about['names'])} names"
+            )
+            raise ValueError(f"{folder}: found {found}; expected equal numbers")
         index = cls.__new__(cls)
         index._fill(matcher, proposer or matcher, encoded, proposed, about["names"], about["of"], about["kind"])
         return index
@@ -201,8 +207,8 @@ def regions_of(file: Path, dataset: Dataset) -> Float[np.ndarray, "R F"]:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: missing; expected a picture of {dataset.folder}, or a .npy file of regions")
     if file.suffix == ".npy":
-        regions = np.load(file, allow_pickle=False)
-        if regions.ndim != 2 or regions.shape[1] != dataset.feature_size:
+        regions = open_array(file, ("float16", "float32", "float64"), 2)
+        if regions.shape[1] != dataset.feature_size:
             raise ValueError(f"{file}: found an array {regions.shape}; expected (regions, {dataset.feature_size})")
         return regions
     known = {str(number): position for position, number in enumerate(dataset.image_ids)}

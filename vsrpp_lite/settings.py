@@ -59,7 +59,7 @@ def check_at_least(config: Any, low: float, *names: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """The sizes of a system. They do not change what it computes."""
+    """The widths of a system's vectors, and the number of its graph layers. Its equations stay the same."""
 
     embed: int
     """D, the size of every region, word, image and sentence vector."""
@@ -104,7 +104,8 @@ class Training:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_at_least(self, 1, "epochs", "batch_size", "decay_every", "min_count")
+        check_at_least(self, 1, "epochs", "decay_every", "min_count")
+        check_at_least(self, 2, "batch_size")  # a pair that is alone in its batch has no negatives
         check_at_least(self, 0, "warmup_epochs", "rise_steps")
         if self.patience is not None:
             check_at_least(self, 1, "patience")

@@ -47,6 +47,7 @@ import pandas as pd
 from IPython.display import display
 
 from vsrpp_lite import show
+from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import MUS, RESCALED, TABLE2
 from vsrpp_lite.paper.recorded import recorded_folder
@@ -161,7 +162,9 @@ display(table)
 
 # %%
 where = full.run.dataset("test").caption_to_image
-figure = show.mu_sweep(full.scores("global"), full.scores("local"), where, mu=2.0)
+global_scores = full.scores("global", lambda _: cosine)
+local_scores = full.scores("local", lambda _: full.run.system.local)
+figure = show.mu_sweep(global_scores, local_scores, where, mu=2.0)
 figure.savefig(folder / "table2_sweep.png", dpi=150)
 
 # %% [markdown]
@@ -236,7 +239,7 @@ check.table2.exercise2(narrow_system)
 #
 # <details><summary>Hint</summary>
 #
-# `full.scores("global")` and `full.scores("local")` are the two matrices.
+# `global_scores` and `local_scores` are the two matrices.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -252,7 +255,7 @@ check.table2.exercise2(narrow_system)
 # ```python
 # from vsrpp_lite.training.evaluate import sweep
 #
-# parts = [full.scores(name) for name in ("global", "local")]
+# parts = global_scores, local_scores
 # unit = [part / part.std() for part in parts]
 # stretch = parts[1].std() / parts[0].std()
 # raw, scaled = sweep(*parts, where, [2.0]), sweep(*unit, where, [2.0 * stretch])

@@ -73,7 +73,10 @@ def open_array(path: Path, dtypes: tuple[str, ...], rank: int, *, shape: tuple[i
 
 
 def _state(stat: os.stat_result) -> tuple[int, ...]:
-    """Return what changes with the content of a file. A copy may have the old size and time, but not the old rest."""
+    """Return numbers that change whenever the file changes.
+
+    Whoever replaces a file can copy the old size and modification time, but not the inode and the time of the change.
+    """
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a data folder, and the first thing that can be: a path that is no plain file."""
+"""`DataError`, which all checks of data folders raise, and the check that a path is a plain file."""
 
 import stat
 from pathlib import Path

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.errors import DataError, check_plain_file
-from vsrpp_lite.files import home, sweep, write_text
+from vsrpp_lite.files import home, remove_dead_drafts, write_text
 
 KINDS = ("ims.npy", "caps.txt", "ids.txt", "masks.npy", "boxes.npy")
 """Kinds of the files of a split. Each file is named `{split}_{kind}`."""
@@ -83,7 +83,7 @@ def fingerprint(folder: str | Path) -> str:
     It does not rely on the manifest, and other files in the folder do not change it. A file of the same size and time
     as before is not read again: its checksum is kept in data/.checksums under the home of the package.
     """
-    sweep(home() / "data" / ".checksums")
+    remove_dead_drafts(home() / "data" / ".checksums")
     contents = [[path.name, _remembered_sha256(path)] for path in split_files(Path(folder).resolve())]
     return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 

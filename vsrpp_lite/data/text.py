@@ -125,9 +125,15 @@ class TreebankVocabulary(Vocabulary):
     """
 
     def encode(self, caption: str) -> np.ndarray:
-        """Return the token ids of a caption, int32, from `<start>` to `<end>`."""
-        from nltk.tokenize import word_tokenize
+        """Return the token ids of a caption, int32, from `<start>` to `<end>`.
 
+        Raises:
+            ImportError: nltk is not installed.
+        """
+        try:
+            from nltk.tokenize import word_tokenize
+        except ImportError as error:
+            raise ImportError("this vocabulary splits captions by nltk: pip install 'vsrpp_lite[released]'") from error
         # released code looks for sentences first; captions hold one, and this needs no data of nltk
         words = word_tokenize(caption.lower(), preserve_line=True)
         return np.array([START, *(self.index.get(word, UNK) for word in words), END], dtype=np.int32)

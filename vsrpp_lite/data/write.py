@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vsrpp_lite.data.arrays import open_array
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import sha256, split_files
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.files import new_folder
@@ -42,11 +43,14 @@ def write_dataset(
 
     Raises:
         FileExistsError: `folder` exists already, or another process is writing it; it is not changed.
-        DataError: `open_split` refuses the draft.
+        DataError: `open_split` refuses the draft, or a caption has a line break.
     """
     folder = Path(folder)
     with new_folder(folder) as draft:
-        fill_dataset(draft, name=name, source=source, splits=splits)
+        try:
+            fill_dataset(draft, name=name, source=source, splits=splits)
+        except DataError as error:  # the draft will be gone, so name the folder that it was meant to become
+            raise DataError(str(error).replace(str(draft), str(folder))) from error
         if images:
             shutil.copytree(images, draft / "images")
     return folder
@@ -56,7 +60,7 @@ def fill_dataset(draft: Path, *, name: str, source: str, splits: Mapping[str, Ra
     """Write arrays, captions, ids and the manifest into the draft of a data folder, and check it.
 
     Raises:
-        DataError: `open_split` refuses the draft.
+        DataError: `open_split` refuses the draft, or a caption has a line break.
     """
     for split, raw in splits.items():
         _write_split(draft, split, raw)
@@ -75,6 +79,12 @@ def fill_dataset(draft: Path, *, name: str, source: str, splits: Mapping[str, Ra
 
 
 def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
+    for image_id, texts in zip(raw.image_ids, raw.captions, strict=True):
+        for caption in texts:
+            if len(caption.splitlines()) > 1:
+                raise DataError(
+                    f"{split}, image {image_id}: {caption[:40]!r} has a line break; expected one line a caption"
+                )
     captions = [caption for image in raw.captions for caption in image]
     ids = raw.image_ids
     if len({len(image) for image in raw.captions}) > 1:  # they have different numbers of captions: use the explicit map

@@ -67,9 +67,7 @@ def import_checkpoint(checkpoint: Path, vocabulary: Path, data: str) -> Result:
         matcher.texts.load_state_dict(towers["texts"])
     except RuntimeError as error:
         raise DataError(f"{checkpoint}: its weights do not fit {type(system).__name__}: {error}") from error
-    whole = replace(run, sizes=run.settings.sizes, training=run.settings.training)
-    config = {"run": repr(whole), "feature_size": found, "data_name": data} | run.content
-    run.files.write_text(CONFIG, json.dumps(config, indent=2))
+    run.files.write_text(CONFIG, json.dumps(run.config(found), indent=2))
     models.save_tokenizer(matcher.tokenizer, run.files)
     with run.files.write(BEST) as draft:
         save_checkpoint(matcher.state_dict(), draft)

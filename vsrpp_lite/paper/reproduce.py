@@ -142,8 +142,8 @@ def _look_at_data(table: Table, *, data: str, preset: str) -> None:
         _, _, test = next(iter(table.runs(data=data, preset=preset, seed=0).values())).splits()
     except FileNotFoundError as error:
         if table.second_data:
-            other = f"Table {table.name.removeprefix('table')} wants a second data set; leave it out: 1 2 4"
-            raise FileNotFoundError(f"{error} ({other})") from error
+            second = f"{table.name} needs a second data set, {table.data(data)}; leave this table out if you have none"
+            raise FileNotFoundError(f"{error} ({second})") from error
         raise
     fold_of_text(len(test), test.caption_to_image, table.folds)
     size = len(test) // table.folds

@@ -197,7 +197,7 @@ def winners(study: Study, lines: pd.DataFrame) -> dict[str, Recipe]:
 
 
 def authors(lines: pd.DataFrame) -> pd.DataFrame:
-    """Return what authors would claim who tune their own system and train the others as they train it.
+    """Return for each system the claim of authors who tune it alone, and train all others with its settings.
 
     One line per system, from the draws with the first seed: its best draw; its rank among all systems, and its lead
     over the best other one, if all are trained with this draw; and both if every system has its own best draw.

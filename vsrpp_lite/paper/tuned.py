@@ -1,8 +1,8 @@
 """The tuned recipes: what the study of each preset found best for each system, and the runs that use it.
 
-A paper that tunes its own system with more care than the others measures care. So `study` gives every system the same
-settings to try, and the winners stand here, beside the published recipe that each system's class has. Tables and
-lessons take their runs from `tuned`. `Run` itself trains a system by the plain preset.
+If authors tune their own system with more care than the others, their table also shows the effect of the tuning. So
+`study` gives every system the same settings to try, and the winners stand here, beside the published recipe that each
+system's class has. Tables and lessons take their runs from `tuned`. `Run` itself trains a system by the plain preset.
 """
 
 from collections.abc import Mapping

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 
 from vsrpp_lite import show
 from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.attention import graph_layers
 from vsrpp_lite.show.pictures import captions_found, pictures_found
@@ -75,7 +74,8 @@ def recall_table(recalls: pd.Series) -> str:
 
 def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> Still:
     """Return buttons for the words of a sentence, and the regions that the chosen word attends to: `show.attention`."""
-    words = [(word, position) for position, word in enumerate(tokenize(sentence), 1)]  # position 0 is <start>
+    ids = matcher.tokenizer.encode(sentence)
+    words = [(matcher.tokenizer.words[k], place) for place, k in enumerate(ids)][1:-1]  # without <start> and <end>
     word = ipywidgets.ToggleButtons(options=words, description="word", style={"button_width": "auto"})
     return Still([word, live(lambda position: show.attention(matcher, dataset, image, sentence, [position]), word)])
 

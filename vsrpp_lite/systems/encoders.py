@@ -23,7 +23,7 @@ def project(feature_size: int, embed_size: int) -> nn.Linear:
     return linear
 
 
-def masked_mean(x: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B D"]:
+def masked_mean(x: Float[Tensor, "B K D"], mask: Bool[Tensor, "B K"]) -> Float[Tensor, "B D"]:
     """Return the mean of the fragments that exist."""
     return (x * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
 
@@ -48,11 +48,14 @@ class PlainRegions(nn.Module):
 class GraphRegions(nn.Module):
     """The image encoder of VSRN and VSR++: it projects regions, reasons over their graph (V*), and reads V* with a GRU.
 
-    Without `read` the pooled vector is the mean of V*; a local similarity alone does not use it.
-    Over features, every region has length one. So its D entries are about 1 / sqrt(D), and a GRU with its usual small
-    weights hardly moves. Over regions, entries are about 1 / sqrt(R), and regions about sqrt(D / R) long.
-    So VSRN's release learns faster, although its author agreed that the axis looks wrong. With `scaled`, the region GRU
-    reads V* of this length, on the papers' axis.
+    Args:
+        norm: how V* is normalised. Over features, as the papers write, every region has length one. Its D entries are
+            about 1 / sqrt(D), and a GRU with its usual small weights hardly moves. Over regions, as VSRN's release
+            does, entries are about 1 / sqrt(R) and a region is about sqrt(D / R) long, so that the GRU learns faster.
+            The author of the release agreed that this axis looks wrong. With "scaled", V* is normalised over features,
+            and the GRU reads it with the length sqrt(D / R).
+        read: whether a GRU reads V*. Without it, the pooled vector is the mean of V*. A system with a local similarity
+            alone does not use it.
     """
 
     def __init__(self, feature_size: int, embed_size: int, layers: int, *, norm: Norm = "features", read: bool = True):

@@ -116,6 +116,8 @@ class GVSE(System):
     recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        if sizes.embed % 2:
+            raise ValueError(f"embed is {sizes.embed}; expected an even number, half of it for each of two embeddings")
         return Matcher(
             tokenizer,
             images=GatedImage(feature_size, sizes.embed),

@@ -1,9 +1,9 @@
 """SAEM: Learning Fragment Self-Attention Embeddings for Image-Text Matching (Wu et al., ACM MM 2019).
 
     v = l2norm( mean_r transformer(X W + b) )                  (B, D)   one layer of self-attention, no positions
-    H = BERT(pieces), frozen; or one transformer layer over learned words and their positions           (B, N, E)
-    t = l2norm( W_t [max_n relu(conv_k H)]_{k = 1, 2, 3} )     (B, D)   2D channels per width k
-    S = v . t          L = hinge(S) + 0.5 * 0.1^n * angular loss, n = 2 * decays of the learning rate, rounded down
+    H = BERT(pieces), frozen; or one transformer layer over learned words and their positions           (B, W, E)
+    t = l2norm( W_t [max_w relu(conv_k H)]_{k = 1, 2, 3} )     (B, D)   2D channels per width k
+    S = v . t          L = hinge(S) + 0.5 * 0.1^m * angular loss, m = 2 * decays of the learning rate, rounded down
 
     angular, an image as anchor a, its text as positive p, the hardest other text n:
         log(1 + exp( 4 (a + p) . n - 4 a . p )),               and the same from text to image
@@ -160,6 +160,9 @@ class SAEM(System):
         return WordPieces(self.bert) if self.bert else super().tokenizer(captions, min_count)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        if sizes.embed % 16 or (not self.bert and sizes.word % 4):
+            found = f"embed is {sizes.embed} and word is {sizes.word}"
+            raise ValueError(f"{found}; expected multiples of 16 and of 4, which the heads of the attention divide")
         if self.bert:
             bert = Bert(self.bert, faithful=self.faithful)
             states: nn.Module = bert

@@ -1,11 +1,11 @@
 """SCAN: Stacked Cross Attention for Image-Text Matching (Lee et al., ECCV 2018).
 
-    V = l2norm(X W + b)                       (B, R, D)   regions, each projected by itself
-    W = l2norm(mean of both GRU directions)   (B, W, D)   words
-    S = cross attention, pooled               L = hinge(S)
+    v_r = l2norm(W_f x_r + b)                   (B, R, D)   regions, each projected by itself
+    t_w = l2norm(mean of both GRU directions)   (B, W, D)   words
+    S = cross attention, pooled                 L = hinge(S)
 
-There are four variants, in `VARIANTS`: words attend to regions (t2i) or regions to words (i2t), and cosines are pooled
-by mean (AVG) or log-sum-exp (LSE).
+There are four variants, in `VARIANTS`: words ask regions (t2i) or regions ask words (i2t), and the cosines of those who
+ask are pooled by mean (AVG) or log-sum-exp (LSE).
 Published recalls at 1, 5, 10, of text then of image retrieval (the average of *two* models, t2i AVG and i2t LSE):
 Flickr30K 67.4 90.3 95.8 48.6 77.7 85.2; MS-COCO 1K 72.7 94.8 98.4 58.8 88.4 94.8. The model t2i AVG alone: Flickr30K
 61.8 87.5 93.7 45.8 74.4 83.0.

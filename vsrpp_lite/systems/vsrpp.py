@@ -52,6 +52,12 @@ class VSRpp(System):
     published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
     recipe: ClassVar[Training] = Training(epochs=30)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.direction == "i2t" and self.norm == "regions":
+            found = 'direction is "i2t" and norm is "regions"'
+            raise ValueError(f"{found}; expected another norm, since regions that ask must be unit vectors")
+
     @property
     def local(self) -> Similarity:
         """Return S_L as this system computes it."""

@@ -19,7 +19,7 @@ import torch
 from filelock import Timeout
 from tqdm.auto import tqdm
 
-from vsrpp_lite.files import home, sweep
+from vsrpp_lite.files import home, remove_dead_drafts
 from vsrpp_lite.training.runs import Result, Run
 from vsrpp_lite.training.sealed import DamagedError
 from vsrpp_lite.workers import parallel
@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
     """
 
     number: int
-    """Which of the runs that were to be trained it is."""
+    """The position of the run in the list of runs to train."""
     finished: bool
     """False if another process is training the run, or if the run failed."""
     failure: str | None = None
@@ -104,7 +104,7 @@ def train(
         else:
             missing.append(run)
     for run in done:
-        sweep(run.folder)
+        remove_dead_drafts(run.folder)
         yield Result(run)
     if not missing:
         return

@@ -72,13 +72,20 @@ def average_precision_at_r(ordered: Bool[np.ndarray, "Q C"]) -> Float[np.ndarray
     return (precision * counted).sum(1) / count
 
 
-def wrongly_wrong(
+def false_negative_share(
     scores: Float[np.ndarray, "I T"], true: Bool[np.ndarray, "I T"], caption_to_image: Int[np.ndarray, " T"]
 ) -> float:
-    """Return how many of the text queries that R@1 counts as failed have a first image that is right, in per cent."""
-    first = scores.argmax(0)
-    failed = first != caption_to_image
-    return 100 * float(true[first, np.arange(len(first))][failed].mean()) if failed.any() else 0.0
+    """Return how many failures of image retrieval at R@1 are false negatives, in per cent.
+
+    A text query fails if another image scores at least as high as its own. The failure is a false negative if the best
+    of these other images is right, too.
+    """
+    texts = np.arange(scores.shape[1])
+    others = scores.copy()
+    others[caption_to_image, texts] = -np.inf
+    best = others.argmax(0)
+    failed = others[best, texts] >= scores[caption_to_image, texts]
+    return 100 * float(true[best, texts][failed].mean()) if failed.any() else 0.0
 
 
 def preferred(matcher: Matcher, dataset: Dataset, probes: Sequence[Probe]) -> Bool[np.ndarray, " P"]:

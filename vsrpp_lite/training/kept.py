@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsrpp_lite.files import sweep
+from vsrpp_lite.files import remove_dead_drafts
 from vsrpp_lite.training.sealed import SealedFolder
 
 CONFIG = "config.json"
@@ -47,7 +47,7 @@ def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.n
         DamagedError: the file is not the one that was written.
     """
     if (files.folder / name).exists():
-        sweep(files.folder)
+        remove_dead_drafts(files.folder)
         with files.open(name) as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)
     arrays = dict(compute())

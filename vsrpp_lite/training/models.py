@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def describe(system: System) -> dict[str, Any]:
     hash of the byte code of `build`, so that an edited `build` is another system.
     """
     kind = type(system)
-    described = {"module": kind.__module__, "name": kind.__qualname__, "version": kind.version, "choices": vars(system)}
+    choices = {field.name: getattr(system, field.name) for field in fields(system)}
+    described = {"module": kind.__module__, "name": kind.__qualname__, "version": kind.version, "choices": choices}
     if kind.__module__ == "__main__":
         described["build"] = hashlib.sha256(_byte_code(kind.build.__code__)).hexdigest()[:16]
     return described
@@ -46,8 +48,17 @@ def describe(system: System) -> dict[str, Any]:
 
 def _byte_code(code: Any) -> bytes:
     """Return the byte code of a function, which does not change with comments and line numbers."""
-    constants = [_byte_code(x) if hasattr(x, "co_code") else repr(x).encode() for x in code.co_consts]
+    constants = map(_constant, code.co_consts)
     return b" ".join([code.co_code, repr(code.co_names).encode(), *constants])
+
+
+def _constant(value: Any) -> bytes:
+    """Return a constant of a function as bytes, the same ones in every process."""
+    if hasattr(value, "co_code"):
+        return _byte_code(value)
+    if isinstance(value, frozenset):  # Python orders it in another way in every process
+        return b"frozenset " + b" ".join(sorted(map(_constant, value)))
+    return repr(value).encode()
 
 
 def rebuild(described: Mapping[str, Any], system: type[System] | None = None) -> System:

@@ -26,9 +26,9 @@ from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.named import data_folder
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.data.text import Tokenizer
-from vsrpp_lite.files import home, sweep
+from vsrpp_lite.files import home, remove_dead_drafts
 from vsrpp_lite.matcher import Matcher, Similarity, System
-from vsrpp_lite.settings import Settings, Sizes, Training, check_fields, resolve
+from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check_fields, resolve
 from vsrpp_lite.training import evaluate as ev
 from vsrpp_lite.training import models, ranking
 from vsrpp_lite.training.kept import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
@@ -54,7 +54,7 @@ class Run:
         sizes, training: replacements for the preset's; `settings` has what the run uses.
 
     Raises:
-        ValueError: there is no such preset, or the seed is not a whole number.
+        ValueError: there is no such preset, or the seed is not a whole number of zero or more.
     """
 
     system: System
@@ -67,6 +67,7 @@ class Run:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", str(self.data))
         check_fields(self)
+        check_at_least(self, 0, "seed")
         resolve(self.preset, self.system.published, self.system.recipe)
 
     @property
@@ -82,7 +83,7 @@ class Run:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Return everything that can change the result, and nothing else."""
+        """Return what the digest is made of. Threads, devices and packages change rounding alone, and are left out."""
         return {
             "system": models.describe(self.system),
             "sizes": vars(self.settings.sizes),
@@ -96,6 +97,11 @@ class Run:
     def digest(self) -> str:
         """Return ten hex digits of a hash of `content`."""
         return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()[:10]
+
+    def config(self, feature_size: int) -> dict[str, Any]:
+        """Return the content of config.json. It has the values of the preset, since presets may change later."""
+        whole = replace(self, sizes=self.settings.sizes, training=self.settings.training)
+        return {"run": repr(whole), "feature_size": feature_size, "data_name": self.data} | self.content
 
     @property
     def folder(self) -> Path:
@@ -118,10 +124,7 @@ class Run:
         return len(Result(self).history) if self.files.has(HISTORY) else 0
 
     def dataset(self, split: str) -> Dataset:
-        """Open one split of the data: train, dev or test.
-
-        If there is a `testall`, it is the test split: COCO's released `test` has only 1,000 of its 5,000 images.
-        """
+        """Open one split of the data: train, dev or test. If there is a `testall`, that is the test split."""
         return open_split(self.data_folder, name_of_test(self.data_folder) if split == "test" else split)
 
     def splits(self, *names: str) -> tuple[Dataset, ...]:
@@ -174,7 +177,7 @@ class Run:
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
         if self.done and not fresh:  # also where nothing can be written
-            sweep(self.folder)
+            remove_dead_drafts(self.folder)
             return Result(self)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
@@ -200,10 +203,7 @@ class Run:
         train, dev = self.splits("train", "dev") if blind else self.splits()[:2]
         matcher = self.build()
         if fabric.is_global_zero and not self.files.has(LAST):  # a resumed training has them already
-            # with the values of the preset, since presets may change later
-            whole = replace(self, sizes=self.settings.sizes, training=self.settings.training)
-            config = {"run": repr(whole), "feature_size": train.feature_size, "data_name": self.data} | self.content
-            self.files.write_text(CONFIG, json.dumps(config, indent=2))
+            self.files.write_text(CONFIG, json.dumps(self.config(train.feature_size), indent=2))
             models.save_tokenizer(matcher.tokenizer, self.files)
         training = self.settings.training
         fit(matcher, train, dev, training, seed=self.seed, files=self.files, fabric=fabric, progress=progress)
@@ -286,10 +286,10 @@ class Result:
 
         Raises:
             FileNotFoundError: the run is not trained to its end.
-            ValueError: `choose` is given, but `name` is "own".
+            ValueError: one of `choose` and a name other than "own" is given without the other.
         """
-        if choose and name == "own":
-            raise ValueError("another similarity than the system's own needs a name of its own")
+        if bool(choose) == (name == "own"):
+            raise ValueError(f"name is {name!r}; expected `choose` with any name but 'own', and with no other name")
         check_done(self.run.files)
 
         def compute() -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.example import Drawn, make_example
 from vsrpp_lite.data.write import RawSplit, fill_dataset
-from vsrpp_lite.files import new_folder, sweep
+from vsrpp_lite.files import new_folder, remove_dead_drafts
 from vsrpp_lite.workers import parallel
 
 __all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
@@ -48,7 +48,7 @@ def ensure(folder: Path, *, seed: int, size: str) -> Path:
     Raises:
         DataError: the folder holds a data set of another seed, size or version.
     """
-    sweep(folder.parent)
+    remove_dead_drafts(folder.parent)
     manifest = folder / "manifest.json"
     if not manifest.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

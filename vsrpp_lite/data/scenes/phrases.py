@@ -22,7 +22,7 @@ from vsrpp_lite.data.scenes.words import (
     SIZES,
     VERBS,
 )
-from vsrpp_lite.data.scenes.world import INDOORS, PEOPLE, Scene, Thing
+from vsrpp_lite.data.scenes.world import INDOORS, PEOPLE, Scene, Thing, choose
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Speaker:
         self.scene, self.rng = scene, rng
         alike: dict[tuple[str, ...], list[int]] = {}
         for number, t in enumerate(scene.things):
-            alike.setdefault((t.kind, t.colour, t.size, t.pattern, t.pose), []).append(number)
+            alike.setdefault(t.look, []).append(number)
         self.subjects = list(alike.values())
         true = {(r.subject, r.name, r.object) for r in scene.relations}
         self.links = [
@@ -49,7 +49,7 @@ class Speaker:
 
     def choose(self, options: Sequence[T]) -> T:
         """Return one of the options; each is as likely as the others."""
-        return options[int(self.rng.integers(len(options)))]
+        return choose(self.rng, options)
 
     def maybe(self, chance: float) -> bool:
         """Return True with this chance, else False."""

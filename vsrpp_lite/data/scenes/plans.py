@@ -5,9 +5,8 @@ the first with one edit. An edit exchanges two colours, or left and right, turns
 adds a ball, and so on. Only a matcher that reads the details can tell the two apart.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypedDict, TypeVar, Unpack
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -25,12 +24,12 @@ from vsrpp_lite.data.scenes.world import (
     Plan,
     Scene,
     Thing,
+    choose,
     lay_out,
     palette,
     span,
 )
 
-T = TypeVar("T")
 FAMILY = 2  # number of scenes in a family
 SPLITS = {"train": 0, "dev": 1, "test": 2}
 
@@ -44,20 +43,15 @@ def sample_scene(seed: int, split: str, index: int) -> Scene:
     jitter = np.random.default_rng([seed, SPLITS[split], pair, 2 if related else 3 + member])
     plan = base = _sample_plan(rng)
     while related and member and (plan == base or not _is_possible(plan)):
-        plan = _choose(rng, EDITS)(base, rng)
+        plan = choose(rng, EDITS)(base, rng)
     return lay_out(plan, jitter)
 
 
-def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
-    """Return one of the options; each is as likely as the others."""
-    return options[int(rng.integers(len(options)))]
-
-
 def _sample_plan(rng: np.random.Generator) -> Plan:
-    place = _choose(rng, tuple(PLACES))
-    light, backdrop = _choose(rng, LIGHTS[place]), int(rng.integers(4))
+    place = choose(rng, tuple(PLACES))
+    light, backdrop = choose(rng, LIGHTS[place]), int(rng.integers(4))
     while True:
-        groups = tuple(_sample_group(place, rng) for _ in range(_choose(rng, (2, 3, 3, 4, 4))))
+        groups = tuple(_sample_group(place, rng) for _ in range(choose(rng, (2, 3, 3, 4, 4))))
         plan = Plan(place, light, backdrop, groups)
         if _is_possible(plan):
             return plan
@@ -65,15 +59,15 @@ def _sample_plan(rng: np.random.Generator) -> Plan:
 
 def _sample_group(place: str, rng: np.random.Generator) -> Group:
     while True:
-        link = _choose(rng, ("alone",) * 5 + ("row", *PAIRS))
+        link = choose(rng, ("alone",) * 5 + ("row", *PAIRS))
         kinds = [kind for kind in PLACES[place] if link != "row" or kind in ROWS]
         if rng.random() < 0.4:
             kinds = kinds[:TYPICAL]
         if link in PAIRS:
-            members = tuple(_sample_thing(_choose(rng, slot), rng) for slot in PAIRS[link])
+            members = tuple(_sample_thing(choose(rng, slot), rng) for slot in PAIRS[link])
         else:
             count = 1 if link == "alone" else int(rng.integers(2, 5))
-            members = (_sample_thing(_choose(rng, kinds), rng),) * count
+            members = (_sample_thing(choose(rng, kinds), rng),) * count
         group = Group(link, members)
         if all(thing.kind in PLACES[place] for thing in members) and _is_sound(group):
             return group
@@ -82,9 +76,9 @@ def _sample_group(place: str, rng: np.random.Generator) -> Group:
 def _sample_thing(kind: str, rng: np.random.Generator) -> Thing:
     pattern = "plain"
     if kind in PATTERNED and rng.random() < 0.4:
-        pattern = _choose(rng, ("striped", "spotted"))
-    colour, size = _choose(rng, palette(kind)), _choose(rng, tuple(SIZES))
-    return Thing(kind, colour, size, pattern, _choose(rng, tuple(EXTENTS[kind])), rng.random() < 0.5)
+        pattern = choose(rng, ("striped", "spotted"))
+    colour, size = choose(rng, palette(kind)), choose(rng, tuple(SIZES))
+    return Thing(kind, colour, size, pattern, choose(rng, tuple(EXTENTS[kind])), rng.random() < 0.5)
 
 
 def _is_possible(plan: Plan) -> bool:
@@ -101,13 +95,9 @@ def _is_possible(plan: Plan) -> bool:
         and all(thing.kind in PLACES[plan.place] for thing in things)
         and len(set(rows)) == len(rows)
         and not set(rows) & set(elsewhere)
-        and len({_look(t) for t in things if t.kind in elsewhere}) == len(elsewhere)
+        and len({t.look for t in things if t.kind in elsewhere}) == len(elsewhere)
         and sum(span(group)[1] - span(group)[0] + 6 for group in plan.groups) <= WIDTH - 8
     )
-
-
-def _look(thing: Thing) -> tuple[str, ...]:
-    return (thing.kind, thing.colour, thing.size, thing.pattern, thing.pose)
 
 
 def _is_sound(group: Group) -> bool:
@@ -183,7 +173,7 @@ def _change_link(plan: Plan, rng: np.random.Generator) -> Plan:
     g = int(rng.integers(len(plan.groups)))
     if len(plan.groups[g].members) != 2 or plan.groups[g].link == "row":
         return plan
-    return _regroup(plan, g, replace(plan.groups[g], link=_choose(rng, tuple(PAIRS))))
+    return _regroup(plan, g, replace(plan.groups[g], link=choose(rng, tuple(PAIRS))))
 
 
 def _change_count(plan: Plan, rng: np.random.Generator) -> Plan:
@@ -196,12 +186,12 @@ def _change_count(plan: Plan, rng: np.random.Generator) -> Plan:
 
 def _change_colour(plan: Plan, rng: np.random.Generator) -> Plan:
     index, thing = _pick(plan, rng)
-    return _change(plan, index, colour=_choose(rng, palette(thing.kind)))
+    return _change(plan, index, colour=choose(rng, palette(thing.kind)))
 
 
 def _change_kind(plan: Plan, rng: np.random.Generator) -> Plan:
     index, thing = _pick(plan, rng)
-    kind = _choose(rng, PLACES[plan.place])
+    kind = choose(rng, PLACES[plan.place])
     if kind == thing.kind or thing.colour not in palette(kind):
         return plan
     pattern = thing.pattern if kind in PATTERNED else "plain"
@@ -209,11 +199,11 @@ def _change_kind(plan: Plan, rng: np.random.Generator) -> Plan:
 
 
 def _change_light(plan: Plan, rng: np.random.Generator) -> Plan:
-    return replace(plan, light=_choose(rng, LIGHTS[plan.place]))
+    return replace(plan, light=choose(rng, LIGHTS[plan.place]))
 
 
 def _change_place(plan: Plan, rng: np.random.Generator) -> Plan:
-    place = _choose(rng, tuple(PLACES))
+    place = choose(rng, tuple(PLACES))
     return replace(plan, place=place) if plan.light in LIGHTS[place] else plan
 
 

@@ -5,9 +5,8 @@ time. Every kind of edit asks about one ability. The idea is that of FOIL (Shekh
 (Thrush et al., CVPR 2022), whose pairs people wrote and checked. Here `truth.holds` checks every pair.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,9 +15,8 @@ from vsrpp_lite.data.scenes.facts import Facts, read
 from vsrpp_lite.data.scenes.phrases import article
 from vsrpp_lite.data.scenes.truth import holds, scenes
 from vsrpp_lite.data.scenes.words import COLOURS, COUNTS, LIGHT_ADJECTIVES, LIGHTS, LIGHTS_INDOORS, NAMES, RELATIONS
-from vsrpp_lite.data.scenes.world import PEOPLE, Scene, palette
+from vsrpp_lite.data.scenes.world import PEOPLE, Scene, choose, palette
 
-T = TypeVar("T")
 Words = list[str]
 Edit = Callable[[Words, Facts, np.random.Generator], Words | None]
 """It returns the edited words of a caption, or None if the caption has nothing that it can edit."""
@@ -70,7 +68,7 @@ def _another_thing(words: Words, facts: Facts, rng: np.random.Generator) -> Word
     """Name another kind of thing; people, whose clothes would tell, and things with a verb stay."""
     for mention in facts.mentions:
         if mention.count == 1 and mention.action is None and not mention.kinds & set(PEOPLE):
-            kind = _choose([kind for kind in NAMES if kind not in (*mention.kinds, *PEOPLE)], rng)
+            kind = choose(rng, [kind for kind in NAMES if kind not in (*mention.kinds, *PEOPLE)])
             names = {name for known in mention.kinds for name in NAMES[known]}
             place = next(place for place in range(mention.start, mention.stop) if words[place] in names)
             return _with(words, {place: NAMES[kind][0]})
@@ -80,7 +78,7 @@ def _another_thing(words: Words, facts: Facts, rng: np.random.Generator) -> Word
 def _another_colour(words: Words, facts: Facts, rng: np.random.Generator) -> Words | None:
     """Name another colour that a thing of this kind can have."""
     for place, colour, possible in _colours(words, facts):
-        return _with(words, {place: _choose([other for other in possible if other != colour], rng)})
+        return _with(words, {place: choose(rng, [other for other in possible if other != colour])})
     return None
 
 
@@ -98,7 +96,7 @@ def _another_number(words: Words, facts: Facts, rng: np.random.Generator) -> Wor
     """Name another number of things."""
     for mention in facts.mentions:
         if mention.count > 1 and words[mention.start] == COUNTS[mention.count][0]:
-            other = _choose([number for number in COUNTS if number != mention.count], rng)
+            other = choose(rng, [number for number in COUNTS if number != mention.count])
             return _with(words, {mention.start: COUNTS[other][0]})
     return None
 
@@ -110,8 +108,8 @@ def _another_light(words: Words, _: Facts, rng: np.random.Generator) -> Words | 
         known = {expression: light for light, expressions in table.items() for expression in expressions}
         for expression in sorted(known, key=len, reverse=True):  # "late at night" before "at night"
             if f" {expression} " in text:
-                other = _choose([light for light in table if light != known[expression]], rng)
-                return text.replace(f" {expression} ", f" {_choose(table[other], rng)} ").split()
+                other = choose(rng, [light for light in table if light != known[expression]])
+                return text.replace(f" {expression} ", f" {choose(rng, table[other])} ").split()
     return None
 
 
@@ -122,7 +120,7 @@ def _other_relation(one: str, other: str, of: frozenset[str]) -> Edit:
         for link in facts.links:
             possible = facts.mentions[link.object].kinds <= of
             if possible and link.name in (one, other) and link.stop > link.start:
-                instead = _choose(RELATIONS[other if link.name == one else one], rng)
+                instead = choose(rng, RELATIONS[other if link.name == one else one])
                 return [*words[: link.start], *instead.split(), *words[link.stop :]]
         return None
 
@@ -171,10 +169,6 @@ def _colours(words: Words, facts: Facts) -> list[tuple[int, str, tuple[str, ...]
         for place in range(mention.start, mention.stop)
         if words[place] in meaning
     ]
-
-
-def _choose(options: Sequence[T], rng: np.random.Generator) -> T:
-    return options[int(rng.integers(len(options)))]
 
 
 def _with(words: Words, edit: Mapping[int, str]) -> Words:

@@ -106,7 +106,7 @@ class _Things:
         self.owner = np.array([number for number, scene in enumerate(of_scenes) for _ in scene.things])
         # things that look alike fit the same mentions, wherever they stand: few looks to ask about, many things
         things = [thing for scene in of_scenes for thing in scene.things]
-        looks = [(thing.kind, thing.colour, thing.size, thing.pattern, thing.pose) for thing in things]
+        looks = [thing.look for thing in things]
         examples = dict(zip(looks, things, strict=True))
         numbers = {look: number for number, look in enumerate(examples)}
         self.examples = list(examples.values())

@@ -6,10 +6,14 @@ relations that are then true.
 All lengths are pixels of the 256 x 192 picture. The x axis points to the right, the y axis points down.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 WIDTH, HEIGHT = 256, 192
 
@@ -83,6 +87,11 @@ SEATS = {"table": 0.97, "chair": 0.47, "box": 0.93, "car": 0.95}
 _CONVERSE = {"in front of": "behind", "behind": "in front of", "near": "near"}
 
 
+def choose(rng: np.random.Generator, options: Sequence[T]) -> T:
+    """Return one of the options; each is as likely as the others."""
+    return options[int(rng.integers(len(options)))]
+
+
 @dataclass(frozen=True)
 class Thing:
     """One thing. `x` is its centre and `y` its lower edge; a larger `depth` is nearer to the viewer."""
@@ -96,6 +105,11 @@ class Thing:
     x: float = 0.0
     y: float = 0.0
     depth: int = 0
+
+    @property
+    def look(self) -> tuple[str, ...]:
+        """What one can see of the thing wherever it stands. Things that look alike are named together."""
+        return self.kind, self.colour, self.size, self.pattern, self.pose
 
     @property
     def width(self) -> float:

@@ -2,6 +2,7 @@
 
 from math import isclose
 
+from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.teaching.verdict import exercise, number
 from vsrpp_lite.training.runs import Result
@@ -36,7 +37,9 @@ def exercise2(narrow: VSRpp) -> str:
 @exercise
 def exercise3(stretch: float, full: Result) -> str:
     """By which factor mu is larger if both scores are divided by their standard deviations."""
-    parts = [full.scores(name) for name in ("global", "local")]
+    system = full.run.system
+    assert isinstance(system, VSRpp), "`full` is the result of a VSR++."
+    parts = full.scores("global", lambda _: cosine), full.scores("local", lambda _: system.local)
     ratio = float(parts[1].std() / parts[0].std())
     assert not isclose(float(stretch), 1 / ratio, rel_tol=1e-2) or isclose(ratio, 1, rel_tol=1e-2), (
         "It is the other way round: S_G + mu S_L is the old sum if the new mu is mu times sd(S_L) / sd(S_G)."
