@@ -133,7 +133,7 @@ test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is non
 	$(BIN)/python -m pytest -m gpu -rs tests
 
 data-multi30k: .venv/.ready ## real captions: FROM=folder uses files at hand, IMAGES=N keeps N training images
-	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from $(FROM)) --images $(IMAGES)
+	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from "$(FROM)") --images $(IMAGES)
 
 data-f30k data-coco: .venv/.ready ## the paper's region features, from Kaggle: FROM=folder or archive of your own, KARPATHY=json for its captions, KEEP=1
 	$(BIN)/python data_scripts/released.py data/$(@:data-%=%) $(if $(FROM),--from "$(FROM)") $(if $(KARPATHY),--karpathy "$(KARPATHY)") $(if $(KEEP),--keep)
@@ -149,7 +149,7 @@ assignments: .venv/.ready ## the student version of the assignments: DRAW=year
 	$(BIN)/python notebooks/assignments/course build --draw $(DRAW)
 
 grade: .venv/.ready ## grades.csv and feedback: SUBMISSIONS=folder of <student>/<assignment>.ipynb, HIDDEN=number only you know, UNSAFE=1 without bubblewrap
-	$(BIN)/python notebooks/assignments/course grade $(SUBMISSIONS) --hidden $(HIDDEN) $(if $(UNSAFE),--unsafe)
+	$(BIN)/python notebooks/assignments/course grade "$(SUBMISSIONS)" --hidden $(HIDDEN) $(if $(UNSAFE),--unsafe)
 
 check-submission: .venv/.ready ## a student's own look before handing in: FILE=<assignment>.ipynb
 	$(BIN)/python notebooks/assignments/course check "$(FILE)"

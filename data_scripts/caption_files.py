@@ -101,12 +101,14 @@ def _beginning(path: Path) -> str:
     """Return the first text of a file.
 
     Raises:
-        DataError: it begins as UTF-16 and UTF-32 do.
+        DataError: it begins as UTF-16 and UTF-32 do, or its lines end as on old Macs.
     """
     with path.open("rb") as file:
         begin = file.read(20_000).removeprefix(b"\xef\xbb\xbf")
     if begin.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in begin:
         raise DataError(f"{path}: begins {begin[:12]!r}, as UTF-16 and UTF-32 do; expected UTF-8")
+    if b"\r" in begin and b"\n" not in begin:
+        raise DataError(f"{path}: its lines end in a carriage return alone; expected a line feed at the end of each")
     return begin.decode("utf-8", "replace").lstrip()
 
 
@@ -122,7 +124,7 @@ def _is_json_line(line: str) -> bool:
 def _token_file(path: Path) -> Captioned:
     found = Captioned()
     for number, line in read_lines(path):
-        if not line:
+        if not line.strip():
             continue
         matched = re.fullmatch(r"([^\t]+)#\d+\t(.*)", line)
         if not matched:
@@ -134,14 +136,15 @@ def _token_file(path: Path) -> Captioned:
 def _table(path: Path, header: str) -> Captioned:
     """Read a table. Its header says which character separates the columns, and which of them are meant."""
     delimiter = max(",\t|", key=header.count)
-    names = [name.strip().lower() for name in next(csv.reader([header.strip()], delimiter=delimiter), [])]
+    rows = _rows(path, delimiter)
+    names = [name.strip().lower() for name in next(rows, (0, []))[1]]
     image = next((names.index(name) for name in IMAGE_NAMES if name in names), None)
     caption = next((names.index(name) for name in CAPTION_NAMES if name in names), None)
     split = names.index("split") if "split" in names else None
     if image is None or caption is None:
         raise DataError(f"{path}: begins {header[:60]!r}; expected {EXPECTED}")
     found = Captioned()
-    for number, row in _rows(path, delimiter):
+    for number, row in rows:
         if delimiter == "|":
             row = _mended(row, len(names))
         if len(row) != len(names):
@@ -151,14 +154,14 @@ def _table(path: Path, header: str) -> Captioned:
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the line, and the cells, of each row after the header."""
+    """Yield the number of the line, and the cells, of each row that is not empty."""
     lines = (f"{line}\n" for _, line in read_lines(path))  # they are checked: UTF-8, and not too long
     # in |-separated files a quotation mark is a part of the sentence
     quoting = csv.QUOTE_NONE if delimiter == "|" else csv.QUOTE_MINIMAL
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     try:
         for row in reader:
-            if reader.line_num > 1 and row:
+            if row:
                 yield reader.line_num, row
     except csv.Error as error:
         expected = f"columns between {delimiter!r}, and quotation marks in pairs"
@@ -242,7 +245,7 @@ def read_lists(paths: Sequence[Path]) -> dict[str, str]:
         if len(told) != 1:
             raise DataError(f"{path}: the name tells no split, or two; expected one of the words train, dev, val, test")
         for number, name in read_lines(path):
-            if name and splits.setdefault(name, *told) not in told:
+            if (name := name.strip()) and splits.setdefault(name, *told) not in told:
                 raise DataError(f"{path}: line {number}, {name} stands in the list of {splits[name]} too")
     return splits
 

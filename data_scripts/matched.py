@@ -1,5 +1,6 @@
 """Find the picture of each name in a file of captions, and count what has no counterpart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,13 +71,14 @@ def match(folder: Path, found: Captioned, listed: dict[str, str]) -> tuple[list[
     A name is a path below `folder`, or the name of the one file that is called so.
 
     Raises:
-        DataError: a name fits several pictures.
+        DataError: a name fits several pictures, or two names fit the same one.
     """
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     by_name: dict[str, list[str]] = {}
     for relative in paths:
         by_name.setdefault(Path(relative).name, []).append(relative)
     photographs, report, used = [], Report(), set()
+    owner: dict[str, str] = {}
     for number, name in enumerate(sorted(found.captions)):
         fitting = [name] if name in paths else by_name.get(Path(name).name, [])
         if len(fitting) > 1:
@@ -87,10 +89,26 @@ def match(folder: Path, found: Captioned, listed: dict[str, str]) -> tuple[list[
         elif not fitting:
             report.without_picture.append(name)
         else:
+            if (other := owner.setdefault(fitting[0], name)) != name:
+                raise DataError(f"{folder}: {other} and {name} both fit {fitting[0]}; expected one picture for each")
             split = listed.get(name) or found.splits.get(name) or drawn_split(name)
             photographs.append(Photograph(number, name, paths[fitting[0]], split, found.captions[name]))
     report.without_captions = [name for name in paths if name not in used and _is_picture(name)]
     return photographs, report
+
+
+def check_splits(photographs: Sequence[Photograph], report: Report) -> None:
+    """Refuse pictures that would leave a split empty, before any is encoded.
+
+    Raises:
+        DataError: no picture is in one of the splits.
+    """
+    for split in SPLITS:
+        if all(photograph.split != split for photograph in photographs):
+            raise DataError(
+                f"no picture is in {split}; expected some in each of {', '.join(SPLITS)}. {len(photographs)} pictures "
+                f"have captions and a split, and {len(report.in_no_list)} names are in no list"
+            )
 
 
 def _is_picture(name: str) -> bool:

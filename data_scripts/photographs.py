@@ -31,7 +31,7 @@ import regions as rg
 import torch
 import typer
 from caption_files import read_caption_file, read_lists
-from matched import SPLITS, Photograph, match
+from matched import SPLITS, Photograph, check_splits, match
 from picture_files import PictureError, read_picture, thumbnail
 from PIL import Image
 from tqdm.auto import tqdm
@@ -184,6 +184,7 @@ def prepare(
     """
     photographs, report = match(folder, read_caption_file(captions), read_lists(lists))
     report.check(len(photographs), tolerate)
+    check_splits(photographs, report)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = {
         "detector": detector,
@@ -192,8 +193,9 @@ def prepare(
         "pictures": [[photograph.name, photograph.split, photograph.path.stat().st_size] for photograph in photographs],
     }
     with workplace(out) as parts:
+        models = rg.open_detector(detector, device), rg.open_backbone(features, device)  # before a typo is noted
         _continue(parts, settings)
-        encode(photographs, rg.open_detector(detector, device), rg.open_backbone(features, device), regions, parts)
+        encode(photographs, *models, regions, parts)
         splits, report.unreadable = collect(photographs, parts)
         report.check(len(photographs), tolerate)
         found = "" if detector == "grid" else f"boxes of {_told(detector)}, the surest first, and then "

@@ -4,7 +4,8 @@ A box is left, top, right, bottom, relative to the picture. Detectors and backbo
 as on the Hugging Face hub or by a folder, or ONNX files, which onnxruntime runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+
+from vsrpp_lite.data.errors import DataError
 
 SURE = 0.3
 """Detections with a lower score are left out."""
@@ -216,12 +219,33 @@ class OnnxBackbone:
 
 
 def open_detector(name: str, device: torch.device) -> Detector:
-    """Return the detector of this name: "grid" for none, the path of an ONNX file, or a model of transformers."""
+    """Return the detector of this name: "grid" for none, the path of an ONNX file, or a model of transformers.
+
+    Raises:
+        DataError: the model cannot be opened.
+    """
     if name == "grid":
         return NoDetector()
-    return OnnxDetector(name) if Path(name).suffix == ".onnx" else HubDetector(name, device)
+    with _opening(name, "detector"):
+        return OnnxDetector(name) if Path(name).suffix == ".onnx" else HubDetector(name, device)
 
 
 def open_backbone(name: str, device: torch.device) -> Backbone:
-    """Return the backbone of this name: the path of an ONNX file, or a model of transformers."""
-    return OnnxBackbone(name) if Path(name).suffix == ".onnx" else HubBackbone(name, device)
+    """Return the backbone of this name: the path of an ONNX file, or a model of transformers.
+
+    Raises:
+        DataError: the model cannot be opened.
+    """
+    with _opening(name, "backbone"):
+        return OnnxBackbone(name) if Path(name).suffix == ".onnx" else HubBackbone(name, device)
+
+
+@contextmanager
+def _opening(name: str, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of transformers, its hub and onnxruntime, which have no common class
+        raise DataError(
+            f"{name}: cannot be opened as a {kind} ({error}); expected a model of transformers, or an .onnx file that "
+            "reads pictures (B, 3, S, S) of a fixed size S"
+        ) from error

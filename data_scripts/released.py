@@ -93,7 +93,7 @@ def sentences(karpathy: Path) -> dict[int, tuple[str, list[str]]]:
             )
             for image in images
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{karpathy}: not a Karpathy json ({error!r}); expected images with sentences") from error
     for image, (_, said) in known.items():
         if len(said) < 5 or not all(said):

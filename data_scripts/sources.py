@@ -5,10 +5,13 @@ on this disk, and `drop` removes what fetching it has written. So even a release
 converted, file by file.
 """
 
+import hashlib
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +20,10 @@ from vsrpp_lite.files import atomic
 
 KAGGLE = "kuanghueilee/scan-features"
 """SCAN's author has published the features there since 2023. kagglehub needs no account for a public data set."""
+
+
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
+"""What zipfile and tarfile raise for a damaged archive, or for one that was not downloaded to its end."""
 
 
 class Source(Protocol):
@@ -68,15 +75,21 @@ class Archive:
     writes = True
 
     def __init__(self, archive: Path, folder: Path):
-        self.archive, self.folder = archive, folder
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                self.paths = {member.filename: member.file_size for member in opened.infolist() if not member.is_dir()}
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as opened:
-                self.paths = {member.name: member.size for member in opened if member.isfile()}
-        else:
-            raise DataError(f"{archive}: neither a zip nor a tar archive; expected one of these, or a folder")
+        self.archive = archive
+        # each state of each archive has a folder of its own, so that no file of another one is taken for a part of it
+        self.folder = folder / hashlib.sha256(_state(archive).encode()).hexdigest()[:12]
+        try:
+            if zipfile.is_zipfile(archive):
+                with zipfile.ZipFile(archive) as opened:
+                    members = [member for member in opened.infolist() if not member.is_dir()]
+                    self.paths = {member.filename: member.file_size for member in members}
+            elif tarfile.is_tarfile(archive):
+                with tarfile.open(archive) as opened:
+                    self.paths = {member.name: member.size for member in opened if member.isfile()}
+            else:
+                raise DataError(f"{archive}: neither a zip nor a tar archive; expected one of these, or a folder")
+        except BROKEN as error:
+            raise DataError(f"{archive}: its files cannot be listed ({error}); expected a whole archive") from error
 
     def __str__(self) -> str:
         return self.archive.name
@@ -97,7 +110,7 @@ class Archive:
                 else:
                     with tarfile.open(self.archive) as opened:
                         shutil.copyfileobj(opened.extractfile(path), file, 2**20)
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as error:
+        except BROKEN as error:
             raise DataError(f"{self.archive}: {path} cannot be unpacked ({error}); expected a whole archive") from error
         return target
 

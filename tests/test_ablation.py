@@ -38,7 +38,9 @@ def test_effects_are_those_that_were_put_in(monkeypatch):
         return np.random.default_rng(0).random((len(runs), 50, 8)) + gain
 
     monkeypatch.setattr(tables, "samples", samples)
-    found = ablation.effects(data="scenes", preset="smoke", seeds=range(2)).set_index(["better", "worse"])["difference"]
+    effects = ablation.effects(data="scenes", preset="smoke", seeds=range(2)).set_index(["better", "worse"])
+    assert set(effects["verdict_holm"]) <= {"helps", "hurts", "inconclusive"}
+    found = effects["difference"]
     assert found["Bi-GRU", "GRU"] == pytest.approx(6 * (5 + 2 / 4))
     assert found["caption loss", "none"] == pytest.approx(6 * (3 * 1 - 3) / 4)
     assert found["caption loss (local)", "none"] == pytest.approx(6 * -3)

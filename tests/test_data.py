@@ -1,6 +1,6 @@
 """A split in memory: slices keep their captions, and an epoch shows every caption once, the same each time."""
 
-import time
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -116,19 +116,18 @@ def test_all_processes_see_texts_of_one_width(toy):
 
 def test_the_next_batch_is_made_while_the_last_is_used():
     """The iterator is one item ahead of the caller, and gives all of them in order."""
-    made = []
+    made = [threading.Event() for _ in range(4)]
 
     def numbers():
         for number in range(4):
-            made.append(number)
+            made[number].set()
             yield number
 
     seen = []
     for number in prefetched(numbers()):
-        while len(made) < min(4, number + 2):
-            time.sleep(0.001)  # it would wait for ever if the next one were not made now
+        assert made[min(3, number + 1)].wait(timeout=60)
         seen.append(number)
-    assert seen == made == [0, 1, 2, 3]
+    assert seen == [0, 1, 2, 3]
 
 
 def test_an_error_of_the_reader_reaches_the_caller():

@@ -4,8 +4,6 @@ import errno
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,7 @@ from vsrpp_lite.files import DRAFTS, atomic, new_folder, scratch, write_text
 
 
 def drafts(folder):
-    return [path.name for path in folder.iterdir() if path.name.startswith((DRAFTS, ".new-"))]
+    return [path.name for path in folder.iterdir() if path.name.startswith(DRAFTS)]
 
 
 def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path):
@@ -84,16 +82,6 @@ def test_an_error_that_tells_of_another_file_keeps_its_name(tmp_path):
         _fill(tmp_path / "made", "a", lambda: _raise(full))
 
 
-def test_a_scratch_folder_that_gets_its_other_name_just_now_is_no_error(tmp_path, monkeypatch):
-    seen = tmp_path / ".new-1"  # it was there when the folder was listed
-    listed = type(tmp_path).glob
-    monkeypatch.setattr(
-        type(tmp_path), "glob", lambda path, pattern: [seen] if pattern == ".new-*" else listed(path, pattern)
-    )
-    write_text(tmp_path / "file.txt", "a")
-    assert (tmp_path / "file.txt").read_text() == "a"
-
-
 def _raise(error):
     raise error
 
@@ -131,43 +119,3 @@ def _write(path, content, failure):
     with atomic(path) as draft:
         draft.write_text(content)
         raise failure
-
-
-@pytest.mark.slow
-def test_workers_leave_when_their_parent_is_killed(toy, tmp_path):
-    """A grid of two long trainings in two workers; the parent is killed, and both are gone within seconds."""
-    program = f"""if True:
-        import vsrpp_lite as vl
-        from vsrpp_lite.training.grid import expand, train
-        training = vl.Training(epochs=100_000, batch_size=20, min_count=1)
-        sizes = vl.Sizes(embed=16, word=8, caption=8, layers=1)
-        run = vl.Run(system=vl.VSEpp(), data={str(toy)!r}, sizes=sizes, training=training)
-        list(train(expand(run, {{"seed": [0, 1]}}), jobs=2))
-    """
-    environment = os.environ | {"VSRPP_HOME": str(tmp_path / "home")}
-    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, env=environment)
-    runs = tmp_path / "home" / "runs"
-    deadline = time.monotonic() + 120
-    while len(list(runs.glob("*/last.pt"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    workers = [pid for pid in _children(process.pid) if "LokyProcess" in _command(pid)]
-    assert len(workers) == 2
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 10
-    while any("LokyProcess" in _command(pid) for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not [pid for pid in workers if "LokyProcess" in _command(pid)]
-
-
-def _children(parent):
-    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split("\n")
-    pairs = [line.split() for line in found if line.strip()]
-    return [int(pid) for pid, ppid in pairs if int(ppid) == parent]
-
-
-def _command(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""

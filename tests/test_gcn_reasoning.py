@@ -40,11 +40,13 @@ def test_messages_equal_a_loop_over_regions():
 
 
 def test_a_new_stack_is_the_identity():
+    torch.manual_seed(0)
     regions, mask = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
     torch.testing.assert_close(GCNReasoning(8, layers=4)(regions, mask), regions)
 
 
 def test_missing_regions_send_nothing_and_move_no_statistics():
+    torch.manual_seed(0)
     regions = torch.randn(2, 3, 4, dtype=torch.float64)
     mask = torch.ones(2, 3, dtype=torch.bool)
     padded = torch.cat([regions, 100 * torch.randn(2, 2, 4, dtype=torch.float64)], 1)

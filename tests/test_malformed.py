@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import time
 import zipfile
 from functools import partial
 
@@ -81,10 +80,8 @@ def test_what_is_no_array_is_named(toy, case):
     damage, message = ARRAYS[case]
     path = toy / "test_ims.npy"
     path.write_bytes(damage(path.read_bytes()))
-    began = time.monotonic()
     with pytest.raises(DataError, match=rf"test_ims\.npy: .*({message})"):
         open_split(toy, "test")
-    assert time.monotonic() - began < 5
 
 
 def test_a_transposed_array_is_read_as_what_it_is(toy):

@@ -84,6 +84,14 @@ def test_accents_are_composed(tmp_path):
     assert found.splits == {"a.jpg": "test"}
 
 
+def test_empty_lines_before_a_header_and_an_empty_last_cell_are_read(tmp_path):
+    path = tmp_path / "captions.tsv"
+    path.write_text("\nimage\tcaption\tsplit\na.jpg\ta dog\t\nb.jpg\ta cat\tval\n")
+    found = read_caption_file(path)
+    assert found.captions == {"a.jpg": ["a dog"], "b.jpg": ["a cat"]}
+    assert found.splits == {"b.jpg": "dev"}
+
+
 def changed(**entry):
     return json.dumps({"images": [KARPATHY["images"][0] | entry]})
 
@@ -141,6 +149,8 @@ MALFORMED = {
     "a JSON line without a caption": ('{"image": "a.jpg"}\n', "line 1: the caption is 'None'"),
     "a JSON line without an image": ('{"caption": "a dog"}\n', "line 1: the image is 'None'"),
     "a JSON line of numbers": ('{"image": "a.jpg", "caption": [1]}\n', "line 1: the caption is '1'"),
+    "lines of an old Mac": ("a.jpg#0\ta dog\ra.jpg#1\ta cat\r", "its lines end in a carriage return alone"),
+    "a table of an old Mac": ("image,caption\ra.jpg,a dog\r", "its lines end in a carriage return alone"),
     "a JSON line of lists": ('{"image": ["a.jpg"], "caption": "a dog"}\n', "line 1: the image is"),
 }  # fmt: skip
 
@@ -301,12 +311,13 @@ def test_a_thumbnail_keeps_proportions_and_leaves_the_picture():
 # --- regions --------------------------------------------------------------------------------------
 
 
-def test_the_grid_covers_each_picture_four_times():
-    boxes = regions.grid_boxes()
-    assert boxes.shape == (30, 4)
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    # the whole, two pairs of halves, nine cells, sixteen cells: each covers the picture
-    assert area.sum() == pytest.approx(1 + 2 + 1 + 1)
+def test_the_grid_covers_each_picture_five_times():
+    """By the whole, by two pairs of halves, by nine cells and by sixteen."""
+    left, top, right, bottom = regions.grid_boxes().T
+    assert len(left) == 1 + 4 + 9 + 16
+    for x in (np.arange(24) + 0.5) / 24:
+        for y in (np.arange(24) + 0.5) / 24:
+            assert ((left < x) & (x < right) & (top < y) & (y < bottom)).sum() == 5
 
 
 def test_features_of_a_ramp_are_those_of_the_middle_of_a_box():
@@ -342,8 +353,8 @@ def test_detected_boxes_come_first_and_the_grid_fills_up():
     assert regions.chosen_boxes([np.repeat(own, 9, 0)], 5)[1].tolist() == [5]
 
 
-def test_a_cell_of_yolox_becomes_the_box_that_it_means(tmp_path, monkeypatch):
-    """One cell of the coarsest grid: the third of a row, in the second row, with steps of 32 pixels of 64."""
+def test_a_cell_of_yolox_becomes_the_box_that_it_means():
+    """The last of 2 x 2 cells, with steps of 32 pixels of 64."""
 
     class Session:
         def run(self, _, inputs):
@@ -528,6 +539,30 @@ def test_names_that_fit_two_pictures_are_named(mine, models):
     shutil.move(mine / "pictures" / "01.png", mine / "pictures" / "above" / "01.png")
     with pytest.raises(DataError, match=r"01\.png fits above/01\.png, below/01\.png; expected one picture"):
         prepare(mine, models)
+
+
+def test_two_names_of_one_picture_are_named(mine, models):
+    """Else it could stand in train by one name and in test by the other."""
+    with (mine / "captions.csv").open("a") as file:
+        file.write("elsewhere/00.png,a dog\n")
+    with pytest.raises(DataError, match=r"00\.png and elsewhere/00\.png both fit .*00\.png; expected one picture"):
+        prepare(mine, models)
+
+
+def test_a_split_without_pictures_is_named_before_anything_is_encoded(mine, models):
+    (mine / "train.txt").write_text("".join(f"{k:02}.png\n" for k in range(30)))
+    (mine / "test.txt").write_text("".join(f"{k:02}.png\n" for k in range(30, 35)))
+    with pytest.raises(DataError, match=r"no picture is in dev; .* 35 pictures have .* 5 names are in no list"):
+        prepare(mine, models, lists=[mine / "train.txt", mine / "test.txt"])
+    assert not (mine / "data" / "mine.parts").exists()
+
+
+def test_a_model_that_cannot_be_opened_is_named_and_may_be_corrected(mine, models):
+    out, folder, captions = mine / "data" / "mine", mine / "pictures", mine / "captions.csv"
+    with pytest.raises(DataError, match="nowhere: cannot be opened as a backbone"):
+        photographs.prepare(out, folder, captions, features=str(models / "nowhere"))
+    prepare(mine, models)
+    verify(out)
 
 
 def test_lists_choose_pictures_and_splits(mine, models):

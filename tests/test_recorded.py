@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -106,6 +107,24 @@ def test_a_lead_in_table_4_is_told_with_its_interval(kept):
     assert recorded.filled("{{difference mine-lite VSR++ SCAN}}") == "30 (23 to 36)"
 
 
+def test_a_lead_of_any_two_rows_is_taken_from_the_recorded_ranks(kept):
+    """A finds both captions first. B finds the second at place 21: of i2t, A leads by 300 in one of two pictures.
+
+    The mean is 150. One of two pictures moves it by 150, so the standard error is 150, and Student's quantile for one
+    degree of freedom is 12.706.
+    """
+    folder, right = kept / "mine-lite", np.array([0, 0], dtype=np.uint16)
+    pd.DataFrame({"table": "table4", "row": ["A", "B"], "seed": 0, "digest": ["a", "b"]}).to_csv(
+        folder / "runs.csv", index=False
+    )
+    ranks = {"a-images": right, "a-texts": right, "b-images": np.array([0, 20], dtype=np.uint16), "b-texts": right}
+    np.savez(folder / "ranks.npz", **ranks, **{"caption_to_image-mine": np.array([0, 1], dtype=np.uint16)})
+    assert recorded.filled("{{lead mine-lite table4 A over B i2t}}") == "150 (-1756 to 2056)"
+    assert recorded.filled("{{lead mine-lite table4 A over B t2i}}") == "0 (0 to 0)"
+    with pytest.raises(ValueError, match="no row 'C' in table4; expected one of A, B"):
+        recorded.filled("{{lead mine-lite table4 A over C i2t}}")
+
+
 def test_recipes_show_the_winner_of_each_system_and_only_the_choices_that_it_has(kept):
     """SCAN: draw 1 has the means 35 and draw 0 has 40. VSE++ has no temperature and no norm."""
     shared = {"learning_rate": 0.01, "margin": 0.2, "temperature": 2.0, "norm": "scaled"}
@@ -136,10 +155,12 @@ def test_the_minutes_of_training_count_a_run_once_that_stands_in_two_tables(kept
     assert recorded.filled("{{minutes mine-lite}}") == "3"
 
 
-def test_truth_is_shown_as_means_over_seeds(kept):
+def test_truth_is_shown_as_means_with_the_lowest_and_the_highest_seed(kept):
     """Two seeds of 60 and 70: 65."""
     lines = pd.DataFrame(
         {"row": ["SCAN", "SCAN"], "seed": [0, 1], "measure": ["left and right"] * 2, "value": [60, 70], "n": [9, 9]}
     )
     lines.to_csv(kept / "mine-lite" / "truth.csv", index=False)
-    assert recorded.filled("{{truth mine-lite}}").splitlines()[-1].replace(" ", "") == "|leftandright|65.0|"
+    assert (
+        recorded.filled("{{truth mine-lite}}").splitlines()[-1].replace(" ", "") == "|leftandright|65.0(60.0to70.0)|9|"
+    )

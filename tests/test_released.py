@@ -100,9 +100,10 @@ def test_what_cannot_be_is_named_and_nothing_is_written(coco, karpathy, tmp_path
     np.save(coco / "train_ims.npy", features)
     with pytest.raises(DataError, match=r"train_ims.npy: image 4 has a feature of 1e\+06; expected at most 65504"):
         released.prepare(coco, tmp_path / "out")
-    karpathy.write_text("{}")
-    with pytest.raises(DataError, match="not a Karpathy json"):
-        released.prepare(coco, tmp_path / "out", karpathy)
+    for content in ({}, {"images": ["a"]}, {"images": [{"imgid": 1, "split": "val", "sentences": [{"raw": None}]}]}):
+        karpathy.write_text(json.dumps(content))
+        with pytest.raises(DataError, match="not a Karpathy json"):
+            released.prepare(coco, tmp_path / "out", karpathy)
     assert not (tmp_path / "out").exists()
 
 
@@ -140,18 +141,26 @@ def expected(coco, tmp_path):
     return files(tmp_path / "expected" / "coco")
 
 
+def zipped(folder, archive):
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for path in folder.rglob("*"):
+            opened.write(path, path.relative_to(folder))
+
+
+def tarred(folder, archive, mode):
+    with tarfile.open(archive, mode) as opened:
+        opened.add(folder, arcname=".")
+
+
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.gz"])
 def test_a_folder_and_archives_give_the_same(release, expected, tmp_path, kind):
     source = release
     if kind == "zip":
         source = tmp_path / "data.zip"
-        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in release.rglob("*"):
-                archive.write(path, path.relative_to(release))
+        zipped(release, source)
     elif kind != "folder":
         source = tmp_path / f"data.{kind}"
-        with tarfile.open(source, "w:gz" if kind == "tar.gz" else "w") as archive:
-            archive.add(release, arcname=".")
+        tarred(release, source, "w:gz" if kind == "tar.gz" else "w")
     released.prepare(source, tmp_path / "data" / "coco")
     assert files(tmp_path / "data" / "coco") == expected
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["coco"]
@@ -166,6 +175,29 @@ def test_paths_that_leave_an_archive_are_not_followed(release, tmp_path):
     released.prepare(source, tmp_path / "below" / "data" / "coco")
     assert not list(tmp_path.glob("*.npy"))
     assert not list((tmp_path / "below").glob("*.npy"))
+
+
+def test_an_archive_that_was_mended_is_unpacked_again(release, expected, tmp_path):
+    """The first one lacks a caption. What was unpacked of it is no part of the second one."""
+    source, captions = tmp_path / "data.zip", release / "data" / "coco_precomp" / "train_caps.txt"
+    whole = captions.read_text()
+    captions.write_text(whole.partition("\n")[2])
+    zipped(release, source)
+    with pytest.raises(DataError, match=r"train_caps\.txt"):
+        released.prepare(source, tmp_path / "data" / "coco")
+    captions.write_text(whole)
+    zipped(release, source)
+    released.prepare(source, tmp_path / "data" / "coco")
+    assert files(tmp_path / "data" / "coco") == expected
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_an_archive_that_was_not_downloaded_to_its_end_is_named(release, tmp_path, kind):
+    source = tmp_path / f"data.{kind}"
+    zipped(release, source) if kind == "zip" else tarred(release, source, "w:gz")
+    source.write_bytes(source.read_bytes()[: -source.stat().st_size // 2])
+    with pytest.raises(DataError, match=r"data\.(zip|tar\.gz): (neither a zip|its files cannot be listed)"):
+        released.prepare(source, tmp_path / "coco")
 
 
 def test_a_broken_archive_is_named(release, tmp_path):

@@ -365,19 +365,6 @@ def test_a_run_that_is_named_twice_comes_once(run):
     assert [result.run for result in train([short, replace(short)], jobs=1)] == [short]
 
 
-def test_a_run_that_fails_is_named_and_does_not_stop_the_others(run):
-    """A batch of 181 pairs cannot be had from 180 captions."""
-    short = replace(run, system=VSEpp(), training=replace(SHORT, epochs=1))
-    too_large = replace(short, training=replace(SHORT, batch_size=181))
-    results, found = train([too_large, short], jobs=1), []
-    with pytest.raises(
-        GridError, match=r"1 runs failed, all others are done:\n.*ValueError.*180 captions, batch size 181"
-    ) as error:
-        found.extend(results)
-    assert set(error.value.failures) == {too_large}
-    assert [result.run for result in found] == [short]
-
-
 def test_a_notebooks_class_comes_out_of_a_grid_as_it_was(run):
     """Workers get it by value; sent back, its fields would have lost `MISSING`, and subclasses their defaults."""
     names = {"VSEpp": VSEpp, "dataclass": dataclass, "__name__": "__main__"}

@@ -153,12 +153,12 @@ def test_a_short_training_says_so_and_shows_the_verdict_of_a_long_one(pretend, h
     """Of the five claims of Table 1, the first is recorded for preset long, and there it is the other way round."""
     monkeypatch.setattr(written, "notebooks_folder", lambda: home)
     (home / "recorded" / "scenes-long").mkdir(parents=True)
-    first = {"table": "table1", "claim": TABLE1.claims[0].claim, "verdict_holm": "not reproduced"}
+    first = {"table": "table1", "claim": TABLE1.claims[0].claim, "verdict_holm": "not reproduced", "seeds": 3}
     pd.DataFrame([first]).to_csv(home / "recorded" / "scenes-long" / "claims.csv", index=False)
     markdown = write(TABLE1, data="scenes", preset="lite", seeds=range(2))
     assert "**This is a short training.**" in markdown
     lines = [line for line in markdown.splitlines() if line.startswith(("| fusion of", "| the "))]
-    assert [line.split("|")[-2].strip() for line in lines] == ["not reproduced", *["not recorded"] * 4]
+    assert [line.split("|")[-2].strip() for line in lines] == ["not reproduced (3 seeds)", *["not recorded"] * 4]
     assert "verdict_long" not in write(TABLE1, data="scenes", preset="long", seeds=range(2))
 
 

@@ -355,8 +355,8 @@ def test_what_two_prompts_tell_of_the_study_is_what_it_recorded():
     places = lines[lines["seed"] == 0].pivot(index="draw", columns="row", values="dev_rsum").rank(1, ascending=False)
     assert places["VSR++"].max() == 6
     claimed = authors(lines).set_index("system")
-    assert claimed.index[claimed["rank by its own draw"] == 1].tolist() == ["VSR++"]
-    best = sorted(set(claimed["best draw"]))
+    assert claimed.index[claimed["rank by its own setting"] == 1].tolist() == ["VSR++"]
+    best = sorted(set(claimed["best setting"]))
     assert len(best) == 3 and places.loc[best, "VSR++"].tolist() == [1, 1, 1]
 
 

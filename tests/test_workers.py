@@ -2,20 +2,18 @@
 
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 PARENT = """
-import time
-from pathlib import Path
+import signal
 import joblib
 from vsrpp_lite.workers import parallel
 
 def work(number):
-    Path(f"{number}.begun").touch()
-    time.sleep(600)
+    print("begun", flush=True)
+    signal.pause()
 
 parallel(2)(joblib.delayed(work)(number) for number in range(2))
 """
@@ -24,10 +22,9 @@ parallel(2)(joblib.delayed(work)(number) for number in range(2))
 @pytest.mark.slow
 def test_workers_of_a_killed_process_leave(tmp_path):
     (tmp_path / "parent.py").write_text(PARENT)
-    with subprocess.Popen([sys.executable, "parent.py"], cwd=tmp_path) as parent:
-        while len(list(tmp_path.glob("*.begun"))) < 2:
-            assert parent.poll() is None
-            time.sleep(0.05)
+    command = [sys.executable, "parent.py"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as parent:
+        assert [parent.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
         workers = psutil.Process(parent.pid).children(recursive=True)
         parent.kill()
     assert len(workers) >= 2

@@ -16,8 +16,8 @@
 #
 # One vector for the whole image, one for the whole sentence; how well they fit is the cosine of the angle between
 # them. This lesson builds both vectors with gated recurrent units (GRUs), and then the loss that trains them: a hinge
-# which asks every right pair to beat every wrong one by a margin. The loss has a trap, a plateau on which training
-# can rest for ever. We walk into it and out of it.
+# which asks every right pair to beat every wrong one by a margin. The loss has a trap, a plateau on which a training
+# can come to rest. We walk into it and out of it.
 #
 # **You will learn**
 #
@@ -189,11 +189,11 @@ assert not torch.allclose(shuffled[0], images[0])
 # same for every sentence in the world.
 #
 # Is the second GRU worth it? The clean ablation of [07_reading_the_tables](07_reading_the_tables.ipynb) trained models
-# that differ in nothing else. Here is what it recorded.
+# that differ in nothing else. Here is what it found.
 
 # %%
 PARTS = ("global", "local", "fusion of similarities")
-second = {part: recorded.effect("scenes-lite-untuned", f"Bi-GRU ({part}) over GRU") for part in PARTS}
+second = {part: recorded.effect("scenes-lite", f"Bi-GRU ({part}) over GRU") for part in PARTS}
 display(
     Markdown(
         f"The second GRU changes rsum by {second['global']} in the global branch of this lesson, by {second['local']} "
@@ -708,8 +708,9 @@ quiz(2)
 # * A Bi-GRU's sentence is the mean of two end states at *different* ends.
 # * The hinge asks the right pair to win by a margin: against all wrong candidates, or the hardest. What counts as
 #   wrong is decided by the image, not by the diagonal.
-# * At the start the hardest negative is noise, and pushes all scores together: $2\alpha$ per pair. Summed hinges first,
-#   then the hardest.
+# * At the start the hardest of many wrong scores is mostly noise, and its hinge can push all scores together, to
+#   $2\alpha$ per pair. In our run (one seed) an epoch of summed hinges prevented this. The released codes do without
+#   it.
 #
 # ## References
 #

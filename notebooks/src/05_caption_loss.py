@@ -422,9 +422,9 @@ display(history)
 
 # %% [markdown]
 # The curves part: the picture was there all the time. The fresh decoder says the test captions more cheaply than
-# VSR++'s own decoder does, and a wrong picture costs it much more, since it believes what it sees. It pays even more
-# than VSR++'s decoder, which hardly looks, because to be told wrongly is worse than not to be told. So the gap measures
-# how much a decoder relies on the picture, and not how much the picture helps it.
+# VSR++'s own decoder does, and a wrong picture costs it much more, since it believes what it sees. With a wrong picture
+# it even says the caption less cheaply than VSR++'s decoder, which relies less on the picture: a wrong hint is worse
+# than no hint. So the gap measures how much a decoder relies on the picture, and not how much the picture helps it.
 #
 # What it writes (bold), and one caption by an annotator:
 
@@ -465,12 +465,12 @@ rows = {name: {"own picture": used(d, 0), "another's": used(d, len(test) // 2)} 
 display(pd.DataFrame(rows).T.round(1))
 
 # %% [markdown]
+# Compare the two columns of the table. A decoder that uses its picture says many more words of its own picture than of
+# another one. The smaller this difference is, the less the decoder looks.
+#
 # ### What is the picture worth, word by word?
 #
-# Compare the two columns. A decoder that uses its picture says many more words of its own picture than of another one.
-# The smaller this difference is, the less the decoder looks.
-#
-# Now one test caption, and the nats of every word of it, with its own picture and with any other. Move the slider
+# Here is one test caption, and the nats of every word of it, with its own picture and with any other. Move the slider
 # through other pictures and watch which words become dear: the ones that a picture can contradict.
 
 # %%
@@ -547,11 +547,11 @@ predict("5.8")
 #
 # **Does it help retrieval?** In the paper's Table 1 it helps by 1.4 rsum, if our reading of its rows is right. That is
 # less than two seeds differ. On `scenes`, this is what the clean ablation of
-# [07_reading_the_tables](07_reading_the_tables.ipynb) recorded:
+# [07_reading_the_tables](07_reading_the_tables.ipynb) found:
 
 # %%
 parts = ("global", "fusion of similarities")
-worth = {part: recorded.effect("scenes-lite-untuned", f"caption loss ({part}) over none") for part in parts}
+worth = {part: recorded.effect("scenes-lite", f"caption loss ({part}) over none") for part in parts}
 display(
     Markdown(
         f"The caption loss changes rsum by {worth['fusion of similarities']} in the fused model, and by "
@@ -713,11 +713,12 @@ quiz(5)
 #
 # - The caption loss is the sum of $-\ln p$ over the words of a sentence, each given the true words before it, and the
 #   mean over sentences.
-# - Missing regions get $-\infty$ before the softmax; finished captions leave the batch; $W_1$ is split. None of it
-#   changes a number.
-# - Its gradient reaches every region. Whether the decoder uses them shows when you give it the wrong picture: after
-#   three epochs, hardly; the picture is in $V^*$ all the same, and a wider decoder, taught on a finished $V^*$, finds
-#   it.
+# - Missing regions get $-\infty$ before the softmax, so that they receive no attention.
+# - Three savings change no number: $W_1$ is split, finished captions leave the batch, and the projection to the
+#   vocabulary is computed only where there is a word to predict.
+# - Its gradient reaches every region. Whether the decoder uses the picture shows when you give it a wrong one. In this
+#   run (one seed, a short training) VSR++'s decoder uses it a little. A wider decoder, taught on the finished $V^*$,
+#   relies on it more, so $V^*$ holds the picture.
 # - "Weights 1 : 1" of a sum and a mean depends on the batch.
 #
 # ## References

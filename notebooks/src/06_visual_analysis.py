@@ -241,8 +241,8 @@ if data == "scenes":
 predict("6.7")
 
 # %% [markdown]
-# Four sentences are still four stories. So we ask the same of some hundred sentences that VSR++ answers right (their
-# picture comes first) and of as many that it answers wrong. An explanation is worth something only if it is *more
+# Four sentences are still four stories. So we ask the same of up to 300 sentences that VSR++ answers right (their
+# picture comes first) and of up to 300 that it answers wrong. An explanation is worth something only if it is *more
 # frequent among the wrong ones*.
 
 # %%
@@ -257,22 +257,29 @@ if data == "scenes":
     counts = pd.DataFrame({name: pd.Series(found).value_counts() for name, found in causes.items()}).fillna(0)
     shares = 100 * counts / counts.sum()
     display(shares.sort_index())
-    wrong = shares["answered wrong"].reindex([MISSED, OVERLOOKED, ATTENDED], fill_value=0.0)
-    plain = shares["answered right"].reindex([MISSED, OVERLOOKED, ATTENDED], fill_value=0.0)
+    half = 1.96 * (shares * (100 - shares) / counts.sum()) ** 0.5  # of the 95 % interval of a share
+
+    def share(answers: str, cause: str) -> str:
+        if cause not in shares.index:
+            return "0 %"
+        return f"{shares.loc[cause, answers]:.1f} ± {half.loc[cause, answers]:.1f} %"
+
+    wrong, plain = "answered wrong", "answered right"
     display(
         Markdown(
-            f"A thing that was not detected stands behind {wrong[MISSED]:.0f} % of the wrong answers, and occurs in "
-            f"{plain[MISSED]:.0f} % of the right ones. Overlooking stands behind {wrong[OVERLOOKED]:.0f} % "
-            f"({plain[OVERLOOKED]:.0f} %). In {wrong[ATTENDED]:.0f} % of the wrong answers every noun looks at its "
-            "thing, and another picture scores higher all the same."
+            f"A thing was not detected in {share(wrong, MISSED)} of the wrong answers, and in {share(plain, MISSED)} "
+            f"of the right ones. A noun did not look at its thing, which was detected, in {share(wrong, OVERLOOKED)} "
+            f"and {share(plain, OVERLOOKED)}. In {share(wrong, ATTENDED)} of the wrong answers every noun looks at its "
+            "thing, and another picture scores higher all the same. (One seed; the intervals speak of these sentences "
+            "alone.)"
         )
     )
 
 # %% [markdown]
-# Both causes count, if they are more frequent among the wrong answers than among the right ones. But where every noun
-# looks at its thing and the answer is wrong all the same, they explain nothing: the mistake is one of *comparison*. We
-# have not measured what tells the two pictures apart in these cases. [Lesson 9](09_what_recall_cannot_see.ipynb) shows
-# that some of the pictures that came first are true answers.
+# A cause can explain mistakes only if it is more frequent among the wrong answers than among the right ones. Compare
+# the two shares with their intervals. Where every noun looks at its thing and the answer is wrong all the same, they
+# explain nothing: the mistake is one of *comparison*. We have not measured what tells the two pictures apart in these
+# cases. [Lesson 9](09_what_recall_cannot_see.ipynb) shows that some of the pictures that came first are true answers.
 #
 # ## A picture asks
 #
@@ -327,14 +334,15 @@ display(text_ranks.iloc[np.sort(chosen)])
 #
 # ```python
 # close_calls = text_ranks[(text_ranks["VSR++"] == 1) & (text_ranks["VSRN"] == 2)].index
-# print(len(close_calls), "such queries")
+# first_now = (text_ranks["VSR++"] == 1) & (text_ranks["VSRN"] > 1)
+# print(len(close_calls), "such queries, of", first_now.sum(), "that VSR++ brings to the first place")
 # if len(close_calls):
 #     show.text_query(scores, test, int(close_calls[0]))
 # assert check.lesson6.exercise1(close_calls, text_ranks)
 # ```
 #
-# The slides look less convincing. The wrong picture that VSRN puts first often differs from the right one in a detail
-# that one must look for. But a gain in R@1 is made of just such queries.
+# The slides look less convincing. Does the wrong picture that VSRN puts first differ from the right one only in a
+# detail? A gain in R@1 is made of such queries, too, and the code says how large a part of it they are.
 #
 # </details>
 

@@ -366,13 +366,13 @@ display(
 )
 
 # %% [markdown]
-# Two things are worth a second look. First, the *summed* hinge and InfoNCE need no warm-up, and the hardest negative
-# without one does not get far: that is lesson 2's plateau. Second, the batch size means different things here. All runs
-# read the same number of captions, so a batch of 512 makes a quarter of the steps of a batch of 128. What is lost or
-# won in the right panel is both: other negatives, and fewer steps. The warm-up of the hinge lasts one epoch, so it is
-# shorter in large batches, too, and may be too short to leave the plateau. To separate the two one would train for
-# equally many
-# *steps*, which costs four times as much.
+# Two things are worth a second look. First, the *summed* hinge and InfoNCE need no warm-up. The hinge on the hardest
+# negative without a warm-up stays far below the one with a warm-up, each at its best rate (one seed). Lesson 2's
+# plateau may be the reason. This record holds no losses, so it cannot show it. Second, the batch size means different
+# things here. All runs read the same number of captions, so a batch of 512 makes a quarter of the steps of a batch of
+# 128. What is lost or won in the right panel is both: other negatives, and fewer steps. The warm-up of the hinge lasts
+# one epoch, so it is shorter in large batches, too, and may be too short to leave the plateau. To separate the two one
+# would train for equally many *steps*, which costs four times as much.
 #
 # ## Look: the temperature that training chose
 #

@@ -72,8 +72,9 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # A picture is one vector of $D$ numbers for $S_G$, and $R$ regions of $D$ numbers for $S_L$. A sentence has $W$ words.
 #
 # * $S_G$ is one inner product: $D$ multiplications for each picture.
-# * $S_L$ compares every region with every word ($R\,W\,D$), and then adds up regions with the weights that it found
-#   ($R\,W\,D$ again): $2\,R\,W\,D$ for each picture.
+# * $S_L$ compares every region with every word, which takes $R\,W\,D$. In the plain way it then adds up regions with
+#   the weights that it found, which takes $R\,W\,D$ again. We count this plain way: $2\,R\,W\,D$ for each picture.
+#   (With lesson 3's Gram matrix, stored for each picture, the second part is only $R^2 W$.)
 #
 # By hand, for the paper's $R = 36$ regions, $D = 1024$ and a sentence of $W = 12$ words: $S_G$ takes $1024$
 # multiplications for each picture, $S_L$ takes $2 \cdot 36 \cdot 12 \cdot 1024 = 884\,736$. That is $2 R W = 864$ times
@@ -175,9 +176,10 @@ place = 1 + int((scores > scores[own]).sum())
 print(f"the picture that it was written for: place {place} of {len(index)} by a full scan, S = {scores[own]:.2f}")
 
 # %% [markdown]
-# Ask it something yourself. It looks at 100 candidates, and more than one right picture may be missing among them; the
-# next section shows how often. The same from a shell: `vsrpp-lite search RUN "a sentence"`, where RUN is a folder of
-# `runs/`. With `of="captions"`, and `--image FILE` in the shell, a picture asks for its captions.
+# Ask it something yourself. It computes the full score for 100 candidates alone, and the right picture may not be
+# among them. The next section shows how often that happens. The same from a shell: `vsrpp-lite search RUN "a
+# sentence"`, where RUN is a folder of `runs/`. With `of="captions"`, and `--image FILE` in the shell, a picture asks
+# for its captions.
 
 # %% tags=["nbval-ignore-output"]
 asked = "a white horse left of a brown car" if data.startswith("scenes") else "a dog runs through water"
@@ -284,8 +286,8 @@ def cheapest(table: pd.DataFrame) -> str:
     for stage, part in table.groupby("stage one", sort=False):
         enough = part[part["full_scan"] - part["R@1"] <= 0.2].iloc[0]
         told.append(
-            f"* stage one is {stage}: {int(enough['candidates']):,} candidates of {int(enough['images']):,}, which "
-            f"take {enough['times less work']:.0f} times less work. They hold the right picture for "
+            f"* stage one is {stage}: {int(enough['candidates']):,} candidates of {int(enough['images']):,}. They take "
+            f"{100 / enough['times less work']:.0f} % of the work of a full scan, and hold the right picture for "
             f"{enough['proposed']:.0f} % of the captions."
         )
     return "\n".join(
@@ -296,8 +298,9 @@ def cheapest(table: pd.DataFrame) -> str:
 display(Markdown(cheapest(described)))
 
 # %% [markdown]
-# A stage one need not find the right picture first. It must only keep it among its candidates; and where it loses it,
-# the full score would mostly have failed as well, since hard queries are hard for both.
+# A first stage need not find the right picture first. It must only keep it among its candidates. A lost picture costs
+# R@1 only if the full score would have put it first. So a first stage that loses only pictures which the full score
+# would not have found costs nothing.
 #
 # But it must be *trained* for that. VSR++'s hinge looks at the sum. After a short training $S_L$ carries the sum, and
 # nothing has asked $S_G$ to rank by itself. A small model that was trained on its global score alone proposes far
@@ -532,7 +535,7 @@ quiz(11)
 # %% [markdown]
 # ## Summary
 #
-# * $S_L$ costs $2RW$ times as much as $S_G$, in work, and $R$ times as much in memory.
+# * In the plain way, $S_L$ takes $2RW$ times as much work as $S_G$. It takes $R$ times as much memory.
 # * Only an inner product of two sides can be indexed; the table of its scores has a rank of at most $D$.
 # * With a first stage that was trained to rank, two stages keep nearly all of the recall for a small part of the work.
 #   With another one they may lose most of it. Measure both.
@@ -543,8 +546,9 @@ quiz(11)
 # Johnson, Douze, Jégou, [*Billion-scale similarity search with GPUs*](https://arxiv.org/abs/1702.08734) (faiss), 2019.
 # Malkov and Yashunin, [*Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
 # World graphs*](https://arxiv.org/abs/1603.09320) (HNSW), 2018. Khattab and Zaharia,
-# [*ColBERT*](https://arxiv.org/abs/2004.12832), SIGIR 2020, whose late interaction (each word takes its *best* region)
-# can be searched region by region. Miech et al., [*Thinking Fast and Slow*](https://arxiv.org/abs/2103.16553), CVPR
+# [*ColBERT*](https://arxiv.org/abs/2004.12832), SIGIR 2020, whose late interaction (each word of a query takes its
+# *best* word of a text) can be searched word by word. With regions in place of a text's words, an index could do the
+# same. Miech et al., [*Thinking Fast and Slow*](https://arxiv.org/abs/2103.16553), CVPR
 # 2021, which trains a fast and a slow retrieval model together.
 #
 # **Next:** [add_your_own_system](add_your_own_system.ipynb): build the eighth system.

@@ -92,7 +92,8 @@ display(tables.beside(measured).set_index("row"))
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
 # that the chance of any false verdict is at most 5 %. Beside a short training, `verdict_long` is the recorded verdict,
-# by Holm's method too, of trainings that went on until the dev split stopped improving.
+# by Holm's method too, of trainings that went on until the dev split stopped improving. A verdict of one
+# seed speaks of the test pictures alone, and another seed may turn it.
 
 # %%
 judged = claims_of(TABLE2, data)

@@ -18,8 +18,9 @@
 # notebook trains all seven, in one code and on the same data, several times each, and asks whether their published
 # order comes out.
 #
-# **You will see** which steps of the ladder are larger than chance, what an average of two models is worth, and how
-# much of a ranking of papers is a ranking of their image features.
+# **You will see** which steps of the ladder are larger than chance, and what an average of two models is worth. All
+# rows read the same image features here. So this notebook cannot say how much of the published order comes from the
+# features, which differ from paper to paper.
 #
 # *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else minutes a seed on two cores.
 
@@ -115,7 +116,8 @@ figure.savefig(folder / "table4.png", dpi=150)
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
 # that the chance of any false verdict is at most 5 %. Beside a short training, `verdict_long` is the recorded verdict,
-# by Holm's method too, of trainings that went on until the dev split stopped improving.
+# by Holm's method too, of trainings that went on until the dev split stopped improving. A verdict of one
+# seed speaks of the test pictures alone, and another seed may turn it.
 
 # %%
 judged = claims_of(TABLE4, data)
@@ -159,10 +161,10 @@ for row, note in TABLE4.notes.items():
 # %% [markdown]
 # ## SCAN in its four variants, and the average that was published
 #
-# Words attend to regions (t2i) or regions to words (i2t); the cosines of what was asked are pooled by a mean (AVG) or
-# by log-sum-exp (LSE). The published row of SCAN is the average of t2i AVG and i2t LSE. One seed.
-# The row *SCAN* above is t2i AVG. So look at how much of the lead of VSR++ is left over the other variants, and over
-# the average, which is what the paper's row is. The variants were not tuned each by itself.
+# Words ask regions (t2i), or regions ask words (i2t). The cosines of those who ask are pooled by a mean (AVG) or by
+# log-sum-exp (LSE). The published row of SCAN is the average of t2i AVG and i2t LSE, and the row *SCAN* above is t2i
+# AVG alone. So compare VSR++ also with the other variants, and with the average. This is one seed without an interval,
+# and the variants were not tuned each by itself.
 
 # %%
 variants = {name: Result(run) for name, run in TABLE4.runs(VARIANTS, seed=0, **settings).items()}

@@ -16,7 +16,7 @@ MARKS = {b"\xff\xfe": "UTF-16 or UTF-32", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number, from 1, and the text of each line, without white space at its ends.
+    """Yield the number, from 1, and the text of each line, without spaces and line breaks at its ends.
 
     Raises:
         DataError: there is no such plain file, or a line is not UTF-8 or too long.
@@ -36,7 +36,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             if b"\0" in line:
                 raise DataError(f"{path}: line {number} holds a zero byte, as UTF-16 and UTF-32 do; expected UTF-8")
             try:
-                yield number, line.decode("utf-8").strip()
+                yield number, line.decode("utf-8").strip(" \r\n")
             except UnicodeDecodeError as error:
                 wrong = line[error.start]
                 raise DataError(f"{path}: line {number} is not UTF-8 (byte {error.start}: {wrong:#x})") from error
@@ -50,6 +50,7 @@ def read_captions(path: Path) -> list[str]:
     """
     captions = []
     for number, line in read_lines(path):
+        line = line.strip()
         if not line:
             raise DataError(f"{path}: line {number} is empty; expected a caption")
         if line[:2] in ("b'", 'b"'):

@@ -30,9 +30,9 @@ import pandas as pd
 
 from vsrpp_lite.files import home, notebooks_folder, write_text
 from vsrpp_lite.paper.judging import DRAWN, TRUTH, record_truth
-from vsrpp_lite.paper.rows import record_rows, seconds
+from vsrpp_lite.paper.rows import record_rows, samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
-from vsrpp_lite.paper.tables import beside, results_folder
+from vsrpp_lite.paper.tables import beside, compare, results_folder
 from vsrpp_lite.training.evaluate import METRICS, holm, interval, p_value
 from vsrpp_lite.training.provenance import provenance
 
@@ -104,15 +104,16 @@ def verdicts(*recorded: str) -> str:
 
 
 def _verdict(claim: pd.Series) -> str:
-    """Describe a claim's difference, interval and verdict; and the one by Holm, where it is known and another."""
-    plain, together = claim["verdict"], claim.get("verdict_holm", claim["verdict"])
+    """Describe a claim's difference, interval and verdict, and the verdict by Holm if that is another or not known."""
+    plain, together = claim["verdict"], claim.get("verdict_holm", "not judged")
     by_holm = "" if together == plain else f" ({together} by Holm)"
     return f"{claim['difference']:.1f} ({claim['lo']:.1f} to {claim['hi']:.1f}): {plain}{by_holm}"
 
 
 def csv(name: str) -> str:
     """Return a recorded CSV file as a table in Markdown."""
-    return pd.read_csv(recorded_folder() / f"{name}.csv").fillna("").to_markdown(index=False, floatfmt=".1f")
+    table = pd.read_csv(recorded_folder() / f"{name}.csv").fillna("")
+    return table.to_markdown(index=False, floatfmt=tuple(".3f" if column == "p" else ".1f" for column in table))
 
 
 def spread(name: str, of: str) -> str:
@@ -151,7 +152,7 @@ def recipes(preset: str) -> str:
     shown = best.merge(settings, on=["row", "draw"]).astype({"learning_rate": str})
     for choice in STUDIES[preset].choices:  # a system ignores what it does not have
         shown[choice] = [x if hasattr(ROWS[row], choice) else "" for row, x in zip(shown["row"], shown[choice])]
-    return shown.to_markdown(index=False, floatfmt="g")
+    return shown.rename(columns={"draw": "setting"}).to_markdown(index=False, floatfmt="g")
 
 
 def agreement(preset: str, other: str) -> str:
@@ -169,10 +170,16 @@ def minutes(recorded: str) -> str:
 
 
 def truth(recorded: str) -> str:
-    """Return what `judging` measured of each system, as means over seeds, in Markdown."""
+    """Return what `judging` measured of each system, in Markdown.
+
+    Each cell is the mean over seeds (lowest to highest seed); `of` is the mean number of queries or pairs.
+    """
     lines = pd.read_csv(recorded_folder() / recorded / TRUTH)
-    means = lines.pivot_table(index="measure", columns="row", values="value", sort=False)
-    return means.reset_index().rename_axis(columns=None).to_markdown(index=False, floatfmt=".1f")
+    by_row = lines.groupby(["measure", "row"], sort=False)["value"].agg(["mean", "min", "max"])
+    told = [f"{mean:.1f} ({low:.1f} to {high:.1f})" for mean, low, high in by_row.itertuples(index=False)]
+    shown = pd.Series(told, index=by_row.index).unstack("row").loc[lines["measure"].unique(), lines["row"].unique()]
+    shown["of"] = lines.groupby("measure")["n"].mean().round().astype(int)
+    return shown.reset_index().rename_axis(columns=None).to_markdown(index=False)
 
 
 def value(recorded: str, name: str, *row_and_metric: str) -> str:
@@ -187,6 +194,17 @@ def difference(recorded: str, better: str, worse: str) -> str:
     """Return by how many points of rsum one row of Table 4 leads another, with the interval, as it was recorded."""
     claims = pd.read_csv(recorded_folder() / recorded / "claims.csv").query("table == 'table4'")
     found = claims.set_index(["better", "worse"]).loc[(better, worse)]
+    return f"{found['difference']:.0f} ({found['lo']:.0f} to {found['hi']:.0f})"
+
+
+def lead(recorded: str, name: str, *words: str) -> str:
+    """Return by how much one row of a table leads another, paired, with its 95 % interval, from the recorded ranks.
+
+    The words are the two rows, with `over` between them, and a metric of `tables.COMPARED`.
+    """
+    *rows, metric = words
+    better, worse = (samples(recorded_folder() / recorded, name, row) for row in " ".join(rows).split(" over "))
+    found = compare(better, worse, metric)
     return f"{found['difference']:.0f} ({found['lo']:.0f} to {found['hi']:.0f})"
 
 
@@ -213,6 +231,7 @@ DIRECTIVES: dict[str, Callable[..., str]] = {
     "csv": csv,
     "value": value,
     "difference": difference,
+    "lead": lead,
     "effect": effect,
     "fact": fact,
     "spread": spread,

@@ -13,7 +13,7 @@ import pandas as pd
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.tables import Table
-from vsrpp_lite.training.evaluate import best_epoch, recalls
+from vsrpp_lite.training.evaluate import best_epoch, contributions, recalls
 from vsrpp_lite.training.runs import Result, Run
 
 RUNS, RANKS = "runs.csv", "ranks.npz"
@@ -54,6 +54,26 @@ def record_rows(folder: Path, *, data: str) -> None:
         pd.DataFrame(lines).to_csv(draft, index=False)
     with atomic(folder / RANKS) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **ranks)  # type: ignore[arg-type]  # its stub takes any keyword for an option
+
+
+def samples(folder: Path, table: str, row: str) -> np.ndarray:
+    """Return what each test image adds to each metric, (S, I, M), from the recorded ranks of a row's S seeds.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    lines = pd.read_csv(folder / RUNS)
+    digests = lines[(lines["table"] == table) & (lines["row"] == row)].sort_values("seed")["digest"]
+    if digests.empty:
+        raise ValueError(
+            f"{folder / RUNS}: no row {row!r} in {table}; expected one of {', '.join(lines['row'].unique())}"
+        )
+    with np.load(folder / RANKS) as kept:
+        texts = [kept[f"{digest}-texts"].astype(int) for digest in digests]
+        images = [kept[f"{digest}-images"].astype(int) for digest in digests]
+        maps = [kept[name] for name in kept.files if name.startswith("caption_to_image")]
+    (where,) = (found.astype(int) for found in maps if len(found) == len(texts[0]))
+    return np.stack([contributions(*ranks, where) for ranks in zip(images, texts, strict=True)])
 
 
 def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Table, Run]:

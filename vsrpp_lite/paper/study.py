@@ -209,9 +209,9 @@ def authors(lines: pd.DataFrame) -> pd.DataFrame:
         draw = table[row].idxmax()
         alike, others = table.loc[draw], best.drop(row)
         records.append(
-            {"system": row, "best draw": draw}
-            | {"rank by its own draw": int((alike > alike[row]).sum()) + 1}
-            | {"lead by its own draw": alike[row] - alike.drop(row).max()}
+            {"system": row, "best setting": draw}
+            | {"rank by its own setting": int((alike > alike[row]).sum()) + 1}
+            | {"lead by its own setting": alike[row] - alike.drop(row).max()}
             | {"rank, all tuned": int((best > best[row]).sum()) + 1, "lead, all tuned": best[row] - others.max()}
         )
     return pd.DataFrame(records).sort_values("rank, all tuned", kind="stable", ignore_index=True)

@@ -90,13 +90,18 @@ def shown_claims(judged: pd.DataFrame, data: str) -> pd.DataFrame:
 
 SHORT = {"smoke": "This is a training of seconds, which shows nothing", "lite": "This is a short training"}
 """Presets that stop before a system has converged, and what their tables say of it."""
-LONG = "verdict_long is the recorded verdict, by Holm's method, of trainings that went on until dev stopped improving."
+LONG = (
+    "verdict_long is the recorded verdict, by Holm's method, of trainings that went on until dev stopped improving. "
+    "With one seed, it speaks of the test images alone, and another seed may turn it."
+)
 
 
 def beside_long(judged: pd.DataFrame, data: str) -> list[str]:
-    """Return the recorded verdict of preset `long` for each of these claims, or "not recorded"."""
+    """Return the recorded verdict of preset `long` for each of these claims with its seeds, or "not recorded"."""
     path = notebooks_folder() / "recorded" / f"{Path(data).name}-long" / "claims.csv"
     if not path.exists():
         return ["not recorded"] * len(judged)
-    in_long = pd.read_csv(path).set_index(["table", "claim"])["verdict_holm"].to_dict()
+    recorded = pd.read_csv(path).set_index(["table", "claim"])
+    told = recorded["verdict_holm"] + [f" ({count} seed{'s' * (count > 1)})" for count in recorded["seeds"]]
+    in_long = told.to_dict()
     return [in_long.get(name, "not recorded") for name in zip(judged["table"], judged["claim"])]

@@ -14,9 +14,9 @@ drawn scenes, one at a time; `tests/departures.py` measured it. Beside the first
 effect there. We have not measured the words of the dev split, the rule for the best epoch in a long training, and what
 is special to COCO.
 
-- V* is normalised over regions. That difference matters, and `norm` chooses it: the release's axis is better than the
-  paper's, because the region GRU reads larger numbers. `norm="scaled"` gives it these numbers on the paper's axis, and
-  is better still.
+- V* is normalised over regions, and `norm` chooses this. In short trainings the release's norm is better than the
+  paper's, since its numbers are larger: with numbers of that size, the paper's axis is better still, and this is
+  `norm="scaled"`.
 - The parameters of the caption part are listed twice, so that Adam updates them twice in a step and the norm of the
   gradient counts them twice when it is clipped.
 - Other captions of the same image count as negatives, and an incomplete last batch is trained on.

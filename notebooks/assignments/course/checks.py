@@ -27,24 +27,30 @@ def loop(cells: Sequence[str], name: str) -> str:
             match node:
                 case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
                     defined.setdefault(node.name, []).append(node)
-                case ast.Assign():  # such as f = lambda x: ..., or another name for a function
-                    for target in node.targets:
+                case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
+                    # such as f = lambda x: ..., or another name for a function
+                    for target in getattr(node, "targets", None) or [node.target]:
                         for part in ast.walk(target):
                             if isinstance(part, ast.Name | ast.Attribute):
-                                defined.setdefault(_name(part), []).append(node.value)
+                                defined.setdefault(_name(part), []).append(value)
                 case ast.alias(asname=str(other)):
                     defined.setdefault(other, []).append(node)
-    seen, waiting = {name}, [name]
-    while waiting:
-        for node in [node for part in defined.get(waiting.pop(), []) for node in ast.walk(part)]:
+    seen: set[str] = set()
+
+    def search(current: str, callers: set[str]) -> str:
+        seen.add(current)
+        for node in [node for part in defined.get(current, []) for node in ast.walk(part)]:
             if isinstance(node, LOOPS):
                 return type(node).__name__
             if (used := _name(node)) in LOOPING | HIDING | {name}:
                 return used
-            if used in defined and used not in seen:
-                seen.add(used)
-                waiting.append(used)
-    return ""
+            if isinstance(node, ast.Call) and _name(node.func) in callers and isinstance(node.func, ast.Name):
+                return _name(node.func)  # recursion
+            if used in defined and used not in seen and (found := search(used, callers | {used})):
+                return found
+        return ""
+
+    return search(name, {name})
 
 
 def _parsed(cell: str) -> ast.AST:

@@ -86,10 +86,13 @@ def grade(
     link = out / f".latest-{secrets.token_hex(4)}"
     link.symlink_to(place.name)
     link.replace(out / "latest")  # the earlier results stay where they were
-    # the file is read again, since the teacher may have written into it meanwhile
-    marks.write(out / "marks.csv", marks.read(out / "marks.csv", keys), results, keys)
     pd.options.display.width = 160
     typer.echo(f"{table.to_string()}\n\n{place}")
+    try:  # the file is read again, since the teacher may have written into it meanwhile
+        marks.write(out / "marks.csv", marks.read(out / "marks.csv", keys), results, keys)
+    except ValueError as error:
+        typer.echo(f"error: {error}. All results are written; marks.csv stays as it is", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -102,6 +105,6 @@ def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help
     release = nbformat.read(path, as_version=4)
     unit.course_run(versions.release_draw()).fit()  # draw the pictures and train once, without the limits of a cell
     course = Course(release, release, (), hidden=0, walled=False, limits=sandbox.Limits())
-    entry = handed_in.HandedIn(file.parent.name, file.stem, file)
+    entry = handed_in.HandedIn(file.resolve().parent.name, file.stem, file)
     (result,) = grading.grade([entry], {file.stem: course}, 1)
     typer.echo(feedback.letter(result))

@@ -17,7 +17,7 @@ def write(results: Iterable[Graded], folder: Path) -> None:
 
 def letter(result: Graded) -> str:
     """Return the feedback on one submission, in Markdown."""
-    lines = [f"# {result.assignment}: {_plain(result.student)}", ""]
+    lines = [f"# {result.assignment}: {plain(result.student)}", ""]
     if result.rows:
         lines += [f"**{result.points:g} of {result.out_of:g} points.**", ""]
     if any(row.status == "to be read" for row in result.rows):
@@ -25,14 +25,14 @@ def letter(result: Graded) -> str:
     if result.rows:
         lines += ["| question | points | status | remark |", "|---|---|---|---|"]
         lines += [
-            f"| {row.question} | {row.points:g} of {row.max:g} | {row.status} | {_plain(row.remark)} |"
+            f"| {row.question} | {row.points:g} of {row.max:g} | {row.status} | {plain(row.remark)} |"
             for row in result.rows
         ]
     if result.remarks:
-        lines += ["", "## About the file", "", *(f"- {_plain(line)}" for line in result.remarks)]
+        lines += ["", "## About the file", "", *(f"- {plain(line)}" for line in result.remarks)]
     return "\n".join(lines) + "\n"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return the text without characters that would break a table or begin a tag."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

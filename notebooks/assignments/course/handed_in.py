@@ -47,7 +47,12 @@ def collect(folder: Path, assignments: list[str]) -> list[HandedIn]:
 
 def _of_student(folder: Path, assignments: list[str]) -> list[HandedIn]:
     student, found, others = shown(folder.name), {}, []
-    entries = sorted(os.scandir(folder), key=lambda entry: (Path(entry.name).stem not in assignments, entry.name))
+    try:
+        listed = list(os.scandir(folder))
+    except OSError as error:
+        says = f"the folder cannot be read ({error.strerror}): it was not graded"
+        return [HandedIn(student, "other files", folder, (says,))]
+    entries = sorted(listed, key=lambda entry: (Path(entry.name).stem not in assignments, entry.name))
     for entry in entries[:MOST]:
         name, path = entry.name.removesuffix(".ipynb"), Path(entry.path)
         if entry.is_dir(follow_symlinks=False):

@@ -44,32 +44,44 @@ def read(path: Path, keys: Mapping[str, NotebookNode]) -> Marks:
         return {}
     marks: Marks = {}
     most, machine = _most(keys), {(name, cell.id) for name, key in keys.items() for cell in key.cells if _tested(cell)}
-    with path.open(encoding="utf-8-sig", newline="") as file:  # some spreadsheets write a byte order mark
-        table = csv.DictReader(file)
-        if not {*COLUMNS} <= {*(table.fieldnames or [])}:
-            raise ValueError(f"{path}: expected columns {','.join(COLUMNS)}; found {','.join(table.fieldnames or [])}")
-        for row in table:
-            question, place = (row["assignment"], row["question"]), f"{path}, line {table.line_num}"
-            late = question[1] == LATE and question[0] in keys
-            if question not in most and not late:
-                raise ValueError(f"{place}: {' '.join(question)} is no question of this course")
-            key = ((row["student"] or "").removeprefix("'"), *question)
-            if key in marks:
-                raise ValueError(f"{place}: {' '.join(key)} has a mark already")
-            if not (given := (row["points"] or "").strip()):
-                continue
-            low, high = (-_worth(keys[question[0]]), 0.0) if late else (0.0, most[question])
-            try:
-                points = float(given)
-            except ValueError:
-                points = float("nan")
-            if not low <= points <= high:
-                raise ValueError(f"{place}: expected points from {low:g} to {high:g}, found {given!r}")
-            remark = (row["remark"] or "").removeprefix("'")
-            if not remark and (late or question in machine):
-                raise ValueError(f"{place}: expected a reason in the column remark, since these points are a machine's")
-            marks[key] = points, remark
+    for place, row in _lines(path):
+        question = (row["assignment"], row["question"])
+        late = question[1] == LATE and question[0] in keys
+        if question not in most and not late:
+            raise ValueError(f"{place}: {' '.join(question)} is no question of this course")
+        key = (row["student"].removeprefix("'"), *question)
+        if key in marks:
+            raise ValueError(f"{place}: {' '.join(key)} has a mark already")
+        if not (given := row["points"].strip()):
+            continue
+        low, high = (-_worth(keys[question[0]]), 0.0) if late else (0.0, most[question])
+        try:
+            points = float(given)
+        except ValueError:
+            points = float("nan")
+        if not low <= points <= high:
+            raise ValueError(f"{place}: expected points from {low:g} to {high:g}, found {given!r}")
+        remark = row["remark"].removeprefix("'")
+        if not remark and (late or question in machine):
+            raise ValueError(f"{place}: expected a reason in the column remark, since these points are a machine's")
+        marks[key] = points, remark
     return marks
+
+
+def _lines(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Return the place and the cells of each line, by column."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # some spreadsheets write a byte order mark
+            table = csv.DictReader(file)
+            names, lines = table.fieldnames or [], [(f"{path}, line {table.line_num}", row) for row in table]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: {error}; expected comma-separated values in UTF-8") from error
+    if not {*COLUMNS} <= {*names}:
+        raise ValueError(f"{path}: expected columns {','.join(COLUMNS)}; found {','.join(names)}")
+    for place, row in lines:
+        if None in row or None in row.values():
+            raise ValueError(f"{place}: expected {len(names)} cells, as the header has; found more or fewer")
+    return lines
 
 
 def enter(marks: Marks, results: Iterable[Graded]) -> None:

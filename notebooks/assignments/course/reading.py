@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from feedback import plain
 from graded import Graded
 from marks import written
 from nbformat import NotebookNode
@@ -25,7 +26,7 @@ def write(results: Iterable[Graded], keys: Mapping[str, NotebookNode], path: Pat
             text += [f"- {line}" for line in key.metadata.rubrics[cell.id]]
             text += ["", "*Full marks:*", "", _quoted(model)]
             for student, given, answer in answers[name, cell.id]:
-                text += ["", f"### {student}{given}", "", _quoted(answer)]
+                text += ["", f"### {plain(student)}{given}", "", _quoted(answer)]
     path.write_text("\n".join(text) + "\n", encoding="utf-8")
 
 

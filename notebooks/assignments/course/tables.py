@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from feedback import plain
 from graded import Graded
 from marks import safe
 
@@ -64,7 +65,7 @@ def _leaderboard(results: Sequence[Graded], folder: Path) -> None:
         "lines in italics are what there was to beat. The difference is that to VSR++'s own similarity, with its 95 % "
         "interval over pictures.\n\n"
     )
-    table["name"] = table["name"].str.replace("|", "\\|")
+    table["name"] = table["name"].map(plain)
     (folder / "leaderboard.md").write_text(
         text + table.to_markdown(index=False, floatfmt=".1f") + "\n", encoding="utf-8"
     )

@@ -1,6 +1,5 @@
 """The two versions of an assignment: the instructor's, with solutions and hidden tests, and the student's without."""
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions, ComputeChecksums, LockCells
+
+from vsrpp_lite.data.manifest import sha256
 
 HERE = Path(__file__).resolve().parents[1]
 """The folder of the assignments."""
@@ -80,20 +81,17 @@ def build(draw: int) -> None:
     """
     record = RELEASE / "release.json"
     before = json.loads(record.read_text())["sha256"] if record.exists() else {}
-    if edited := [name for name in before if (RELEASE / name).exists() and _sha256(RELEASE / name) != before[name]]:
+    if edited := [name for name in before if (RELEASE / name).exists() and sha256(RELEASE / name) != before[name]]:
         raise NoReleaseError(f"{RELEASE}: someone has worked in {', '.join(edited)}; move that away first")
     RELEASE.mkdir(exist_ok=True)
+    record.unlink(missing_ok=True)  # a build that is killed leaves no record, and the next one begins anew
     for name in names():
         notebook = source(name, draw)
-        nbformat.write(notebook, HERE / f"{name}.ipynb")
+        nbformat.write(notebook, RELEASE.parent / f"{name}.ipynb")
         nbformat.write(student_version(notebook), RELEASE / f"{name}.ipynb")
     copy(HERE / "unit.py", RELEASE)
-    written = {f"{name}.ipynb": _sha256(RELEASE / f"{name}.ipynb") for name in names()}
+    written = {f"{name}.ipynb": sha256(RELEASE / f"{name}.ipynb") for name in names()}
     record.write_text(json.dumps({"draw": draw, "sha256": written}, indent=2) + "\n")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def release_draw() -> int:
