@@ -161,6 +161,5 @@ def test_truth_is_shown_as_means_with_the_lowest_and_the_highest_seed(kept):
         {"row": ["SCAN", "SCAN"], "seed": [0, 1], "measure": ["left and right"] * 2, "value": [60, 70], "n": [9, 9]}
     )
     lines.to_csv(kept / "mine-lite" / "truth.csv", index=False)
-    assert (
-        recorded.filled("{{truth mine-lite}}").splitlines()[-1].replace(" ", "") == "|leftandright|65.0(60.0to70.0)|9|"
-    )
+    told = recorded.filled("{{truth mine-lite}}").splitlines()[-1]
+    assert told.replace(" ", "") == "|leftandright|65.0(60.0to70.0)|9|"
