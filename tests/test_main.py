@@ -71,7 +71,7 @@ REFUSED = {
     "--jobs=many": "jobs is 'many'; expected a number or auto",
     "--jobs=0": "jobs is '0'; expected a number or auto",
     "--preset=huge": "'huge' is not one of",
-    "--seeds=0": "0 is not in the range",
+    "--seeds=0": "greater than or equal to 1",
     "--sedes=3": "No such option",
     "--data=nowhere": "no data set 'nowhere'",
 }
