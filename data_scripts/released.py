@@ -25,6 +25,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from caption_files import SPLIT_NAMES
 from sources import Source, find, open_source
 from workplace import told_in_a_line, workplace
 
@@ -38,7 +39,6 @@ from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.files import scratch
 
 BLOCK = 64  # number of images that are converted at a time
-KARPATHY = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
 RELEASED = {
     "f30k": {"train": 29_000, "dev": 1_014, "test": 1_000},
     "coco": {"train": 113_287, "dev": 5_000, "test": 5_000},
@@ -88,7 +88,7 @@ def sentences(karpathy: Path) -> dict[int, tuple[str, list[str]]]:
         images = json.loads(karpathy.read_text(encoding="utf-8"))["images"]
         known = {
             image.get("cocoid", image["imgid"]): (
-                KARPATHY[image["split"]],
+                SPLIT_NAMES[image["split"]],
                 [" ".join(sentence["raw"].split()) for sentence in image["sentences"][:5]],
             )
             for image in images

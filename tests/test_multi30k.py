@@ -2,11 +2,9 @@
 
 import gzip
 import hashlib
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,25 +13,14 @@ from typer.testing import CliRunner
 
 from vsrpp_lite.data.write import RawSplit, write_dataset
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "data_scripts"))
+import multi30k as m
+
+pytestmark = pytest.mark.slow
 REAL = ROOT.parent / "shared" / "data" / "multi30k"
 COUNTS = {"train": 6, "val": 3, "test_2016": 2}
 PINNED = [0.01566, 0.01439, 0.01161]
-
-
-def load_script() -> ModuleType:
-    """Import the script from its file: `data_scripts` is a folder, not a package."""
-    path = ROOT / "data_scripts" / "multi30k.py"
-    sys.path.insert(0, str(path.parent))  # as for a script: it imports what lies beside it
-    spec = importlib.util.spec_from_file_location("multi30k_script", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-m = load_script()
 
 
 def table_of(folder: Path) -> dict[str, str]:

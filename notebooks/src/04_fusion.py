@@ -366,8 +366,7 @@ alike = recorded.effect("scenes-lite", "fusion of similarities over fusion at th
 display(
     Markdown(
         f"*Fusion-similarity* reaches an rsum of {sums[rows[0]]}, and *Fusion-loss* of {sums[rows[1]]} (`lite`, three "
-        f"seeds). With caption loss and sentence GRU equal, the difference is {alike} (one seed, with its interval "
-        "over the test pictures)."
+        f"seeds). With caption loss and sentence GRU equal, the difference is {alike} (three seeds, too)."
     )
 )
 

@@ -555,9 +555,9 @@ worth = {part: recorded.effect("scenes-lite", f"caption loss ({part}) over none"
 display(
     Markdown(
         f"The caption loss changes rsum by {worth['fusion of similarities']} in the fused model, and by "
-        f"{worth['global']} in the global branch alone, where VSRN introduced it. These are differences of one "
-        "seed, and their intervals speak of the test pictures alone. Another seed may move them by more than that, so "
-        "read them as a hint, not as a fact."
+        f"{worth['global']} in the global branch alone, where VSRN introduced it. These are means of three seeds of "
+        "three epochs, with 95 % intervals. An interval that holds zero shows no effect, and in a wide one a large "
+        "effect could hide."
     )
 )
 

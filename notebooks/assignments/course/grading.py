@@ -14,11 +14,11 @@ from pathlib import Path
 
 import handed_in
 import joblib
+import marks
 from exam import Course, Exam
 from graded import Graded, Row
 from handed_in import HandedIn
 from nbformat import NotebookNode
-from nbgrader.utils import is_grade
 from repair import repair
 from sandbox import adopt_orphans
 
@@ -93,5 +93,4 @@ def examine(entry: HandedIn, course: Course) -> Graded:
 def _not_graded(graded: Graded, reason: str, key: NotebookNode) -> None:
     """Note that a submission gets no points, and why."""
     graded.remarks.append(f"not graded: {reason}")
-    worth = {cell.id: float(cell.metadata.nbgrader["points"]) for cell in key.cells if is_grade(cell)}
-    graded.rows = [Row(name, 0.0, most, "not graded", reason) for name, most in worth.items()]
+    graded.rows = [Row(name, 0.0, most, "not graded", reason) for name, most in marks.worth(key).items()]

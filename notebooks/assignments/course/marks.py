@@ -54,7 +54,7 @@ def read(path: Path, keys: Mapping[str, NotebookNode]) -> Marks:
             raise ValueError(f"{place}: {' '.join(key)} has a mark already")
         if not (given := row["points"].strip()):
             continue
-        low, high = (-_worth(keys[question[0]]), 0.0) if late else (0.0, most[question])
+        low, high = (-sum(worth(keys[question[0]]).values()), 0.0) if late else (0.0, most[question])
         try:
             points = float(given)
         except ValueError:
@@ -123,15 +123,11 @@ def _tested(cell: NotebookNode) -> bool:
     return is_grade(cell) and not is_solution(cell)
 
 
+def worth(key: NotebookNode) -> dict[str, float]:
+    """Return the most points for each question of an assignment."""
+    return {cell.id: float(cell.metadata.nbgrader["points"]) for cell in key.cells if is_grade(cell)}
+
+
 def _most(keys: Mapping[str, NotebookNode]) -> dict[tuple[str, str], float]:
     """Return the most points for each question, by assignment and question."""
-    return {
-        (name, cell.id): float(cell.metadata.nbgrader["points"])
-        for name, key in keys.items()
-        for cell in key.cells
-        if is_grade(cell)
-    }
-
-
-def _worth(key: NotebookNode) -> float:
-    return sum(float(cell.metadata.nbgrader["points"]) for cell in key.cells if is_grade(cell))
+    return {(name, question): most for name, key in keys.items() for question, most in worth(key).items()}
