@@ -318,7 +318,7 @@ print("vl.Index with a proposer finds the same pictures")
 # improving:
 
 # %%
-photographs = pd.read_csv(recorded_folder() / "flickr8k-real" / "two_stage.csv")
+photographs = pd.read_csv(recorded_folder() / "flickr8k-real-untuned" / "two_stage.csv")
 display(Markdown(cheapest(photographs)))
 
 # %% [markdown]
