@@ -112,7 +112,7 @@ def _verdict(claim: pd.Series) -> str:
 
 def csv(name: str) -> str:
     """Return a recorded CSV file as a table in Markdown."""
-    table = pd.read_csv(recorded_folder() / f"{name}.csv").fillna("")
+    table = pd.read_csv(recorded_folder() / f"{name}.csv").astype(object).fillna("")
     return table.to_markdown(index=False, floatfmt=tuple(".3f" if column == "p" else ".1f" for column in table))
 
 
