@@ -180,7 +180,7 @@ def test_regions_that_ask_must_be_unit_vectors():
     ("system", "sizes", "message"),
     [
         (VSRN(), {"caption": 0}, "caption is 0; expected the size of the caption decoder's state"),
-        (SCO(), {"caption": 0}, "caption is 0; expected the size of the generator's state"),
+        (SCO(), {"caption": 0}, "caption is 0; expected the size of the sentence generator's state"),
         (GVSE(), {"embed": 9}, "embed is 9; expected an even number"),
         (SAEM(), {"embed": 8}, "embed is 8 and word is 8; expected multiples of 16 and of 4"),
     ],
