@@ -194,7 +194,7 @@ def difference(recorded: str, better: str, worse: str) -> str:
     """Return by how many points of rsum one row of Table 4 leads another, with the interval, as it was recorded."""
     claims = pd.read_csv(recorded_folder() / recorded / "claims.csv").query("table == 'table4'")
     found = claims.set_index(["better", "worse"]).loc[(better, worse)]
-    return f"{found['difference']:.0f} ({found['lo']:.0f} to {found['hi']:.0f})"
+    return _points(found["difference"], found["lo"], found["hi"])
 
 
 def lead(recorded: str, name: str, *words: str) -> str:
@@ -205,15 +205,19 @@ def lead(recorded: str, name: str, *words: str) -> str:
     *rows, metric = words
     better, worse = (samples(recorded_folder() / recorded, name, row) for row in " ".join(rows).split(" over "))
     found = compare(better, worse, metric)
-    return f"{found['difference']:.0f} ({found['lo']:.0f} to {found['hi']:.0f})"
+    return _points(found["difference"], found["lo"], found["hi"])
 
 
 def effect(recorded: str, *better_and_worse: str) -> str:
     """Return a difference of the clean ablation with its interval. The word `over` stands between its two sides."""
     better, worse = " ".join(better_and_worse).split(" over ")
     effects = pd.read_csv(recorded_folder() / recorded / "factorial.csv").set_index(["better", "worse"])
-    difference, low, high = effects.loc[(better, worse)][["difference", "lo", "hi"]]
-    return f"{difference:.0f} ({low:.0f} to {high:.0f})"
+    return _points(*effects.loc[(better, worse)][["difference", "lo", "hi"]])
+
+
+def _points(difference: float, low: float, high: float) -> str:
+    """Describe a difference and its interval in whole points. A whole number has no sign where it is zero."""
+    return f"{round(float(difference))} ({round(float(low))} to {round(float(high))})"
 
 
 def fact(recorded: str, *path: str) -> str:
