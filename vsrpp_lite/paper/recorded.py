@@ -215,7 +215,7 @@ def effect(recorded: str, *better_and_worse: str) -> str:
     return _points(*effects.loc[(better, worse)][["difference", "lo", "hi"]])
 
 
-def _points(difference: float, low: float, high: float) -> str:
+def _points(difference: Any, low: Any, high: Any) -> str:
     """Describe a difference and its interval in whole points. A whole number has no sign where it is zero."""
     return f"{round(float(difference))} ({round(float(low))} to {round(float(high))})"
 
