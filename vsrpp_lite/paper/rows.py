@@ -63,11 +63,11 @@ def samples(folder: Path, table: str, row: str) -> np.ndarray:
         ValueError: there is no such row.
     """
     lines = pd.read_csv(folder / RUNS)
-    digests = lines[(lines["table"] == table) & (lines["row"] == row)].sort_values("seed")["digest"]
+    of_table = lines[lines["table"] == table]
+    digests = of_table[of_table["row"] == row].sort_values("seed")["digest"]
     if digests.empty:
-        raise ValueError(
-            f"{folder / RUNS}: no row {row!r} in {table}; expected one of {', '.join(lines['row'].unique())}"
-        )
+        known = ", ".join(of_table["row"].unique())
+        raise ValueError(f"{folder / RUNS}: no row {row!r} in {table}; expected one of {known}")
     with np.load(folder / RANKS) as kept:
         texts = [kept[f"{digest}-texts"].astype(int) for digest in digests]
         images = [kept[f"{digest}-images"].astype(int) for digest in digests]
