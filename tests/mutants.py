@@ -426,15 +426,15 @@ EVALUATION = [
     Mutant(
         "a text's ties count for us",
         "training/evaluate.py",
-        "text_ranks = (scores >= own).sum(0) - 1",
-        "text_ranks = (scores > own).sum(0)",
+        "text_ranks = (scores >= own).sum(0)",
+        "text_ranks = 1 + (scores > own).sum(0)",
         "test_evaluate.py::test_ranks_by_eye",
     ),
     Mutant(
         "an image's ties count for us",
         "training/evaluate.py",
-        "image_ranks = (scores >= best[:, None]).sum(1) - own_as_high",
-        "image_ranks = (scores > best[:, None]).sum(1)",
+        "image_ranks = 1 + (scores >= best[:, None]).sum(1) - own_as_high",
+        "image_ranks = 1 + (scores > best[:, None]).sum(1)",
         "test_evaluate.py::test_ranks_by_eye",
     ),
     Mutant(
@@ -447,8 +447,8 @@ EVALUATION = [
     Mutant(
         "recall at K lets K stand before the right one",
         "training/evaluate.py",
-        "100.0 * (image_ranks[:, None] < CUTS)",
-        "100.0 * (image_ranks[:, None] <= np.array(CUTS))",
+        "100.0 * (image_ranks[:, None] <= CUTS)",
+        "100.0 * (image_ranks[:, None] <= np.array(CUTS) + 1)",
         "test_evaluate.py::test_recalls_by_eye",
     ),
     Mutant(
@@ -604,8 +604,8 @@ RUNS = [
     Mutant(
         "ranks of two averaged models are kept as those of one",
         "training/runs.py",
-        '["ranks", str(folds), *(partner.run.digest for partner in partners)]',
-        '["ranks", str(folds)]',
+        '["test-ranks", str(folds), *(partner.run.digest for partner in partners)]',
+        '["test-ranks", str(folds)]',
         "test_tables.py::test_averages_and_wider_searches_are_those_of_the_scores",
     ),
     Mutant(

@@ -136,13 +136,13 @@ USES = {
     "best.pt": lambda run: Result(run).matcher(),
     "history.jsonl": lambda run: Result(run).history,
     "result.json": lambda run: Result(run).record,
-    "ranks-1.npz": lambda run: Result(run).recalls,
+    "test-ranks-1.npz": lambda run: Result(run).recalls,
     "scores-own.npz": lambda run: Result(run).scores(),
     "last.pt": lambda run: run.fit(accelerator="cpu"),
     "checksums.json": lambda run: Result(run).recalls,
 }
 ANOTHER_RUNS_IS_THE_SAME = {"vocabulary.json", "result.json"}  # equal captions; equal seconds, now and then
-MAY_BE_TAKEN_AWAY = {"ranks-1.npz", "scores-own.npz"}  # they are computed again, from the weights
+MAY_BE_TAKEN_AWAY = {"test-ranks-1.npz", "scores-own.npz"}  # they are computed again, from the weights
 CASES = [
     (name, damage)
     for name in USES
@@ -198,14 +198,14 @@ def test_fresh_trains_again_and_forgets_what_others_ranked_with_it(kept):
     done, other = kept["done"], kept["other"]
     recalls = Result(done).recalls
     Result(other).rank([Result(done)])
-    assert list(other.folder.glob(f"ranks-1-{done.digest}.npz"))
+    assert list(other.folder.glob(f"test-ranks-1-{done.digest}.npz"))
     (done.folder / "best.pt").write_bytes(b"nonsense")
     (done.folder / "a folder").mkdir()
     with pytest.raises(DamagedError):
         Result(done).matcher()
     assert done.fit(accelerator="cpu", fresh=True).recalls == recalls
     assert not (done.folder / "a folder").exists()
-    assert not list(other.folder.glob(f"ranks-1-{done.digest}.npz"))
+    assert not list(other.folder.glob(f"test-ranks-1-{done.digest}.npz"))
 
 
 @pytest.mark.parametrize("name", ["history.jsonl", "best.pt", "vocabulary.json"])

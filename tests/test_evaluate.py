@@ -20,19 +20,19 @@ from vsrpp_lite.training.runs import Run
 WHERE = np.array([0, 0, 1, 1, 2, 2, 3, 3])
 SCORES = np.array(
     [
-        [0.9, 0.1, 0.8, 0.2, 0.3, 0.1, 0.0, 0.1],  # own best .9: nobody before it            rank 0
-        [0.7, 0.6, 0.5, 0.3, 0.4, 0.2, 0.1, 0.0],  # own best .5: .7 and .6 before it         rank 2
-        [0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4],  # constant: all six wrong ones count       rank 6
-        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.0],  # own best .6 ties with a wrong .6         rank 1
+        [0.9, 0.1, 0.8, 0.2, 0.3, 0.1, 0.0, 0.1],  # own best .9: nobody before it            rank 1
+        [0.7, 0.6, 0.5, 0.3, 0.4, 0.2, 0.1, 0.0],  # own best .5: .7 and .6 before it         rank 3
+        [0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4],  # constant: all six wrong ones count       rank 7
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.0],  # own best .6 ties with a wrong .6         rank 2
     ]
 )
 
 
 def test_ranks_by_eye():
     images, texts = ev.ranks(SCORES, WHERE)
-    assert images.tolist() == [0, 2, 6, 1]
+    assert images.tolist() == [1, 3, 7, 2]
     # column by column: .9 first; .1 behind .6 .4 .2; .5 behind .8; .3 behind .4 .4; .4 behind .5 and a tied .4; ...
-    assert texts.tolist() == [0, 3, 1, 2, 2, 1, 0, 3]
+    assert texts.tolist() == [1, 4, 2, 3, 3, 2, 1, 4]
 
 
 def test_recalls_by_eye():
@@ -59,9 +59,9 @@ def test_ranks_equal_a_sort_where_nothing_ties():
     images, texts = ev.ranks(scores, where)
     for image in range(9):
         order = where[np.argsort(-scores[image])]
-        assert images[image] == np.flatnonzero(order == image)[0]
+        assert images[image] == 1 + np.flatnonzero(order == image)[0]
     for text in range(23):
-        assert texts[text] == np.flatnonzero(np.argsort(-scores[:, text]) == where[text])[0]
+        assert texts[text] == 1 + np.flatnonzero(np.argsort(-scores[:, text]) == where[text])[0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -133,8 +133,8 @@ def test_contributions_average_to_the_recalls():
     where = np.sort(np.concatenate([np.arange(30), rng.integers(0, 30, 70)]))
     ranks = ev.ranks(rng.random((30, 100)), where)
     means = ev.contributions(*ranks, where).mean(0)
-    assert means[0] == pytest.approx(100 * (ranks[0] < 1).mean())
-    assert means[5] == pytest.approx(100 * (ranks[1] < 10).mean())
+    assert means[0] == pytest.approx(100 * (ranks[0] <= 1).mean())
+    assert means[5] == pytest.approx(100 * (ranks[1] <= 10).mean())
 
 
 def test_an_ensemble_averages_scores_not_ranks():

@@ -37,7 +37,7 @@ def retrieval(draw):
 def place_of_the_first(right, scores):
     """Sorted by falling score, wrong ones before right ones where they tie: where does the first right one stand?"""
     in_order = sorted(zip(-scores, right, strict=True))
-    return [is_right for _, is_right in in_order].index(True)
+    return 1 + [is_right for _, is_right in in_order].index(True)
 
 
 @tried
@@ -51,7 +51,7 @@ def test_ranks_and_recalls_are_those_of_a_sort_in_which_ties_count_against_us(dr
     found = ev.recalls(image_ranks, text_ranks, where)
     for direction, of_direction in (("i2t", image_ranks), ("t2i", text_ranks)):
         for cut in (1, 5, 10):
-            hits = sum(rank < cut for rank in of_direction)
+            hits = sum(rank <= cut for rank in of_direction)
             assert found[f"{direction}_r{cut}"] == pytest.approx(100 * hits / len(of_direction))
     assert found["rsum"] == pytest.approx(6 * found["mR"])
 

@@ -113,11 +113,11 @@ def test_a_lead_of_any_two_rows_is_taken_from_the_recorded_ranks(kept):
     The mean is 150. One of two pictures moves it by 150, so the standard error is 150, and Student's quantile for one
     degree of freedom is 12.706.
     """
-    folder, right = kept / "mine-lite", np.array([0, 0], dtype=np.uint16)
+    folder, right = kept / "mine-lite", np.array([1, 1], dtype=np.uint16)
     pd.DataFrame({"table": "table4", "row": ["A", "B"], "seed": 0, "digest": ["a", "b"]}).to_csv(
         folder / "runs.csv", index=False
     )
-    ranks = {"a-images": right, "a-texts": right, "b-images": np.array([0, 20], dtype=np.uint16), "b-texts": right}
+    ranks = {"a-images": right, "a-texts": right, "b-images": np.array([1, 21], dtype=np.uint16), "b-texts": right}
     np.savez(folder / "ranks.npz", **ranks, **{"caption_to_image-mine": np.array([0, 1], dtype=np.uint16)})
     assert recorded.filled("{{lead mine-lite table4 A over B i2t}}") == "150 (-1756 to 2056)"
     assert recorded.filled("{{lead mine-lite table4 A over B t2i}}") == "0 (0 to 0)"

@@ -156,9 +156,9 @@ figure = show.gallery(test, [0, 1, 6, 7])
 # ## Recall at K, by hand
 #
 # There are four pictures (rows), with one sentence each (columns). A picture asks for its sentence: in each row, how
-# many *wrong* sentences score **at least as high** as the right one? That number is the **rank**; 0 is best. R@K is
-# the percentage of queries whose rank is below K: their right answer is among the first K. (Figures show the *place*
-# of an answer, which is its rank plus one.)
+# many *wrong* sentences score **at least as high** as the right one? They stand before it. So one more than their
+# number is the place of the right sentence, which we call its **rank**; 1 is best. R@K is the percentage of queries
+# whose rank is at most K: their right answer is among the first K.
 
 # %%
 S = np.array(
@@ -175,8 +175,8 @@ own_image = np.array([0, 1, 2, 3])  # which image each sentence belongs to
 predict("0.2")
 
 # %% [markdown]
-# *Text retrieval* (i2t, a picture asks): row 0 has its 0.9 on top, rank 0. Row 1: 0.7 beats 0.6, rank 1. Row 2: rank
-# 0. Row 3: a wrong sentence has 0.5 as well. A tie counts against us: rank 1. So R@1 = 2/4 = 50 %.
+# *Text retrieval* (i2t, a picture asks): row 0 has its 0.9 on top, rank 1. Row 1: 0.7 beats 0.6, rank 2. Row 2: rank
+# 1. Row 3: a wrong sentence has 0.5 as well. A tie counts against us: rank 2. So R@1 = 2/4 = 50 %.
 #
 # *Image retrieval* (t2i, a sentence asks): the same in the columns. Only column 2 fails, where 0.7 beats 0.6: R@1 =
 # 75 %.
@@ -191,20 +191,20 @@ predict("0.3")
 
 # %%
 def ranks_slowly(scores: np.ndarray, image_of: np.ndarray) -> tuple[list[int], list[int]]:
-    """Of every image (its best caption) and every text, by loops: how many wrong candidates score as high or higher."""
+    """Of every image (its best caption) and every text, by loops: 1, and 1 for each wrong one as high or higher."""
     image_ranks, text_ranks = [], []
     for image, row in enumerate(scores):
         best = max(row[text] for text in range(len(row)) if image_of[text] == image)
-        image_ranks.append(sum(row[text] >= best for text in range(len(row)) if image_of[text] != image))
+        image_ranks.append(1 + sum(row[text] >= best for text in range(len(row)) if image_of[text] != image))
     for text, column in enumerate(scores.T):
         right = column[image_of[text]]
-        text_ranks.append(sum(column[image] >= right for image in range(len(column)) if image != image_of[text]))
+        text_ranks.append(1 + sum(column[image] >= right for image in range(len(column)) if image != image_of[text]))
     return image_ranks, text_ranks
 
 
-assert ranks_slowly(S, own_image) == ([0, 1, 0, 1], [0, 0, 1, 0])
+assert ranks_slowly(S, own_image) == ([1, 2, 1, 2], [1, 1, 2, 1])
 found = ranks(S, own_image)
-assert [list(x) for x in found] == [[0, 1, 0, 1], [0, 0, 1, 0]]
+assert [list(x) for x in found] == [[1, 2, 1, 2], [1, 1, 2, 1]]
 hits = recalls(*found, own_image)
 print(f"i2t R@1 {hits['i2t_r1']:.1f}, t2i R@1 {hits['t2i_r1']:.1f}, rsum {hits['rsum']:.1f}")
 
@@ -214,14 +214,14 @@ print(f"i2t R@1 {hits['i2t_r1']:.1f}, t2i R@1 {hits['t2i_r1']:.1f}, rsum {hits['
 # Let the same four sentences describe only two pictures: sentences 0 and 1 the first, 2 and 3 the second. A picture
 # that asks is content with the **best** of its captions; its other captions are neither right nor wrong. A sentence
 # that asks still has one picture to find. By hand, for the first two rows of the matrix: picture 0 has 0.9, and no
-# wrong sentence comes near, so its rank is 0. Picture 1 has the better of 0.7 and 0.2. Neither of the wrong ones, 0.4
-# and 0.6, reaches 0.7, so its rank is 0. Sentence 1 prefers the wrong picture (0.6 to 0.3), so its rank is 1.
+# wrong sentence comes near, so its rank is 1. Picture 1 has the better of 0.7 and 0.2. Neither of the wrong ones, 0.4
+# and 0.6, reaches 0.7, so its rank is 1. Sentence 1 prefers the wrong picture (0.6 to 0.3), so its rank is 2.
 
 # %%
 two = S[:2]
 shared = np.array([0, 0, 1, 1])
-assert ranks_slowly(two, shared) == ([0, 0], [0, 1, 0, 0])
-assert [list(x) for x in ranks(two, shared)] == [[0, 0], [0, 1, 0, 0]]
+assert ranks_slowly(two, shared) == ([1, 1], [1, 2, 1, 1])
+assert [list(x) for x in ranks(two, shared)] == [[1, 1], [1, 2, 1, 1]]
 rng = np.random.default_rng(seed)
 large, large_own = rng.integers(0, 6, (20, 100)) / 5, np.repeat(np.arange(20), 5)  # many ties
 assert [list(x) for x in ranks(large, large_own)] == list(ranks_slowly(large, large_own))
@@ -234,7 +234,7 @@ predict("0.4")
 # ### Why ties must count against us
 #
 # A matcher that has collapsed gives every pair the same score. Count only candidates that are *strictly* higher, and
-# none is: every rank is 0, recall is 100 %, and a broken model looks perfect. Likewise NaN, which is neither higher
+# none is: every rank is 1, recall is 100 %, and a broken model looks perfect. Likewise NaN, which is neither higher
 # nor lower than anything; it is refused.
 
 # %%
@@ -500,8 +500,8 @@ quiz(0)
 #
 # * A matcher gives every image and every sentence a score; a search sorts by it.
 # * It sees region vectors and word numbers, no pixels and no letters.
-# * A rank is the number of wrong candidates that score at least as high as the right one. R@K is the share of queries
-#   whose rank is below K. Of several right answers, the best counts.
+# * A rank is one more than the number of wrong candidates that score at least as high as the right one. R@K is the
+#   share of queries whose rank is at most K. Of several right answers, the best counts.
 # * A candidate that recall counts as wrong can be true all the same.
 # * `fit` trains once. `encode` gives vectors, `score` gives the scores of all pairs, and `ranks` and `recalls` give the
 #   numbers.

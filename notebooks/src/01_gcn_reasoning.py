@@ -436,8 +436,8 @@ for name, (_, text_ranks) in found.items():
     false = score(matcher.similarity, images[name], false_texts)[own, np.arange(len(sided))]
     right = scores[name][own, sided] > false
     rows[name] = {
-        "R@10, sentences with a relation": 100 * (text_ranks[names_relation] < 10).mean(),
-        "R@10, other sentences": 100 * (text_ranks[~names_relation] < 10).mean(),
+        "R@10, sentences with a relation": 100 * (text_ranks[names_relation] <= 10).mean(),
+        "R@10, other sentences": 100 * (text_ranks[~names_relation] <= 10).mean(),
         "left/right told apart": 50 * (right[says_left].mean() + right[~says_left].mean()),
     }
 print(f"{names_relation.sum()} sentences name a relation, {len(sided)} say left or right, of {len(captions)}")
@@ -488,7 +488,7 @@ plt.show()
 before, after = found["no messages"][1], found["as trained"][1]
 better, worse = (before > after)[names_relation].mean(), (before < after)[names_relation].mean()
 print(f"sentences with a relation: messages improve the rank of {100 * better:.0f} %, worsen {100 * worse:.0f} %")
-gained = np.where(names_relation & (after < 2), before - after, -1).argmax()
+gained = np.where(names_relation & (after <= 2), before - after, -1).argmax()
 figure = show.text_query({name: scores[name] for name in ("no messages", "as trained")}, test, gained, top=2)
 
 # %% [markdown]

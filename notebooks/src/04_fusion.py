@@ -234,7 +234,7 @@ predict("4.4")
 
 # %% tags=["nbval-ignore-output"]
 found = {name: ranks(matrix, where)[1] for name, matrix in {"G": global_scores, "L": local_scores, "S": scores}.items()}
-right = pd.DataFrame({name: rank == 0 for name, rank in found.items()})
+right = pd.DataFrame({name: rank == 1 for name, rank in found.items()})
 names = {(False, False): "neither", (True, False): "S_G only", (False, True): "S_L only", (True, True): "both"}
 right["found by"] = [names[pair] for pair in zip(right["G"], right["L"], strict=True)]
 table = right.groupby("found by")["S"].agg(captions="size", found_by_the_sum="sum")

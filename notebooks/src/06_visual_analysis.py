@@ -26,9 +26,6 @@
 # fails, and how little a chosen query proves. The two systems differ in more than the local similarity, and a large
 # part of the gap closes in a long training.
 #
-# In this notebook the *place* of an answer counts from 1, as it does in figures: the right answer came first, second
-# or third. A place is the rank of [00_start_here](00_start_here.ipynb) plus one.
-#
 # *Time:* seconds if the two runs are there, else about a minute on two cores. *Needs:*
 # [00_start_here](00_start_here.ipynb), and [03_local_attention](03_local_attention.ipynb) for the attention.
 
@@ -79,7 +76,7 @@ scores = {name: result.scores() for name, result in results.items()}
 test = runs["VSR++"].dataset("test")
 matcher = results["VSR++"].matcher()
 image_ranks, text_ranks = (
-    pd.DataFrame({name: ranks(matrix, test.caption_to_image)[k] + 1 for name, matrix in scores.items()}) for k in (0, 1)
+    pd.DataFrame({name: ranks(matrix, test.caption_to_image)[k] for name, matrix in scores.items()}) for k in (0, 1)
 )
 for name, frame in (("picture asks", image_ranks), ("sentence asks", text_ranks)):
     frame["gain"] = frame["VSRN"] - frame["VSR++"]
@@ -98,7 +95,7 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constr
 for ax, title, frame in zip(axes, ("a picture asks", "a sentence asks"), (image_ranks, text_ranks), strict=True):
     for name, colour in (("VSRN", show.PAPER), ("VSR++", show.MEASURED)):
         sns.ecdfplot(frame[name], ax=ax, label=name, color=colour, lw=2)
-    ax.set(xscale="log", title=title, xlabel="place of the right answer", ylabel="share of queries")
+    ax.set(xscale="log", title=title, xlabel="rank of the right answer", ylabel="share of queries")
     ax.set_xticks([1, 5, 10, 100, 1000], ["1", "5", "10", "100", "1000"])
     for k in (1, 5, 10):
         ax.axvline(k, color="black", lw=0.5, ls=":")
@@ -322,7 +319,7 @@ display(text_ranks.iloc[np.sort(chosen)])
 #
 # <details><summary>Hint</summary>
 #
-# `text_ranks` has a column for each system. It holds places, which begin at 1.
+# `text_ranks` has a column for each system.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -395,17 +392,17 @@ check.lesson6.exercise2(middling, text_ranks)
 # </details>
 # <details><summary>Another hint</summary>
 #
-# `ranks(scores, where)[1] + 1` are the places for sentences. Look at those that this seed ranks first.
+# `ranks(scores, where)[1]` has the rank of each sentence's picture. Look at those that this seed ranks first.
 #
 # </details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # other = TABLE4.runs(data=data, preset=preset, seed=seed + 1)["VSR++"].fit()
-# again = ranks(other.scores(), test.caption_to_image)[1] + 1
-# gain = again[text_ranks["VSR++"] == 1] - 1
-# print(f"first with one seed, at place {1 + gain.max()} with the other")
-# assert check.lesson6.exercise3(1 + gain.max(), text_ranks["VSR++"], again)
+# again = ranks(other.scores(), test.caption_to_image)[1]
+# theirs = again[text_ranks["VSR++"] == 1]
+# print(f"first with one seed, at place {theirs.max()} with the other")
+# assert check.lesson6.exercise3(theirs.max(), text_ranks["VSR++"], again)
 # ```
 #
 # The code prints a place far from the first. So a striking slide could be made of two models that differ by chance
@@ -414,9 +411,9 @@ check.lesson6.exercise2(middling, text_ranks)
 # </details>
 
 # %%
-other_ranks = ...  # places of the right pictures by another seed of VSR++, from 1
-place = ...  # the worst place of a query that this seed ranks first
-check.lesson6.exercise3(place, text_ranks["VSR++"], other_ranks)
+other_ranks = ...  # ranks of the right pictures by another seed of VSR++
+rank = ...  # the worst rank of a query that this seed ranks first
+check.lesson6.exercise3(rank, text_ranks["VSR++"], other_ranks)
 
 # %% [markdown]
 # ## Five questions

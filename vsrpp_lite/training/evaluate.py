@@ -1,7 +1,8 @@
 """How well a model retrieves: pure functions of a score matrix and of the image that each text belongs to.
 
-The rank of the right answer is the number of wrong answers whose score is *at least* as high. So a tie counts against
-the model, and a model that gives every pair the same score finds nothing. A score that is NaN raises an error.
+The rank of the right answer is its place among all candidates, from 1: one more than the number of wrong answers whose
+score is *at least* as high. So a tie counts against the model, and a model that gives every pair the same score finds
+nothing. A score that is NaN raises an error.
 """
 
 from collections.abc import Sequence
@@ -42,14 +43,14 @@ def score(similarity: Similarity, images: Encoded, texts: Encoded, block: int = 
 def ranks(
     scores: Float[np.ndarray, "I T"], caption_to_image: Int[np.ndarray, " T"]
 ) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
-    """Count the wrong candidates that stand before the right one, for every image and for every text.
+    """Return the rank of the right answer, from 1, for every image and for every text.
 
-    An image has several right captions, and the best of them counts.
+    An image has several right captions, and the best of them counts. The wrong candidates alone can stand before it.
 
     >>> import numpy as np
     >>> scores = np.array([[.9, .1], [.5, .5]])
-    >>> ranks(scores, np.array([0, 1]))          # a wrong text scores as high as the right one, so image 1 has rank 1
-    (array([0, 1]), array([0, 0]))
+    >>> ranks(scores, np.array([0, 1]))          # a wrong text scores as high as the right one, so image 1 has rank 2
+    (array([1, 2]), array([1, 1]))
 
     Raises:
         ValueError: a score is NaN or infinite, or an image has no caption.
@@ -61,11 +62,11 @@ def ranks(
         image = missing[0]
         raise ValueError(f"image {image} has no caption among {len(caption_to_image)}; expected at least one")
     own = scores[caption_to_image, np.arange(len(caption_to_image))]
-    text_ranks = (scores >= own).sum(0) - 1  # the right image itself does not count
+    text_ranks = (scores >= own).sum(0)  # the right image itself is the one that makes ranks begin at 1
     best = np.full(len(scores), -np.inf, dtype=scores.dtype)
     np.maximum.at(best, caption_to_image, own)
     own_as_high = np.bincount(caption_to_image[own >= best[caption_to_image]], minlength=len(scores))
-    image_ranks = (scores >= best[:, None]).sum(1) - own_as_high
+    image_ranks = 1 + (scores >= best[:, None]).sum(1) - own_as_high
     return image_ranks, text_ranks
 
 
@@ -84,9 +85,9 @@ def contributions(
 
     The mean over the images is the metric.
     """
-    image_hits = 100.0 * (image_ranks[:, None] < CUTS)
+    image_hits = 100.0 * (image_ranks[:, None] <= CUTS)
     text_hits = np.zeros_like(image_hits)
-    np.add.at(text_hits, caption_to_image, 100.0 * (text_ranks[:, None] < CUTS))
+    np.add.at(text_hits, caption_to_image, 100.0 * (text_ranks[:, None] <= CUTS))
     text_hits *= len(image_ranks) / len(text_ranks)
     six = np.concatenate([image_hits, text_hits], 1)
     return np.concatenate([six, six.mean(1, keepdims=True), six.sum(1, keepdims=True)], 1)

@@ -67,5 +67,5 @@ def forget(files: SealedFolder) -> None:
             shutil.rmtree(path)
         elif path.name != ".lock":
             path.unlink()
-    for path in files.folder.parent.glob(f"*/ranks-*-{files.owner}*.npz"):
+    for path in files.folder.parent.glob(f"*/test-ranks-*-{files.owner}*.npz"):
         path.unlink()

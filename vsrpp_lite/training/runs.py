@@ -4,7 +4,7 @@ checksums.json                    the digest of the run, and the sha256 of every
 config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
 history.jsonl, best.pt, last.pt   the epochs, the best weights, and the state to resume from
 result.json                       written last; if it exists, the run is done
-ranks-*.npz, scores-*.npz         ranks and scores of the test split, computed at their first use
+test-ranks-*.npz, scores-*.npz    ranks and scores of the test split, computed at their first use
 """
 
 import hashlib
@@ -248,12 +248,12 @@ class Result:
         return (self.run.folder / self._ranks_file(partners, folds)).exists()
 
     def _ranks_file(self, partners: "Sequence[Result]", folds: int) -> str:
-        return "-".join(["ranks", str(folds), *(partner.run.digest for partner in partners)]) + ".npz"
+        return "-".join(["test-ranks", str(folds), *(partner.run.digest for partner in partners)]) + ".npz"
 
     def rank(self, partners: "Sequence[Result]" = (), folds: int = 1) -> dict[str, np.ndarray]:
         """Rank the test split by the average of this model's scores and its partners', unless it is ranked already.
 
-        The result holds the ranks of `images` (I,) and `texts` (T,), and `caption_to_image` (T,).
+        The result holds the ranks of `images` (I,) and `texts` (T,), from 1, and `caption_to_image` (T,).
 
         Args:
             partners: other runs on the same data, whose scores are averaged with those of this run.

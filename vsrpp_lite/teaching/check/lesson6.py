@@ -36,14 +36,14 @@ def exercise2(middling: Sequence[int], text_ranks: pd.DataFrame) -> str:
 
 
 @exercise
-def exercise3(place: int, mine: np.ndarray, other: np.ndarray) -> str:
-    """The worst place that the other seed gives to a query which this seed ranks first. Places begin at 1."""
+def exercise3(rank: int, mine: np.ndarray, other: np.ndarray) -> str:
+    """The worst rank that the other seed gives to a query which this seed ranks first."""
     worst = int(np.asarray(other)[np.asarray(mine) == 1].max())
     number(
-        place,
+        rank,
         worst,
         {
-            "Places begin at 1, and this one seems to begin at 0.": worst - 1,
+            "Ranks begin at 1, and this one seems to begin at 0.": worst - 1,
             "Look only at the queries that the first seed ranks first.": int(np.max(other)),
         },
     )
