@@ -50,7 +50,7 @@ def build(name: str) -> Matcher:
     system = TABLE4.rows[name]
     vocabulary = Vocabulary((*SPECIALS, *(f"word{k}" for k in range(WORDS - len(SPECIALS)))))
     torch.manual_seed(0)
-    return system.build(vocabulary, SIZE, system.published).train()
+    return system.build(vocabulary, SIZE, system.published_sizes).train()
 
 
 def gemm_rate() -> float:

@@ -26,7 +26,7 @@ class Eighth(vl.System):
     """Mean regions and a sentence GRU, compared by a learned bilinear form."""
 
     temperature: float = 0.1
-    published = vl.Sizes(embed=64, word=32, caption=0, layers=0)
+    published_sizes = vl.Sizes(embed=64, word=32, caption=0, layers=0)
 
     def build(self, tokenizer: vl.Tokenizer, feature_size: int, sizes: vl.Sizes) -> vl.Matcher:
         similarity = Bilinear(sizes.embed)

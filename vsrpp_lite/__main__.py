@@ -14,12 +14,12 @@ from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import split_files, verify
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.files import home, new_folder, notebooks_folder, write_text
-from vsrpp_lite.settings import PRESETS
+from vsrpp_lite.settings import PAPER, PRESETS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 # mypy wants the members of an enumeration as literals; here they come from the tables that define them
 Size = StrEnum("Size", list(scenes.SIZES))  # type: ignore[misc]
-PresetName = StrEnum("PresetName", list(PRESETS))  # type: ignore[misc]
+PresetName = StrEnum("PresetName", [*PRESETS, PAPER])  # type: ignore[misc]
 
 
 @app.callback()

@@ -240,9 +240,9 @@ class System:
         ValueError: a choice does not have its declared type, or is negative.
     """
 
-    published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     """The sizes of the paper."""
-    recipe: ClassVar[Training] = Training(epochs=30)
+    published_training: ClassVar[Training] = Training(epochs=30)
     """The training of the paper, or of its released code, on Flickr30K."""
     version: ClassVar[int] = 1
     """Version of the code. Raise it when a change of the code changes results, so that earlier runs are not reused."""

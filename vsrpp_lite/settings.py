@@ -121,39 +121,33 @@ class Settings(NamedTuple):
     training: Training
 
 
-class Preset(NamedTuple):
-    """A named amount of work. None stands for the sizes or the training that the system's own paper published."""
+PAPER = "paper"
+"""The preset that stands for the settings of each system's own paper."""
 
-    sizes: Sizes | None
-    training: Training | None
-
-
-PRESETS: dict[str, Preset] = {
-    "smoke": Preset(
+PRESETS = {
+    "smoke": Settings(
         sizes=Sizes(embed=32, word=32, caption=32, layers=1),
         training=Training(epochs=2, batch_size=64, learning_rate=6e-3, min_count=1),
     ),
-    "lite": Preset(
+    "lite": Settings(
         sizes=Sizes(embed=128, word=64, caption=64, layers=2),
         training=Training(epochs=3, batch_size=64, learning_rate=6e-3, decay_every=2, min_count=1),
     ),
-    "long": Preset(
+    "long": Settings(
         sizes=Sizes(embed=128, word=64, caption=64, layers=2),
         training=Training(epochs=40, patience=5, batch_size=64, learning_rate=2e-3, decay_every=8, min_count=1),
     ),
-    "real": Preset(
+    "real": Settings(
         sizes=Sizes(embed=128, word=64, caption=64, layers=2),
         training=Training(epochs=12, patience=3, batch_size=64, learning_rate=2e-3, decay_every=4),
     ),
-    "paper": Preset(sizes=None, training=None),
 }
-
 """smoke shows in seconds that everything works. lite is a short training on drawn scenes, and long trains there until
-the dev split stops improving. real does so on real sentences. paper has each paper's own sizes and training."""
+the dev split stops improving. real does so on real sentences."""
 
 
-def resolve(preset: str, published: Sizes, recipe: Training) -> Settings:
-    """Return the settings that a preset gives a system with these published sizes and this published training.
+def resolve(preset: str, published: Settings) -> Settings:
+    """Return the settings that a preset gives a system with these published ones.
 
     Learning rates keep their published proportions. A preset states the rate of a system that was published with 2e-4,
     as most were. A system that was published with half of 2e-4 is trained with half of the preset's rate.
@@ -161,10 +155,10 @@ def resolve(preset: str, published: Sizes, recipe: Training) -> Settings:
     Raises:
         ValueError: there is no such preset.
     """
+    if preset == PAPER:
+        return published
     if preset not in PRESETS:
-        raise ValueError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+        raise ValueError(f"preset is {preset!r}; expected one of {', '.join([*PRESETS, PAPER])}")
     sizes, training = PRESETS[preset]
-    if training is None:
-        return Settings(sizes or published, recipe)
-    proportion = recipe.learning_rate / Training(epochs=1).learning_rate
-    return Settings(sizes or published, replace(training, learning_rate=proportion * training.learning_rate))
+    proportion = published.training.learning_rate / Training(epochs=1).learning_rate
+    return Settings(sizes, replace(training, learning_rate=proportion * training.learning_rate))

@@ -35,15 +35,14 @@ def recipe(preset: str, system: System, choices: Mapping[str, Any], training: Ma
     the system's own temperature, since that differs with the direction of the attention.
 
     Raises:
-        ValueError: the preset trains by the published recipes.
+        ValueError: the preset has no training of its own to change.
     """
-    of_preset = PRESETS[preset].training
-    if of_preset is None:
-        raise ValueError(f"preset is {preset!r}, which trains by the published recipes; expected one that is tuned")
+    if preset not in PRESETS:
+        raise ValueError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
     known = {name: value for name, value in choices.items() if hasattr(system, name)}
     if "temperature" in known:
         known["temperature"] *= system.temperature  # type: ignore[attr-defined]
-    return Recipe(replace(system, **known), replace(of_preset, **training))
+    return Recipe(replace(system, **known), replace(PRESETS[preset].training, **training))
 
 
 _FAST = {"learning_rate": 0.0061, "warmup_epochs": 2, "rise_steps": 150}

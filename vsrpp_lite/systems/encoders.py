@@ -54,15 +54,15 @@ class GraphRegions(nn.Module):
             does, entries are about 1 / sqrt(R) and a region is about sqrt(D / R) long, so that the GRU learns faster.
             The author of the release agreed that this axis looks wrong. With "scaled", V* is normalised over features,
             and the GRU reads it with the length sqrt(D / R).
-        read: whether a GRU reads V*. Without it, the pooled vector is the mean of V*. A system with a local similarity
+        gru: whether a GRU reads V*. Without it, the pooled vector is the mean of V*. A system with a local similarity
             alone does not use it.
     """
 
-    def __init__(self, feature_size: int, embed_size: int, layers: int, *, norm: Norm = "features", read: bool = True):
+    def __init__(self, feature_size: int, embed_size: int, layers: int, *, norm: Norm = "features", gru: bool = True):
         super().__init__()
         self.project = project(feature_size, embed_size)
         self.reason = GCNReasoning(embed_size, layers)
-        self.read = RegionGRU(embed_size) if read else None
+        self.read = RegionGRU(embed_size) if gru else None
         self.norm = norm
 
     def forward(self, regions: Float[Tensor, "B R F"], mask: Bool[Tensor, "B R"]) -> Encoded:
@@ -73,7 +73,7 @@ class GraphRegions(nn.Module):
             enhanced = l2norm(reasoned)
         if self.read is None:
             return Encoded(l2norm(masked_mean(enhanced, mask)), enhanced, mask)
-        read = enhanced
         if self.norm == "scaled":
-            read = enhanced * (enhanced.shape[2] / mask.sum(1)).sqrt()[:, None, None]
-        return Encoded(self.read(read, mask), enhanced, mask)
+            longer = enhanced * (enhanced.shape[2] / mask.sum(1)).sqrt()[:, None, None]
+            return Encoded(self.read(longer, mask), enhanced, mask)
+        return Encoded(self.read(enhanced, mask), enhanced, mask)

@@ -112,8 +112,8 @@ class GVSE(System):
 
     margin: float = 0.2
 
-    published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=0, layers=0)
-    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=0, layers=0)
+    published_training: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         if sizes.embed % 2:

@@ -152,8 +152,8 @@ class SAEM(System):
     faithful: bool = False
     """Use 32 positions, padding included, and keep the dropout of BERT on in training, as the release does."""
 
-    published: ClassVar[Sizes] = Sizes(embed=256, word=768, caption=0, layers=0)
-    recipe: ClassVar[Training] = Training(epochs=30, batch_size=64, learning_rate=1e-4)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=256, word=768, caption=0, layers=0)
+    published_training: ClassVar[Training] = Training(epochs=30, batch_size=64, learning_rate=1e-4)
 
     def tokenizer(self, captions: Iterable[str], min_count: int) -> Tokenizer:
         """Return BERT's own word pieces if there is a BERT; else a vocabulary."""

@@ -38,8 +38,8 @@ class SCAN(System):
     """Factor of log-sum-exp pooling: 6 for t2i; for i2t 5 on Flickr30K and 20 on COCO."""
     margin: float = 0.2
 
-    published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
-    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
+    published_training: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         similarity = partial(

@@ -131,8 +131,8 @@ class SCO(System):
 
     margin: float = 0.2
 
-    published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=1024, layers=0)
-    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=1024, layers=0)
+    published_training: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         concepts = concepts_of(tokenizer)

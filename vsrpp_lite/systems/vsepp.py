@@ -38,8 +38,8 @@ class VSEpp(System):
     measure: Literal["cosine", "order"] = "cosine"
     margin: float = 0.2
 
-    published: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
-    recipe: ClassVar[Training] = Training(epochs=30, decay_every=15)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
+    published_training: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         similarity = cosine if self.measure == "cosine" else order

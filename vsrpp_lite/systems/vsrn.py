@@ -45,8 +45,8 @@ class VSRN(System):
     norm: Norm = "features"
     """How V* is normalised; see `encoders.Norm`."""
 
-    published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
-    recipe: ClassVar[Training] = Training(epochs=30)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
+    published_training: ClassVar[Training] = Training(epochs=30)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         return Matcher(

@@ -49,8 +49,8 @@ class VSRpp(System):
     norm: Norm = "features"
     """How V* is normalised; see `encoders.Norm`."""
 
-    published: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
-    recipe: ClassVar[Training] = Training(epochs=30)
+    published_sizes: ClassVar[Sizes] = Sizes(embed=2048, word=300, caption=512, layers=4)
+    published_training: ClassVar[Training] = Training(epochs=30)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,7 +74,7 @@ class VSRpp(System):
             losses = {"global": Hinge(cosine, self.margin), "local": Hinge(self.local, self.margin)}
         if self.caption_loss:
             losses["caption"] = CaptionDecoder(len(tokenizer), sizes.word, sizes.embed, sizes.caption)
-        images = GraphRegions(feature_size, sizes.embed, sizes.layers, norm=self.norm, read=self.fusion != "local")
+        images = GraphRegions(feature_size, sizes.embed, sizes.layers, norm=self.norm, gru=self.fusion != "local")
         texts = SentenceGRU(len(tokenizer), sizes.word, sizes.embed, bidirectional=self.bidirectional)
         return Matcher(
             tokenizer,

@@ -49,7 +49,7 @@ class Run:
     Args:
         system: the system to train, such as `VSRpp(mu=2.0)`.
         data: "scenes" or "scenes-coco" (drawn at first use), another folder in data/, or the path of a data folder.
-        preset: a name in `settings.PRESETS`.
+        preset: a name in `settings.PRESETS`, or `settings.PAPER`.
         seed: the seed of weights, order and dropout.
         sizes, training: replacements for the preset's; `settings` has what the run uses.
 
@@ -68,12 +68,12 @@ class Run:
         object.__setattr__(self, "data", str(self.data))
         check_fields(self)
         check_at_least(self, 0, "seed")
-        resolve(self.preset, self.system.published, self.system.recipe)
+        _ = self.settings  # refuses a preset that does not exist
 
     @property
     def settings(self) -> Settings:
         """Return the sizes and the training of this run: the given ones, else the preset's, else the published ones."""
-        sizes, training = resolve(self.preset, self.system.published, self.system.recipe)
+        sizes, training = resolve(self.preset, Settings(self.system.published_sizes, self.system.published_training))
         return Settings(self.sizes or sizes, self.training or training)
 
     @cached_property
