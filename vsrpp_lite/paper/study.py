@@ -20,7 +20,7 @@ from scipy.stats import qmc
 
 from vsrpp_lite.files import atomic, home
 from vsrpp_lite.matcher import System
-from vsrpp_lite.paper.four_tables import SYSTEMS, TABLE1
+from vsrpp_lite.paper.four_tables import SYSTEMS, TABLE1, TABLE2
 from vsrpp_lite.paper.tuned import Recipe, recipe
 from vsrpp_lite.settings import PRESETS
 from vsrpp_lite.training import grid
@@ -28,10 +28,12 @@ from vsrpp_lite.training.evaluate import best_epoch
 from vsrpp_lite.training.grid import GridError
 from vsrpp_lite.training.runs import Result, Run
 
-ROWS: dict[str, System] = SYSTEMS | {
-    row: system for row, system in TABLE1.rows.items() if system not in SYSTEMS.values()
+ROWS: dict[str, System] = {
+    **SYSTEMS,
+    **{row: system for row, system in TABLE1.rows.items() if system not in SYSTEMS.values()},
+    **{row: TABLE2.rows[row] for row in ("mu = 0.5", "mu = 3.0")},
 }
-"""The systems that are tuned: the seven, and the rows of Table 1 that are none of them."""
+"""The systems that can be tuned: the seven, the rows of Table 1 that are none of them, and both ends of Table 2."""
 
 
 class Draw(NamedTuple):
