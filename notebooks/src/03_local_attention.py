@@ -539,7 +539,8 @@ plt.show()
 close(steps["attention: each column sums to 1"].sum(0), torch.ones(len(labels)))
 
 # %% [markdown]
-# Then on the picture. Pick a word of the sentence; the shade of a box is the attention that the word pays to it.
+# Then on the picture. Pick a word of the sentence. The picture is clear where the word looks, and the larger its
+# attention to a region, the stronger the box.
 
 # %% tags=["widget", "nbval-ignore-output"]
 widgets.word_picker(matcher, test, chosen, test.captions[column])

@@ -141,8 +141,9 @@ for k, text in enumerate(most):
 predict("6.4")
 
 # %% [markdown]
-# What did the words look at, in the right picture? Each panel is one word, each box a region, as strong as the word's
-# attention to it. The words shown are the rarest of the sentence.
+# What did the words look at, in the right picture? Each panel shows one word. The picture is clear where the word
+# looks, and the larger the word's attention to a region, the stronger its box. The words shown are the rarest of the
+# sentence.
 
 # %%
 for k, text in enumerate(most):

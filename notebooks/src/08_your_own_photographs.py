@@ -235,9 +235,10 @@ widgets.search(matcher, test)
 # %% [markdown]
 # ## 5. What did a word look at?
 #
-# Each panel shows one word, and each box is as strong as the word's attention to it. With the grid, boxes are cells and
-# not things. So a word can at best look at the cells in which its thing lies. Here the backbone is random and the model
-# tiny, so all weights are nearly equal: these words look nowhere.
+# Each panel shows one word. The picture is clear where the word looks, and the larger its attention to a region, the
+# stronger the box. With the grid, boxes are cells and not things. So a word can at best look at the cells in which its
+# thing lies. Here the backbone is random and the model tiny, so all weights are nearly equal: these words look
+# everywhere, and so nowhere.
 
 # %% tags=["nbval-ignore-output"]
 figure = show.attention(matcher, test, 0, test.captions_of(0)[0])

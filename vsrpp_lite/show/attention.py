@@ -17,7 +17,7 @@ from vsrpp_lite.data.text import FUNCTION_WORDS, Tokenizer
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.alt import describe
-from vsrpp_lite.show.pictures import boxes, quoted
+from vsrpp_lite.show.pictures import attended, boxes, quoted
 
 ATTENDED = "#c2185b"
 
@@ -27,8 +27,9 @@ def attention(
 ) -> Figure:
     """Draw the attention between the regions of an image and a few words of a sentence.
 
-    The figure shows the picture once per word. The larger a weight, the stronger the box of its region. If the data
-    have no pictures or no boxes, the figure is a heatmap of words by regions.
+    The figure shows the picture once per word, clear where the word looks and faded elsewhere. The larger a weight, the
+    stronger the box of its region; boxes can be compared between the words of the sentence. If the data have no
+    pictures or no boxes, the figure is a heatmap of words by regions.
 
     Args:
         words: the rows of `attention_weights` to draw: 0 is `<start>`, and 1 is the first word. By default, the four
@@ -49,8 +50,9 @@ def attention(
         ax.tick_params(axis="y", rotation=0)
         return describe(figure, text)
     figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
+    strongest = float(weights.to_numpy().max())
     for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
-        boxes(ax, dataset, image, row.to_numpy(), [ATTENDED] * len(row))
+        attended(ax, dataset, image, row.to_numpy(), strongest, ATTENDED)
         ax.set_title(word)
     figure.suptitle(quoted(sentence, 36 * len(chosen)), fontsize=11)
     return describe(figure, text)

@@ -40,18 +40,48 @@ def boxes(
     Raises:
         ValueError: the data set has no boxes.
     """
-    if dataset.boxes is None:
-        raise ValueError("this data set has no boxes to show")
-    picture(ax, dataset, image)
+    corners = _picture_with_corners(ax, dataset, image)
     ax.images[0].set_alpha(0.7)
-    height, width = ax.images[0].get_size()
-    corners = dataset.boxes[image][dataset.mask[image]] * [width, height, width, height]
     for (x0, y0, x1, y1), weight, colour in zip(corners, weights, colours, strict=True):
         box = (x0, y0), x1 - x0, y1 - y0
         ax.add_patch(Rectangle(*box, color=colour, alpha=0.5 * weight, lw=0))
         ax.add_patch(Rectangle(*box, fill=False, color=colour, alpha=0.15 + 0.85 * weight, lw=0.5 + 4 * weight))
     along = (np.arange(len(corners)) + 1) / (len(corners) + 1)
     return np.stack([corners[:, 0] + along * (corners[:, 2] - corners[:, 0]), corners[:, 1::2].mean(1)], 1)
+
+
+def attended(
+    ax: Axes, dataset: Dataset, image: int, weights: Float[np.ndarray, " R"], strongest: float, colour: str
+) -> None:
+    """Show a picture that fades where no attention goes, with one rectangle per region.
+
+    A pixel is as clear as the mean weight of the regions that cover it, compared with the clearest pixel. The mean
+    keeps regions that lie over each other, as on photographs, from adding up to more attention than each of them has.
+    The larger a weight, compared with `strongest`, the stronger the rectangle.
+
+    Raises:
+        ValueError: the data set has no boxes.
+    """
+    corners = _picture_with_corners(ax, dataset, image)
+    total, count = np.zeros((2, *ax.images[0].get_size()))
+    for (x0, y0, x1, y1), weight in zip(corners, weights, strict=True):
+        covered = np.s_[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)]
+        total[covered] += weight
+        count[covered] += 1
+        strength = weight / strongest
+        rectangle = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, alpha=strength, lw=4 * strength)
+        ax.add_patch(rectangle)
+    mean = total / np.maximum(count, 1)
+    ax.images[0].set_alpha(1 - 0.8 * (1 - mean / mean.max()))
+
+
+def _picture_with_corners(ax: Axes, dataset: Dataset, image: int) -> Float[np.ndarray, "R 4"]:
+    """Show a picture, and return the corners x0, y0, x1, y1 of its regions in pixels."""
+    if dataset.boxes is None:
+        raise ValueError("this data set has no boxes to show")
+    picture(ax, dataset, image)
+    height, width = ax.images[0].get_size()
+    return dataset.boxes[image][dataset.mask[image]] * [width, height, width, height]
 
 
 def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure:
