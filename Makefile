@@ -40,7 +40,8 @@ SEARCH  ?=
 
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
-export VSRPP_HOME := $(CURDIR)
+VSRPP_HOME ?= $(CURDIR)
+export VSRPP_HOME
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: help env lock reproduce-tables tune record verify-recorded report check test test-browser mutants kills fuzz lint types lab notebooks book profile bench test-gpu \

@@ -49,7 +49,7 @@ features: str = "microsoft/resnet-50"  # the backbone: a model of transformers, 
 detector: str = "grid"  # grid for none, a model of transformers such as hustvl/yolos-tiny, or an ONNX file
 name: str = "mine"  # of the data set that you make
 data: str = "scenes"  # the data set whose pictures stand in for yours
-preset: str = "lite"  # smoke, lite or paper
+preset: str = "lite"  # smoke, lite, long, real or paper
 
 # %%
 import csv
@@ -237,8 +237,8 @@ widgets.search(matcher, test)
 #
 # Each panel shows one word. The picture is clear where the word looks, and the larger its attention to a region, the
 # stronger the box. With the grid, boxes are cells and not things. So a word can at best look at the cells in which its
-# thing lies. Here the backbone is random and the model tiny, so all weights are nearly equal: these words look
-# everywhere, and so nowhere.
+# thing lies. If you left `pictures` empty, the backbone is random and the model
+# tiny. Then all weights are nearly equal: these words look everywhere, and so nowhere.
 
 # %% tags=["nbval-ignore-output"]
 figure = show.attention(matcher, test, 0, test.captions_of(0)[0])

@@ -96,10 +96,11 @@ print(f"with S_G for all and S for 1,000 candidates: {staged / 1e9:.1f} billion,
 #
 # An index answers: *which of my vectors have the largest inner product with this query?* So a score can be indexed if
 # it is an inner product $f(T)^\top g(I)$ of something that depends on the sentence alone and something that depends on
-# the picture alone. Then the table of all scores is a product of two thin matrices, and its **rank** is at most $D$.
+# the picture alone. Then the table of all scores is a product of two thin matrices, and its **matrix rank**, the
+# number of its independent rows, is at most $D$.
 #
 # $S_G$ has this form. $S_L$ has not: the weights of the regions depend on the word, so the vector that a word is
-# compared with exists only once picture *and* sentence are known. The rank shows it.
+# compared with exists only once picture *and* sentence are known. The matrix rank shows it.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("11.2")
@@ -536,7 +537,7 @@ quiz(11)
 # ## Summary
 #
 # * In the plain way, $S_L$ takes $2RW$ times as much work as $S_G$. It takes $R$ times as much memory.
-# * Only an inner product of two sides can be indexed; the table of its scores has a rank of at most $D$.
+# * Only an inner product of two sides can be indexed; the table of its scores has a matrix rank of at most $D$.
 # * With a first stage that was trained to rank, two stages keep nearly all of the recall for a small part of the work.
 #   With another one they may lose most of it. Measure both.
 # * Approximate indexes trade time against missed neighbours, and $K$ trades time against missed answers.

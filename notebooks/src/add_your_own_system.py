@@ -19,8 +19,8 @@
 # export then work for it as for the others.
 #
 # The example is **VSE∞** (Chen et al., CVPR 2021). Its idea is a layer, the *Generalized Pooling Operator* (GPO), that
-# **learns how to pool**: how to make one vector of the regions of a picture, or of the words of a sentence. VSE++ takes
-# the mean of the regions. Other systems take the maximum. GPO has both as special cases, and training chooses.
+# **learns how to pool**: how to make one vector of the regions of a picture, or of the words of a sentence. Our VSE++
+# takes the mean of the regions. Other systems take the maximum. GPO has both as special cases, and training chooses.
 #
 # **You will learn**
 #
@@ -257,8 +257,8 @@ class Words(nn.Module):
 
 # %% [markdown]
 # A system is a frozen dataclass. Its fields are the choices that a reader may want to change. `build` puts the parts
-# together. `sizes` come from the preset or from the caller; `published` and `recipe` (here those of the base class)
-# say what preset `paper` would use.
+# together. `sizes` come from the preset or from the caller; `published_sizes` and `published_training`
+# (here those of the base class) say what preset `paper` would use.
 
 
 # %%
@@ -398,8 +398,9 @@ for row in judged.itertuples():
 # %% [markdown]
 # With two seeds these intervals are wide: the seed moves a training, and two values say little about how much. A
 # verdict of *inconclusive* means that these trainings cannot tell. It does not mean that the rows are equal. Set
-# `seeds = 5` for a better answer. No row of this table was tuned, so it shows how a table is made, and it is none to
-# publish (see [07_reading_the_tables](07_reading_the_tables.ipynb)). *Reproduced* means here: the claim holds.
+# `seeds = 5` for a better answer. The row *VSE++* uses its tuned recipe, and nobody tuned the others. So this table
+# shows how to make a table. Do not publish it (see [07_reading_the_tables](07_reading_the_tables.ipynb)). *Reproduced*
+# means here: the claim holds.
 #
 # `write` leaves the table as `results/tables/mine.csv` and `mine.md`, and the claims in `results/claims.csv`, beside
 # the paper's tables. There a second column, `verdict_holm`, judges all claims of the file together: whoever makes

@@ -22,8 +22,8 @@
 # **You will see** which rows differ by more than chance, what a "row" of a published table can hide, and why one seed
 # proves nothing.
 #
-# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else about two minutes a seed on two
-# cores.
+# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else about two minutes for each seed on
+# two cores.
 
 # %% tags=["remove-cell"]
 # where the package is not there, as on Colab and Kaggle, this cell installs it
@@ -38,7 +38,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
-preset: str = "lite"  # smoke, lite or paper
+preset: str = "lite"  # smoke, lite, long, real or paper
 seeds: int = 3  # trainings of every row
 factorial: bool = False  # also every combination of the parts, the clean ablation: 12 more trainings a seed
 
@@ -59,8 +59,8 @@ show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
-# Have you two minutes? Here is the table as it was recorded with preset `lite`. The cell below it trains every row that
-# is not in `runs/` yet, and that takes longer.
+# If you have only two minutes, look at the table as it was recorded with preset `lite`. The cell below it trains every
+# row that is not in `runs/` yet, and that takes longer.
 
 # %%
 display(tables.beside(pd.read_csv(recorded_folder() / "scenes-lite" / "table1.csv")).set_index("row"))
@@ -178,8 +178,9 @@ if factorial:
 # %% [markdown]
 # ## How training went
 #
-# The dev split is smaller than the test split, so its recalls are higher. The first epoch sums
-# the hinge over all negatives; from the second on only the hardest counts. One seed is drawn.
+# On drawn scenes the dev split is smaller than the test split, so its recalls are higher. Each row is trained by its
+# tuned recipe. With preset `lite`, the first epoch sums the hinge over all negatives, and for *Global*, which also has
+# a larger margin, the first two do. After that, the hardest negative alone counts. The figure shows one seed.
 
 # %%
 figure = show.history({row: results[row, 0].history for row in TABLE1.rows})

@@ -21,8 +21,8 @@
 #
 # **You will see** three curves that look alike in a paper and are three different experiments.
 #
-# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else about four minutes a seed on two
-# cores.
+# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else about four minutes for each seed on
+# two cores.
 
 # %% tags=["remove-cell"]
 # where the package is not there, as on Colab and Kaggle, this cell installs it
@@ -37,7 +37,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
-preset: str = "lite"  # smoke, lite or paper
+preset: str = "lite"  # smoke, lite, long, real or paper
 seeds: int = 3  # trainings of every row
 
 # %% tags=["nbval-ignore-output"]
@@ -61,8 +61,8 @@ show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
-# Have you two minutes? Here is the table as it was recorded with preset `lite`. The cell below it trains every row that
-# is not in `runs/` yet, and that takes longer.
+# If you have only two minutes, look at the table as it was recorded with preset `lite`. The cell below it trains every
+# row that is not in `runs/` yet, and that takes longer.
 
 # %%
 display(tables.beside(pd.read_csv(recorded_folder() / "scenes-lite" / "table2.csv")).set_index("row"))
@@ -235,8 +235,8 @@ narrow_system = ...  # VSRpp(...)
 check.table2.exercise2(narrow_system)
 
 # %% [markdown]
-# **3.** (*medium, 10 minutes*) Weigh at test time by the *standard deviations*: divide each of $S_G$, $S_L$ by its own
-# before adding. Which $\mu$ is best now?
+# **3.** (*medium, 10 minutes*) Divide each of $S_G$ and $S_L$ by its own standard deviation before you add them, at
+# test time. By which factor is the $\mu$ that gives the same order now larger? Set `stretch` to it.
 #
 # <details><summary>Hint</summary>
 #

@@ -21,7 +21,8 @@
 #
 # **You will see** seven systems in both protocols, and how much of a number is its protocol.
 #
-# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else minutes a seed on two cores.
+# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else some minutes for each seed on two
+# cores.
 
 # %% tags=["remove-cell"]
 # where the package is not there, as on Colab and Kaggle, this cell installs it
@@ -36,7 +37,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
-preset: str = "lite"  # smoke, lite or paper
+preset: str = "lite"  # smoke, lite, long, real or paper
 seeds: int = 3  # trainings of every row
 
 # %% tags=["nbval-ignore-output"]
@@ -60,8 +61,8 @@ show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
-# Have you two minutes? Here is the table as it was recorded with preset `lite`. The cell below it trains every row that
-# is not in `runs/` yet, and that takes longer.
+# If you have only two minutes, look at the table as it was recorded with preset `lite`. The cell below it trains every
+# row that is not in `runs/` yet, and that takes longer.
 
 # %%
 display(tables.beside(pd.read_csv(recorded_folder() / "scenes-lite" / "table3.csv")).set_index("row"))
@@ -163,7 +164,8 @@ for row, note in TABLE3.notes.items():
 
 # %% [markdown]
 # **1.** (*easy, 5 minutes*) A model finds the right picture among 1,000 with probability 0.5. If wrong pictures
-# overtake it independently, with what probability does it among 5,000? Compare with the table: are they independent?
+# overtake it independently, with what probability does it find the right picture among 5,000? Compare with the table:
+# are they independent?
 #
 # <details><summary>Hint</summary>
 #
@@ -192,7 +194,7 @@ check.table3.exercise1(chance)
 
 # %% [markdown]
 # **2.** (*medium, 10 minutes*) Some scripts report the first 1,000 images only. How far apart are the five folds here?
-# (`Result.contributions()` has one row an image, in file order.)
+# (`Result.contributions()` has one row for each image, in file order.)
 #
 # <details><summary>Hint</summary>
 #

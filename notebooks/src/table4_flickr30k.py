@@ -22,7 +22,8 @@
 # rows read the same image features here. So this notebook cannot say how much of the published order comes from the
 # features, which differ from paper to paper.
 #
-# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else minutes a seed on two cores.
+# *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else some minutes for each seed on two
+# cores.
 
 # %% tags=["remove-cell"]
 # where the package is not there, as on Colab and Kaggle, this cell installs it
@@ -62,8 +63,8 @@ show.inline()
 pd.options.display.float_format = "{:.1f}".format
 
 # %% [markdown]
-# Have you two minutes? Here is the table as it was recorded with preset `lite`. The cell below it trains every row that
-# is not in `runs/` yet, and that takes longer.
+# If you have only two minutes, look at the table as it was recorded with preset `lite`. The cell below it trains every
+# row that is not in `runs/` yet, and that takes longer.
 
 # %%
 display(tables.beside(pd.read_csv(recorded_folder() / "scenes-lite" / "table4.csv")).set_index("row"))
@@ -193,8 +194,9 @@ display(found)
 # </details>
 # <details><summary>Solution</summary>
 #
-# SAEM and GVSE, by 3.9; VSRN and SAEM, by 5.8, hardly more. Besides, GVSE and VSRN are averages of two models and
-# SAEM is one.
+# SAEM and GVSE differ by 3.9; VSRN and SAEM differ by 5.8, hardly more. The difference of two runs has a standard
+# deviation of √2 · 5.4 = 7.6. By this better measure, the step from SAEM to VSRN is within the spread, too. Besides,
+# GVSE and VSRN are averages of two models, and SAEM is one.
 #
 # ```python
 # assert check.table4.exercise1([("SAEM", "GVSE-style")])

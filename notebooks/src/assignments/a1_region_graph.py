@@ -51,7 +51,8 @@ print(f"{len(test)} pictures, at most {regions.shape[1]} regions each, of {regio
 #
 # `theta` and `phi` are linear layers, to be called as functions. `A[b, r, s]` says how much region `r` of picture `b`
 # takes from region `s`. There is no softmax. A picture with three regions is padded to the size of the batch: its
-# `mask` is true three times. Missing regions give nothing, and $R$ counts the regions that exist.
+# `mask` is true three times. Missing regions give nothing, and $R$ counts the regions that exist. (In the shapes (B,
+# R, D), R is the width of the padded batch.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "affinity", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -79,7 +80,7 @@ def times(weight):
 
 two = torch.tensor([[[1.0], [10.0]]])
 found = affinity(two, torch.tensor([[True, True]]), times(2.0), times(3.0))
-assert found.shape == (1, 2, 2), f"expected a matrix a picture, (1, 2, 2); found {tuple(found.shape)}"
+assert found.shape == (1, 2, 2), f"expected one matrix for each picture, (1, 2, 2); found {tuple(found.shape)}"
 assert torch.allclose(found, torch.tensor([[[3.0, 30.0], [30.0, 300.0]]])), f"expected 3, 30, 30, 300; found {found}"
 
 # %% nbgrader={"grade": true, "grade_id": "affinity-values", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -140,7 +141,7 @@ checks.compare(
 
 # %% nbgrader={"grade": false, "grade_id": "reason", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def reason(regions, mask, affinities, message, update, norm):
-    """F* (B, R, D) of regions (B, R, D), mask (B, R) and A (B, R, R)."""
+    """V* (B, R, D) of regions (B, R, D), mask (B, R) and A (B, R, R)."""
     ### BEGIN SOLUTION
     messages = update(affinities @ message(regions))
     normed = torch.zeros_like(messages)
@@ -177,7 +178,7 @@ with torch.no_grad():
         found,
         expected,
         {
-            "the residual is missing: F* is F plus the messages": expected - regions,
+            "the residual is missing: V* is V plus the messages": expected - regions,
             "the messages are not normalised: BN comes before they are added": regions + sent * mask[:, :, None],
             "no region hears another: multiply by A": regions + skipped,
             "W_r is missing: update() the gathered messages": regions + forgotten,

@@ -33,6 +33,8 @@
 #
 # $$L_b = \max_{n}\,[\alpha - S_{bb} + S_{bn}]_+ + \max_{n}\,[\alpha - S_{bb} + S_{nb}]_+
 # \qquad L = \frac{1}{B} \sum_b L_b$$
+#
+# Here $n$ runs over the negatives of $b$ alone: never over $b$ itself, nor over another caption of its picture.
 
 # %% tags=["parameters"]
 draw: int = 2026  # which pictures
@@ -217,9 +219,9 @@ checks.compare(
 # %% [markdown]
 # ## 3. This batch (2 points)
 #
-# A model that has learned nothing scores every pair alike. Set `plateau` to the loss that it rests at, for a margin of
-# 0.2. Set `siblings` to the number of entries off the diagonal, in the batch above, whose image and sentence belong to
-# the same picture, and which are no negatives.
+# On the plateau, a model gives every pair the same score. Set `plateau` to its loss there, for a margin of 0.2. Set
+# `siblings` to the number of entries off the diagonal, in the batch above, whose image and sentence belong to the same
+# picture, and which are no negatives.
 
 # %% nbgrader={"grade": false, "grade_id": "plateau", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION

@@ -26,15 +26,16 @@
 # Where a question builds on an earlier one, your answer is tested with the right one in the place of yours: a mistake
 # costs once.
 #
-# With unit vectors, $s_{wr}$ is the cosine of word $w$ and region $r$. Then
+# Let $v_r$ be the vector of region $r$ and $t_w$ that of word $w$, both of length 1, and $s_{wr}$ their cosine. Then
 #
 # $$\bar s_{wr} = \frac{[s_{wr}]_{0.1}}{\sqrt{\sum_{w'} [s_{w'r}]_{0.1}^2}} \qquad
 # a_{wr} = \mathrm{softmax}_r(\lambda\, \bar s_{wr}) \qquad
 # c_w = \sum_r a_{wr}\, v_r \qquad
 # S_L = \frac{1}{W}\sum_w \cos(t_w, c_w)$$
 #
-# where $[x]_{0.1}$ is $x$ if positive, else $0.1\,x$ (`leaky_relu`). The norm runs over the **words**: they compete for
-# a region. The softmax runs over the **regions**: a word divides its attention.
+# where $[x]_{0.1}$ is $x$ if positive, else $0.1\,x$ (`leaky_relu`). The norm runs over the **words**: they compete
+# for a region. The softmax runs over the **regions**: a word divides its attention. $\lambda$ is the argument
+# `temperature`: a larger one makes the attention sharper.
 
 # %% tags=["parameters"]
 draw: int = 2026  # which pictures
@@ -108,8 +109,10 @@ for image, text in ((0, 0), (3, 7), (5, 40)):
 # ## 2. All pairs at once (9 points)
 #
 # `regions` (I, R, D) and `words` (T, W, D) hold all pictures and all captions; where `word_mask` (T, W) is false the
-# word is padding. Padding and missing regions are zero vectors: a missing region adds nothing to $c_w$, so it needs no
-# mask. The result is $S_L$, (I, T). A caption of six words is the mean of six cosines, however wide the batch.
+# word is padding. Padding and missing regions are zero vectors. A missing region does take a part of the softmax's
+# weight. All other weights shrink by the same factor, so $c_w$ becomes shorter but keeps its direction, and a cosine
+# does not see the length. So missing regions need no mask here. The result is $S_L$, (I, T). A caption of six words is
+# the mean of six cosines, however wide the batch.
 #
 # Two points are for an answer **without a loop**: no `for`, no `while`, no comprehension, no `vmap`. `torch.einsum` is
 # a friend.
@@ -191,8 +194,8 @@ assert local_similarity(images.fragments, texts.fragments, texts.mask, 9.0).shap
 # ## 3. Look (2 points)
 #
 # In picture 0, under its first caption (`few.captions[0]`): which word attends most sharply, that is, has the largest
-# single weight on a region at a temperature of 9, by your `attention`? Set `sharpest` to the word, as a string. The words are those of `matcher.tokenizer.words`; the first token is `<start>` and the last
-# `<end>`, which do not count.
+# single weight on a region at a temperature of 9, by your `attention`? Set `sharpest` to the word, as a string. The
+# words are those of `matcher.tokenizer.words`; the first token is `<start>` and the last `<end>`, which do not count.
 
 # %% nbgrader={"grade": false, "grade_id": "sharpest", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION

@@ -114,7 +114,7 @@ with torch.no_grad():
 # %% [markdown]
 # ## 2. One word further (3 points)
 #
-# `word` (B, E) is the embedding of the previous word.
+# `word` (B, N) is the embedding of the previous word, of N numbers.
 
 
 # %% nbgrader={"grade": false, "grade_id": "step", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -220,8 +220,8 @@ with torch.no_grad():
 # Now all pictures and captions of the test split: `encoded.fragments` and `encoded.mask` hold $V^*$ of each picture, and
 # `whose` says which picture each caption belongs to. Some pictures of this data set are near-twins, which differ in one
 # detail. So `strange` gives each caption a picture with which it has few words in common, instead of the next one.
-# Set `price` to how many nats a caption costs more, in the mean, under that strange picture than under its own, by your
-# `caption_loss`. Then answer in words.
+# Set `price` to how many nats a caption costs more, on average, under that strange picture than under its own, by
+# your `caption_loss`. Then answer in words.
 
 # %%
 encoded = matcher.encode_images(test)
@@ -267,7 +267,7 @@ checks.compare(
 # ### BEGIN SOLUTION
 # The price is a small part of the loss of a caption: most of what is predicted follows from the words before it, from
 # grammar and from what is frequent. The loss falls while the decoder alone learns the language of the captions; its
-# gradient to the regions is then small, so that V* learns little. More, and less regular, captions a picture; a weaker
-# decoder, or one whose words are dropped so that it has to look; longer training once the grammar is known: each should
-# raise the price.
+# gradient to the regions is then small, so that V* learns little. More, and less regular, captions for each picture; a
+# weaker decoder, or one whose words are dropped so that it has to look; longer training once the grammar is known:
+# each should raise the price.
 # ### END SOLUTION
