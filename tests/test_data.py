@@ -67,6 +67,14 @@ def test_a_split_can_be_counted_indexed_and_walked_through(toy):
         data[12]
 
 
+def test_an_image_is_chosen_once(toy):
+    """A caption belongs to one position, so an image that stands at two would lose its captions."""
+    data = open_split(toy, "dev")
+    with pytest.raises(ValueError, match="3 positions, of which some are equal; expected each image once"):
+        data[np.array([0, 0, 1])]
+    assert len(data[np.array([4, 0])].captions) == 6
+
+
 def test_one_caption_is_one_caption(toy):
     matcher = Run(system=VSRpp(), data=str(toy), sizes=SMALL).build()
     assert len(matcher.encode_texts("a red dog").pooled) == 1

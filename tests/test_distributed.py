@@ -22,6 +22,7 @@ from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.encoders import PlainRegions
 from vsrpp_lite.systems.saem import Angular
 from vsrpp_lite.systems.scan import SCAN
+from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.distributed import gather
 from vsrpp_lite.training.ranking import evaluate
@@ -132,6 +133,22 @@ def compare(system, hardest, toy, folder, ranks):
         assert np.abs(one[name]).max() > 0
         assert one[name].dtype == np.float64
         np.testing.assert_allclose(several[name], one[name], atol=1e-10, rtol=1e-8, err_msg=name)
+
+
+def test_processes_with_statistics_of_their_own_stop_in_the_same_epoch(toy):
+    """On CPUs, each process has its own statistics of BatchNorm, and so would have its own recalls on dev."""
+    training = Training(epochs=12, patience=1, batch_size=20, learning_rate=0.03)
+    result = Run(system=VSRN(), data=str(toy), sizes=SMALL, training=training).fit(
+        devices=2, accelerator="cpu", strategy="ddp_fork"
+    )
+    rsums = result.history["dev.rsum"].tolist()
+    assert 2 <= len(rsums) < 12 and rsums[-1] <= max(rsums[:-1])
+
+
+def test_a_strategy_that_starts_the_script_again_is_refused(toy):
+    """The new process would wait for the lock of the run, and this one for the new process."""
+    with pytest.raises(ValueError, match="strategy is 'ddp'; expected ddp_spawn or ddp_fork"):
+        Run(system=VSRN(), data=str(toy), sizes=SMALL).fit(devices=2, accelerator="cpu", strategy="ddp")
 
 
 def test_a_run_on_two_processes_ends_with_a_result(toy):

@@ -50,4 +50,7 @@ def test_the_temperature_begins_where_it_is_told_learns_and_is_never_hotter_than
     assert loss.inverse_temperature.item() == pytest.approx(1 / 0.07)
     loss(compared(torch.eye(3), torch.eye(3), torch.arange(3), START)).backward()
     assert loss.log_inverse_temperature.grad.item() < 0  # what is right may be surer
-    assert InfoNCE(cosine, temperature=0.001).inverse_temperature.item() == 100
+    surest = InfoNCE(cosine, temperature=0.001)
+    surest(compared(torch.eye(3), torch.eye(3).flip(0), torch.arange(3), START)).backward()  # wrong, and very sure
+    assert surest.inverse_temperature.item() == pytest.approx(100)
+    assert surest.log_inverse_temperature.grad.item() > 0  # so it can become less sure again

@@ -59,8 +59,8 @@ def test_scenes_are_drawn_where_asked_and_nothing_is_overwritten(tmp_path):
     assert "seed 3, size tiny" in manifest
     assert len(list((folder / "images" / "test").glob("*.jpg"))) == 100
     again = RUNNER.invoke(app, ["scenes", str(folder)])
-    assert again.exit_code == 2
-    assert "nothing was written" in " ".join(again.output.replace("│", "").split())
+    assert again.exit_code == 1
+    assert again.output == f"error: {folder} exists; nothing was written\n"
     assert (folder / "manifest.json").read_text() == manifest
 
 
@@ -73,7 +73,6 @@ REFUSED = {
     "--preset=huge": "'huge' is not one of",
     "--seeds=0": "greater than or equal to 1",
     "--sedes=3": "No such option",
-    "--data=nowhere": "no data set 'nowhere'",
 }
 
 
@@ -83,6 +82,12 @@ def test_what_reproduce_does_not_know_is_refused_in_a_sentence(option):
     assert found.exit_code == 2
     assert REFUSED[option] in " ".join(found.output.replace("│", "").split())
     assert (home() / "runs").exists() is False
+
+
+def test_data_that_are_not_there_are_named_without_a_traceback():
+    found = RUNNER.invoke(app, ["reproduce", "--data=nowhere"])
+    assert found.exit_code == 1
+    assert found.output.startswith("error: no data set 'nowhere'")
 
 
 def test_table_3_says_that_it_is_the_one_that_wants_a_second_data_set(toy):

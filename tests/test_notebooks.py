@@ -15,7 +15,7 @@ import papermill
 import pytest
 
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLES
-from vsrpp_lite.paper.reproduce import execute, known_parameters, reproduce_tables
+from vsrpp_lite.paper.reproduce import check_parameters, execute, reproduce_tables
 
 pytestmark = pytest.mark.slow
 
@@ -200,7 +200,8 @@ def test_every_lesson_gives_again_what_its_readers_see(name, reproduced):
     This run takes fewer pictures and smaller models. So a cell that shows what was trained or drawn has the tag
     nbval-ignore-output. Every other cell, such as one that calculates by hand, must give what stands in the notebook.
     """
-    source, known = known_parameters(name)
+    source = check_parameters(name, {})
+    known = papermill.inspect_notebook(source)
     path = reproduced / "results" / "notebooks" / source.name
     parameters = {key: value for key, value in (SMOKE | {"seeds": 1}).items() if key in known}
     papermill.execute_notebook(source, path, parameters, prepare_only=True, progress_bar=False)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -222,6 +223,13 @@ def test_the_users_pictures_are_copied_after_the_check_and_never_moved(tmp_path)
     folder = write_dataset(tmp_path / "good", name="good", source="t", splits={"train": good}, images=pictures)
     assert (pictures / "train" / "1.jpg").exists()
     assert (folder / "images" / "train" / "1.jpg").read_bytes() == b"a picture"
+
+
+def test_ids_and_captions_of_different_numbers_of_images_are_refused(tmp_path):
+    raw = replace(toy_split(3, 1, 500), image_ids=[1, 2])
+    with pytest.raises(DataError, match="train: found 2 ids and captions of 3 images"):
+        write_dataset(tmp_path / "mine", name="mine", source="tests", splits={"train": raw})
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_caption_with_a_line_break_is_refused_by_name_and_nothing_is_written(tmp_path):

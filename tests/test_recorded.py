@@ -114,7 +114,7 @@ def test_a_lead_of_any_two_rows_is_taken_from_the_recorded_ranks(kept):
     degree of freedom is 12.706.
     """
     folder, right = kept / "mine-lite", np.array([1, 1], dtype=np.uint16)
-    pd.DataFrame({"table": "table4", "row": ["A", "B"], "seed": 0, "digest": ["a", "b"]}).to_csv(
+    pd.DataFrame({"table": "table4", "row": ["A", "B"], "seed": 0, "digest": ["a", "b"], "data": "mine"}).to_csv(
         folder / "runs.csv", index=False
     )
     ranks = {"a-images": right, "a-texts": right, "b-images": np.array([1, 21], dtype=np.uint16), "b-texts": right}

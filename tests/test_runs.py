@@ -21,12 +21,14 @@ from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training import models
+from vsrpp_lite.training import grid, kept, models
 from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.grid import GridError, expand, train
+from vsrpp_lite.training.kept import BEST, RESULT
 from vsrpp_lite.training.models import load
+from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.runs import Result, Run
 
 pytestmark = pytest.mark.slow
@@ -181,6 +183,29 @@ def test_where_there_is_a_testall_that_is_the_test(run, toy):
         shutil.copy(toy / f"dev_{kind}", toy / f"test_{kind}")
     assert len(run.dataset("test")) == 20
     assert len(run.dataset("dev")) == 12
+
+
+def test_without_the_program_git_the_commit_is_unknown(monkeypatch):
+    """As in a container that has a copy of the checkout, and no git."""
+    monkeypatch.setenv("PATH", "")
+    assert provenance()["commit"] is None
+
+
+def test_a_process_that_is_killed_while_it_forgets_leaves_a_run_that_is_not_done(tmp_path, monkeypatch):
+    """The first file that goes is the one that says that the run is done."""
+    (tmp_path / RESULT).touch()
+    (tmp_path / BEST).touch()
+    monkeypatch.setattr(kept.Path, "iterdir", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        kept.forget(kept.run_folder(tmp_path))
+    assert [path.name for path in tmp_path.glob("*")] == [BEST]
+
+
+def test_the_bar_of_a_fresh_grid_counts_only_what_is_new(toy):
+    run = Run(system=VSEpp(), data=str(toy), sizes=SMALL, training=Training(epochs=2, batch_size=20))
+    run.fit(accelerator="cpu")
+    written = (run.folder / RESULT).stat().st_mtime
+    assert [grid._epochs_done(run, since) for since in (0.0, written, written + 1)] == [2, 2, 0]
 
 
 def test_an_unknown_preset_is_refused():

@@ -10,7 +10,18 @@ from typer.testing import CliRunner
 
 import vsrpp_lite as vl
 from vsrpp_lite.__main__ import app
-from vsrpp_lite.search import ENCODINGS, ENTRIES, Index, nearest_index, regions_of, two_stage, weights_digest, work
+from vsrpp_lite.data import document
+from vsrpp_lite.search import (
+    ENCODINGS,
+    ENTRIES,
+    NAMES,
+    Index,
+    nearest_index,
+    regions_of,
+    two_stage,
+    weights_digest,
+    work,
+)
 
 
 @pytest.fixture
@@ -54,6 +65,23 @@ def test_an_image_finds_captions(searched):
     assert [answer.name for answer in found] == [test.captions[k] for k in np.argsort(-scores[5])[:3]]
 
 
+def test_a_search_leaves_the_statistics_of_a_matcher_in_training_mode_alone(run):
+    matcher, test = run.build(), run.dataset("test")
+    before = {name: value.clone() for name, value in matcher.state_dict().items()}
+    for of, query in (("images", "a red dog"), ("captions", test[5].regions[:1])):
+        assert Index(matcher, test, of=of).search(query, 1)
+    assert matcher.training
+    assert all(torch.equal(before[name], value) for name, value in matcher.state_dict().items())
+
+
+def test_a_saved_index_may_have_more_names_than_a_configuration_may_have_bytes(searched, tmp_path, monkeypatch):
+    matcher, test = searched
+    monkeypatch.setattr(document, "LARGEST", 300)  # less than the captions take
+    assert sum(map(len, test.captions)) > 300
+    again = Index.load(Index(matcher, test, of="captions").save(tmp_path / "index"), matcher)
+    assert again.names == test.captions
+
+
 def test_a_saved_index_answers_the_same(searched, tmp_path):
     matcher, test = searched
     index = Index(matcher, test)
@@ -89,16 +117,19 @@ def test_damaged_or_foreign_indexes_are_refused(searched, tmp_path):
     with pytest.raises(ValueError, match="another matcher made this index"):
         Index.load(folder, matcher)
     about = json.loads((folder / ENTRIES).read_text()) | dict.fromkeys(("matcher", "proposer"), weights_digest(matcher))
-    (folder / ENTRIES).write_text(json.dumps(about | {"names": about["names"][:-1]}))
+    (folder / ENTRIES).write_text(json.dumps(about))
+    whole = (folder / NAMES).read_text()
+    (folder / NAMES).write_text(whole[: whole.rindex("\n", 0, -1) + 1])
     with pytest.raises(
         ValueError, match="found 20 encodings, 20 proposed vectors, and 19 names; expected equal numbers"
     ):
         Index.load(folder, matcher)
     for content in ([], {"matcher": about["matcher"]}):
         (folder / ENTRIES).write_text(json.dumps(content))
-        with pytest.raises(ValueError, match=f"{ENTRIES}: expected an object with kind, matcher, names, of, proposer"):
+        with pytest.raises(ValueError, match=f"{ENTRIES}: expected an object with kind, matcher, of, proposer"):
             Index.load(folder, matcher)
     (folder / ENTRIES).write_text(json.dumps(about))
+    (folder / NAMES).write_text(whole)
     (folder / ENCODINGS).write_bytes((folder / ENCODINGS).read_bytes()[:50])
     with pytest.raises(ValueError, match=r"encodings.safetensors: expected the encodings of Index.save"):
         Index.load(folder, matcher)
@@ -111,8 +142,10 @@ def test_wrong_questions_are_refused(searched):
     matcher, test = searched
     with pytest.raises(ValueError, match="of is 'pictures'; expected images or captions"):
         Index(matcher, test, of="pictures")
-    with pytest.raises(ValueError, match="kind is 'Round'; expected a string of faiss's index factory"):
+    with pytest.raises(ValueError, match="kind is 'Round' for 20 vectors; expected a string of faiss's index factory"):
         Index(matcher, test, kind="Round")
+    with pytest.raises(ValueError, match="kind is 'IVF32,Flat' for 20 vectors; expected"):  # 32 groups of 20 vectors
+        Index(matcher, test, kind="IVF32,Flat")
     index = Index(matcher, test)
     with pytest.raises(ValueError, match="the query is a ndarray; images are searched with a sentence"):
         index.search(test[0].regions)

@@ -209,6 +209,13 @@ def test_a_table_of_ones_own_is_one_object(pretend, home):
     assert (home / "results" / "tables" / "mine.md").exists()
 
 
+def test_a_notebook_without_the_parameters_is_refused_before_anything_is_drawn_or_trained(home):
+    mine = Table(name="mine", rows={"one": VSEpp()}, notebook="08_your_own_photographs")
+    with pytest.raises(ValueError, match=r"08_your_own_photographs.ipynb: no parameter seeds; it has"):
+        reproduce_tables([mine], data="scenes", preset="smoke", seeds=1)
+    assert not (home / "runs").exists() and not (home / "data" / "scenes-f30k-tiny").exists()
+
+
 def test_rows_that_the_paper_does_not_have_stand_without_its_figures(pretend):
     found = TABLE1.measure({"mine": VSEpp()}, data="scenes", preset="smoke", seeds=range(2))
     cell = tables.beside(found)["rsum"][0]

@@ -158,7 +158,7 @@ def test_the_plateau_is_named_when_training_rests_there(toy, caplog):
             machine._name_plateau(history, matcher, SHORT, "my run")
         return caplog.text
 
-    assert "my run, epoch 2: the ranking loss rests at 0.400 per pair, where all similarities are about equal" in named(
+    assert "my run, epoch 3: the ranking loss rests at 0.400 per pair, where all similarities are about equal" in named(
         9.0, 0.401, 0.4
     )
     assert not named(9.0, 0.43, 0.4)  # on its way down
@@ -206,7 +206,7 @@ def test_a_loss_that_is_not_a_number_stops_training_before_the_weights(toy, tmp_
     matcher = run.build()
     with torch.no_grad():
         matcher.images.project.weight[0, 0] = float("nan")
-    with pytest.raises(FloatingPointError, match=r"epoch 0, step 0: gradient not finite, losses \{'ranking': nan\}"):
+    with pytest.raises(FloatingPointError, match=r"epoch 1, step 1: gradient not finite, losses \{'ranking': nan\}"):
         fit(matcher, run.dataset("train"), run.dataset("dev"), SHORT, seed=0, files=run_folder(tmp_path), fabric=FABRIC)
 
 

@@ -27,6 +27,7 @@ from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine, hinge
 from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
+from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.tuned import tuned
 from vsrpp_lite.search import Index
 from vsrpp_lite.settings import Sizes, Training
@@ -44,7 +45,6 @@ from vsrpp_lite.training.runs import Result, Run
 
 if TYPE_CHECKING:
     from vsrpp_lite import show
-    from vsrpp_lite.paper import tables
 
 __all__ = [
     "GVSE",
@@ -96,12 +96,9 @@ __all__ = [
 ]
 __version__ = version("vsrpp_lite")
 
-_LATE = {"show": "vsrpp_lite.show", "tables": "vsrpp_lite.paper.tables"}
-"""Modules that are imported at their first use, since a training needs neither seaborn nor the paper."""
-
 
 def __getattr__(name: str) -> ModuleType:
-    """Import `vl.show` or `vl.tables` at its first use."""
-    if name in _LATE:
-        return import_module(_LATE[name])
+    """Import `vl.show` at its first use, since seaborn takes a second and a training does not need it."""
+    if name == "show":
+        return import_module("vsrpp_lite.show")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

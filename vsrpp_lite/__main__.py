@@ -3,6 +3,8 @@
 import logging
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +17,22 @@ from vsrpp_lite.data.manifest import split_files, verify
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.files import home, new_folder, notebooks_folder, write_text
 from vsrpp_lite.settings import PAPER, PRESETS
+from vsrpp_lite.training.grid import GridError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 # mypy wants the members of an enumeration as literals; here they come from the tables that define them
 Size = StrEnum("Size", list(scenes.SIZES))  # type: ignore[misc]
 PresetName = StrEnum("PresetName", [*PRESETS, PAPER])  # type: ignore[misc]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Print an error that the user can mend, without a traceback, and exit with 1."""
+    try:
+        yield
+    except (ValueError, GridError, FileNotFoundError, FileExistsError, ImportError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.callback()
@@ -34,16 +47,14 @@ def draw(
     size: Annotated[Size, typer.Option(help="f30k has 1,000 test images, coco 5,000, tiny 100.")] = Size["f30k"],
 ) -> None:
     """Draw the embedded data set: its pictures, regions and captions."""
-    try:
+    with told():
         scenes.write(out, seed=seed, size=size.value)
-    except FileExistsError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
 def check(folder: Annotated[Path, typer.Argument(help="A data folder.")]) -> None:
     """Open every split of a data folder, and say what it holds or what is wrong with it."""
-    try:
+    with told():
         if not folder.is_dir():
             raise DataError(f"{folder}: expected a data folder")
         verify(folder)
@@ -58,9 +69,6 @@ def check(folder: Annotated[Path, typer.Argument(help="A data folder.")]) -> Non
             typer.echo(f"{split.split}: {counts}, features {split.features.shape[1:]}")
         if missing := [name for name in ("train", "dev", name_of_test(folder)) if name not in names]:
             typer.echo(f"no split {' and no split '.join(missing)}, which a training needs")
-    except DataError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.command("import")
@@ -72,13 +80,10 @@ def import_released(
     """Make a run folder of a checkpoint that the authors of VSE++, SCAN or VSRN have published, and test it."""
     from vsrpp_lite.paper.released import import_checkpoint
 
-    try:
+    with told():
         result = import_checkpoint(checkpoint, vocabulary, data)
         recalls = "  ".join(f"{name} {value:.1f}" for name, value in result.recalls.items())
         typer.echo(f"{result.run}\n{result.run.folder}\n{recalls}")
-    except (DataError, FileNotFoundError, ImportError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -99,7 +104,6 @@ def reproduce(
     from vsrpp_lite.paper.four_tables import TABLES
     from vsrpp_lite.paper.reproduce import reproduce_tables
     from vsrpp_lite.training.cluster import engine
-    from vsrpp_lite.training.grid import GridError
 
     known = {table.name.removeprefix("table"): table for table in TABLES}
     if not tables.split() or set(tables.split()) - known.keys():
@@ -111,22 +115,16 @@ def reproduce(
     if data != "scenes" and folder.is_dir():  # notebooks run in another working directory
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
-    try:
-        with engine(cluster, ray=ray) as workers:
-            reproduce_tables(
-                chosen,
-                data=data,
-                preset=preset.value,
-                seeds=seeds,
-                jobs=workers or count,
-                factorial=factorial,
-                fresh=fresh,
-            )
-    except GridError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    except (ValueError, FileNotFoundError) as error:
-        raise typer.BadParameter(str(error)) from error
+    with told(), engine(cluster, ray=ray) as workers:
+        reproduce_tables(
+            chosen,
+            data=data,
+            preset=preset.value,
+            seeds=seeds,
+            jobs=workers or count,
+            factorial=factorial,
+            fresh=fresh,
+        )
 
 
 @app.command()
@@ -137,20 +135,14 @@ def tune(
 ) -> None:
     """Try the same settings for every system on a draw that no table uses, judged by its dev split alone."""
     from vsrpp_lite.paper.study import ROWS, STUDIES, tune
-    from vsrpp_lite.training.grid import GridError
 
     if preset not in STUDIES:
         raise typer.BadParameter(f"preset is {preset!r}; expected one of {', '.join(STUDIES)}")
     chosen = [row.strip() for row in rows.split(",") if row.strip()] or list(ROWS)
     if unknown := set(chosen) - ROWS.keys():
         raise typer.BadParameter(f"rows has {', '.join(sorted(unknown))}; expected some of {', '.join(ROWS)}")
-    try:
+    with told():
         typer.echo(tune(STUDIES[preset], {row: ROWS[row] for row in chosen}, jobs))
-    except GridError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    except (DataError, FileNotFoundError) as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
@@ -158,10 +150,8 @@ def record(data: Annotated[str, typer.Option(help="The data set whose tables to 
     """Copy the tables of results/ to notebooks/recorded, from which RESULTS.md and the notebooks take them."""
     from vsrpp_lite.paper import recorded
 
-    try:
+    with told():
         typer.echo(recorded.record(data))
-    except (ValueError, FileNotFoundError) as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command("verify-recorded")
@@ -178,10 +168,8 @@ def verify_recorded(
     from vsrpp_lite.paper.rows import verify
 
     torch.set_num_threads(1)
-    try:
+    with told():
         typer.echo(verify(recorded_folder() / recorded, table=table, row=row, seed=seed))
-    except (ValueError, FileNotFoundError) as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
@@ -200,24 +188,24 @@ def search(
     from vsrpp_lite.data.document import read_json
     from vsrpp_lite.data.named import data_folder
     from vsrpp_lite.search import Index, regions_of
+    from vsrpp_lite.training.kept import CONFIG
     from vsrpp_lite.training.models import load
 
     if bool(sentence) == bool(image):
         raise typer.BadParameter("expected a sentence, or --image, and not both")
     folder = run if run.is_dir() else home() / "runs" / run
-    try:
+    with told():
         matcher = load(folder)
-        name = data or read_json(folder / "config.json", "the data of the run")["data_name"]
-        searched = data_folder(name)
+        known = read_json(folder / CONFIG, "the data of the run")
+        if not (data or "data_name" in known):
+            raise DataError(f"{folder / CONFIG}: names no data; give the data to search with --data")
+        searched = data_folder(data) if data else data_folder(known["data_name"], tiny=known.get("preset") == "smoke")
         dataset = open_split(searched, name_of_test(searched) if split == "test" else split)
         index = Index(matcher, dataset, of="captions" if image else "images")
         query = regions_of(image, dataset) if image else sentence
         for place, found in enumerate(index.search(query, count, candidates=candidates), start=1):
             picture = None if image else dataset.picture(found.position)
             typer.echo(f"{place:3}  {found.score:6.3f}  {picture or found.name}")
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -257,12 +245,9 @@ def notebooks(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
     """Copy the notebooks to a new folder."""
-    try:
-        with new_folder(folder) as draft:
-            left_out = shutil.ignore_patterns("__*", "release", "_*.yml", ".ipynb_checkpoints")
-            shutil.copytree(notebooks_folder(), draft, ignore=left_out, dirs_exist_ok=True)
-    except FileExistsError as error:
-        raise typer.BadParameter(str(error)) from error
+    with told(), new_folder(folder) as draft:
+        left_out = shutil.ignore_patterns("__*", "release", "_*.yml", ".ipynb_checkpoints")
+        shutil.copytree(notebooks_folder(), draft, ignore=left_out, dirs_exist_ok=True)
     typer.echo(f"{folder}: begin with 00_start_here.ipynb")
 
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from vsrpp_lite.matcher import Comparison, Loss, Similarity
 
-HOTTEST = 100.0
-"""Largest 1 / tau. CLIP has the same limit, for stability."""
+LARGEST_INVERSE_TEMPERATURE = 100.0
+"""The limit of 1 / tau. CLIP has the same limit, for stability."""
 
 
 def info_nce(
@@ -56,10 +56,12 @@ class InfoNCE(Loss):
 
     @property
     def inverse_temperature(self) -> Float[Tensor, ""]:
-        """Return 1 / tau, at most `HOTTEST`."""
-        return self.log_inverse_temperature.exp().clamp(max=HOTTEST)
+        """Return 1 / tau."""
+        return self.log_inverse_temperature.exp()
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
+        with torch.no_grad():  # the parameter itself is limited, as CLIP's is: it can fall again, and has a gradient
+            self.log_inverse_temperature.clamp_(max=math.log(LARGEST_INVERSE_TEMPERATURE))
         rows, columns = comparison.scores(self.similarity)
         allowed = comparison.positives, comparison.negatives, self.inverse_temperature
         return (info_nce(rows, *allowed) + info_nce(columns.T, *allowed)).mean() / 2

@@ -53,7 +53,8 @@ def cross_attention(
         direction: in "t2i" words ask regions; in "i2t" regions ask words.
         pooling: how the queries' cosines become one: mean (AVG), log-sum-exp with factor `lse` (LSE), max or sum.
         temperature: the number that multiplies cosines before the softmax, SCAN's lambda_1: 9 for t2i, 4 for i2t. A
-            larger one makes the attention sharper. `InfoNCE` divides by what it calls temperature, as CLIP does.
+            larger one makes the attention sharper. SCAN's paper calls it the inversed temperature. `InfoNCE` divides by
+            what it calls temperature, as CLIP does.
         lse: factor of log-sum-exp pooling.
 
     Raises:

@@ -1,7 +1,8 @@
 """The contract that all systems share: two encoders, a similarity, and the losses that train them.
 
-These letters mean the same everywhere: I images, T texts, R regions, W words, K fragments (regions or words), D
-embedding size, F region feature size, B pairs of this process, N pairs of the whole batch.
+Shapes have these letters: I images, T texts, R regions, W words, K fragments (regions or words), D embedding size, F
+region feature size, B pairs of this process, N pairs of the whole batch. A module that gives one of them another
+meaning, as `sco` does with its K concepts, says so.
 """
 
 import functools
@@ -112,6 +113,10 @@ class Loss(nn.Module):
         raise NotImplementedError
 
 
+IMAGES, TEXTS = 256, 1024
+"""Number of images, and of captions, that `Matcher.encode` gives to an encoder at a time."""
+
+
 class Matcher(nn.Module):
     """Two encoders, the similarity of their outputs, and their losses. The trainer knows no other module.
 
@@ -185,17 +190,17 @@ class Matcher(nn.Module):
         """Encode all I images and all T captions of a split, each of them once."""
         return self.encode_images(dataset), self.encode_texts(dataset.captions)
 
-    def encode_images(self, dataset: Dataset, block: int = 256) -> Encoded:
-        """Encode the images of a split, `block` at a time, in evaluation mode and without gradients."""
+    def encode_images(self, dataset: Dataset) -> Encoded:
+        """Encode the images of a split, a few hundred at a time, in evaluation mode and without gradients."""
         positions = np.arange(len(dataset))
-        blocks = [positions[k : k + block] for k in range(0, len(positions), block)]
+        blocks = (positions[k : k + IMAGES] for k in range(0, len(positions), IMAGES))
         return self._encode(self.images, (dataset.regions(block, self.device) for block in blocks))
 
-    def encode_texts(self, captions: str | list[str], block: int = 1024) -> Encoded:
-        """Encode captions, or a single one, `block` at a time, in evaluation mode and without gradients."""
+    def encode_texts(self, captions: str | list[str]) -> Encoded:
+        """Encode captions, or a single one, a thousand at a time, in evaluation mode and without gradients."""
         tokens = self.tokenizer.encode_all([captions] if isinstance(captions, str) else captions)
         width = max(map(len, tokens))
-        blocks = (pad(tokens[k : k + block], width) for k in range(0, len(tokens), block))
+        blocks = (pad(tokens[k : k + TEXTS], width) for k in range(0, len(tokens), TEXTS))
         return self._encode(self.texts, ((ids.to(self.device), mask.to(self.device)) for ids, mask in blocks))
 
     @property
@@ -243,7 +248,7 @@ class System:
     published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     """The sizes of the paper."""
     published_training: ClassVar[Training] = Training(epochs=30)
-    """The training of the paper, or of its released code, on Flickr30K."""
+    """The training of the paper, or of its released code, on Flickr30K, with one epoch of warm-up, which is ours."""
     version: ClassVar[int] = 1
     """Version of the code. Raise it when a change of the code changes results, so that earlier runs are not reused."""
 

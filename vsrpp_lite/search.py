@@ -23,12 +23,13 @@ from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.files import new_folder
-from vsrpp_lite.matcher import Encoded, Matcher
+from vsrpp_lite.matcher import Encoded, Matcher, evaluating
 
 if TYPE_CHECKING:
     import faiss
 
-ENCODINGS, ENTRIES = "encodings.safetensors", "entries.json"
+ENCODINGS, ENTRIES, NAMES = "encodings.safetensors", "entries.json", "names.txt"
+"""The vectors of all entries; what they are; and a line with the name of each. A caption has no line break."""
 Side = Literal["images", "captions"]
 
 
@@ -104,7 +105,8 @@ class Index:
             query: a sentence, if images are searched; else the regions of an image.
             count: number of answers.
             candidates: number of entries that the global vectors choose, whose full similarity is computed. With
-                `len(index)` or more, nothing is missed.
+                `len(index)` or more, a Flat index misses nothing. Another kind may miss entries at any number; its own
+                settings, such as `index.nearest.nprobe`, decide how many.
 
         Raises:
             ValueError: the query is of the other kind, or a number is not positive.
@@ -130,14 +132,14 @@ class Index:
         if isinstance(query, str):
             return by.encode_texts(query)
         regions = torch.as_tensor(np.asarray(query, dtype=np.float32))[None].to(by.device)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(by):
             return by.images(regions, torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device))
 
     def _scores(self, asked: Encoded, chosen: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
         """Return the full similarity of the query and the chosen entries."""
         entries = self.encoded.map(lambda x: x[torch.from_numpy(chosen)].to(self.matcher.device))
         images, texts = (entries, asked) if self.of == "images" else (asked, entries)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(self.matcher):
             return self.matcher.similarity(images, texts).flatten().numpy(force=True)
 
     def save(self, folder: str | Path) -> Path:
@@ -148,11 +150,12 @@ class Index:
         """
         folder = Path(folder)
         made = {"matcher": weights_digest(self.matcher), "proposer": weights_digest(self.proposer)}
-        about = {"of": self.of, "kind": self.kind, "names": self.names} | made
+        about = {"of": self.of, "kind": self.kind} | made
         tensors = self.encoded._asdict() | {"proposed": self.proposed.clone()}
         with new_folder(folder) as draft:
             save_file({name: x.contiguous() for name, x in tensors.items()}, draft / ENCODINGS)
             (draft / ENTRIES).write_text(json.dumps(about), encoding="utf-8")
+            (draft / NAMES).write_text("".join(f"{name}\n" for name in self.names), encoding="utf-8", newline="\n")
         return folder
 
     @classmethod
@@ -167,11 +170,11 @@ class Index:
             ValueError: another matcher made the encodings, or a file is damaged.
         """
         folder = Path(folder)
-        for name in (ENTRIES, ENCODINGS):
+        for name in (ENTRIES, NAMES, ENCODINGS):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder / name}: missing; expected a folder that Index.save wrote")
-        keys = {"of", "kind", "names", "matcher", "proposer"}
-        about = read_json(folder / ENTRIES, "what is searched, and its names")
+        keys = {"of", "kind", "matcher", "proposer"}
+        about = read_json(folder / ENTRIES, "what is searched, and by which matchers")
         if not (isinstance(about, dict) and keys <= about.keys()):
             raise ValueError(f"{folder / ENTRIES}: expected an object with {', '.join(sorted(keys))}")
         for role, given in (("matcher", matcher), ("proposer", proposer or matcher)):
@@ -183,13 +186,12 @@ class Index:
             encoded = Encoded(**tensors)
         except (SafetensorError, TypeError, KeyError) as error:
             raise ValueError(f"{folder / ENCODINGS}: expected the encodings of Index.save; found {error}") from error
-        if not len(encoded.pooled) == len(proposed) == len(about["names"]):
-            found = (
-                f"{len(encoded.pooled)} encodings, {len(proposed)} proposed vectors, and {len(about['names'])} names"
-            )
+        names = (folder / NAMES).read_bytes().decode("utf-8", "replace").split("\n")[:-1]
+        if not len(encoded.pooled) == len(proposed) == len(names):
+            found = f"{len(encoded.pooled)} encodings, {len(proposed)} proposed vectors, and {len(names)} names"
             raise ValueError(f"{folder}: found {found}; expected equal numbers")
         index = cls.__new__(cls)
-        index._fill(matcher, proposer or matcher, encoded, proposed, about["names"], about["of"], about["kind"])
+        index._fill(matcher, proposer or matcher, encoded, proposed, names, about["of"], about["kind"])
         return index
 
 
@@ -224,19 +226,20 @@ def nearest_index(vectors: Float[np.ndarray, "N D"], kind: str) -> "faiss.Index"
 
     Raises:
         ImportError: faiss is not installed.
-        ValueError: faiss has no such kind of index.
+        ValueError: faiss has no such kind of index, or there are too few vectors for it.
     """
     try:
         import faiss
     except ImportError as error:
         raise ImportError("searching needs faiss: pip install 'vsrpp_lite[search]'") from error
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     try:
         index = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+        index.train(vectors)
+        index.add(vectors)
     except RuntimeError as error:
-        raise ValueError(f"kind is {kind!r}; expected a string of faiss's index factory, such as Flat") from error
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    index.train(vectors)
-    index.add(vectors)
+        expected = "a string of faiss's index factory that suits this many, such as Flat"
+        raise ValueError(f"kind is {kind!r} for {len(vectors)} vectors; expected {expected}") from error
     return index
 
 

@@ -83,6 +83,8 @@ class Dataset:
         if isinstance(images, (int, np.integer)):
             return self._example(int(images))
         chosen = np.arange(len(self))[images]
+        if len(set(chosen.tolist())) < len(chosen):
+            raise ValueError(f"{len(chosen)} positions, of which some are equal; expected each image once")
         position = np.full(len(self), -1)
         position[chosen] = np.arange(len(chosen))
         kept = np.flatnonzero(position[self.caption_to_image] >= 0)

@@ -43,7 +43,7 @@ def write_dataset(
 
     Raises:
         FileExistsError: `folder` exists already, or another process is writing it; it is not changed.
-        DataError: `open_split` refuses the draft, or a caption has a line break.
+        DataError: `open_split` refuses the draft, a caption has a line break, or ids and captions differ in number.
     """
     folder = Path(folder)
     with new_folder(folder) as draft:
@@ -79,11 +79,13 @@ def fill_dataset(draft: Path, *, name: str, source: str, splits: Mapping[str, Ra
 
 
 def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
+    if len(raw.image_ids) != len(raw.captions):
+        raise DataError(f"{split}: found {len(raw.image_ids)} ids and captions of {len(raw.captions)} images")
     for image_id, texts in zip(raw.image_ids, raw.captions, strict=True):
         for caption in texts:
             if len(caption.splitlines()) > 1:
                 raise DataError(
-                    f"{split}, image {image_id}: {caption[:40]!r} has a line break; expected one line a caption"
+                    f"{split}, image {image_id}: {caption[:40]!r} has a line break; expected one line for each caption"
                 )
     captions = [caption for image in raw.captions for caption in image]
     ids = raw.image_ids

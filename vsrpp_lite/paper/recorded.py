@@ -10,6 +10,7 @@ a line in double braces stands for a table, and double braces inside a sentence 
     {{value scenes-lite table4 VSR++ rsum}}           the mean of one row
     {{effect scenes-lite Bi-GRU over GRU}}            a difference of the clean ablation, with its interval
     {{difference scenes-lite VSR++ SCAN}}             a lead in Table 4, with its interval
+    {{lead scenes-lite table4 SCAN over VSRN i2t}}    a lead of any two rows in any metric, from the recorded ranks
     {{fact scenes-lite commit}}                       an entry of facts.json
     {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
     {{changes vsrn_departures dev_rsum none}}         and by how much its lines differ from one of them, in pairs

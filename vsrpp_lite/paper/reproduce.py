@@ -60,10 +60,11 @@ def reproduce_tables(
     """
     settings = {"data": data, "preset": preset}
     seconds: dict[str, float] = {}
-    with _timed(seconds, "drawing and looking at the data"):
-        for table in tables:  # find errors before hours of training
-            if table.notebook:
-                known_parameters(table.notebook)
+    notebooks = _notebooks(tables, settings, seeds, factorial)
+    with _timed(seconds, "drawing and looking at the data"):  # find errors before hours of training
+        for notebook, parameters in notebooks.items():
+            check_parameters(notebook, parameters)
+        for table in tables:
             _look_at_data(table, **settings)
     with _timed(seconds, "training, and ranking each model's test split"):
         _train(tables, settings, seeds, jobs, factorial=factorial, fresh=fresh)
@@ -73,7 +74,7 @@ def reproduce_tables(
         for table in tables:
             write(table, seeds=range(seeds), **settings)  # once more: now whole test splits are ranked too
     with _timed(seconds, "notebooks"):
-        executed = _run_notebooks(tables, settings, seeds, factorial)
+        executed = _run_notebooks(notebooks)
     _tell(tables, data, executed, seconds)
 
 
@@ -151,8 +152,10 @@ def _look_at_data(table: Table, *, data: str, preset: str) -> None:
         log.warning("%s: %s has folds of %d images; the paper's have 1,000", table.name, test.folder, size)
 
 
-def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int, factorial: bool) -> list[Path]:
-    """Run the notebooks of the tables, two at a time, and return the executed copies."""
+def _notebooks(
+    tables: Sequence[Table], settings: dict[str, str], seeds: int, factorial: bool
+) -> dict[str | Path, dict[str, Any]]:
+    """Return the notebooks of the tables, each with the parameters that it is run with."""
     notebooks: dict[str | Path, dict[str, Any]] = {}
     for table in tables:
         if table.notebook:
@@ -161,6 +164,11 @@ def _run_notebooks(tables: Sequence[Table], settings: dict[str, str], seeds: int
             notebooks[slides] = dict(settings)
     if TABLE1 in tables:
         notebooks[str(TABLE1.notebook)]["factorial"] = factorial
+    return notebooks
+
+
+def _run_notebooks(notebooks: Mapping[str | Path, dict[str, Any]]) -> list[Path]:
+    """Run notebooks, two at a time, and return the executed copies."""
     with joblib.parallel_config("loky"):  # on this machine, even where a cluster trained the runs
         return parallel(2)(joblib.delayed(_execute)(str(home()), *notebook) for notebook in notebooks.items())
 
@@ -172,28 +180,30 @@ def _execute(where: str, notebook: str | Path, parameters: dict[str, Any]) -> Pa
     return execute(notebook, parameters)
 
 
-def known_parameters(notebook: str | Path) -> tuple[Path, dict[str, Any]]:
-    """Return the file of a notebook, given by path or by name in notebooks/, and its papermill parameters.
+def check_parameters(notebook: str | Path, parameters: Mapping[str, Any]) -> Path:
+    """Return the file of a notebook, given by path or by name in notebooks/, if it has these papermill parameters.
 
     Raises:
         FileNotFoundError: there is no such notebook.
+        ValueError: the notebook has no such parameter. (Papermill would only warn and use the default.)
     """
     named = notebooks_folder() / f"{notebook}.ipynb"
     source = Path(notebook) if Path(notebook).suffix == ".ipynb" else named
     if not source.exists():
         raise FileNotFoundError(f"{source}: missing; expected the notebook of a table")
-    return source, papermill.inspect_notebook(source)
+    known = papermill.inspect_notebook(source)
+    if unknown := parameters.keys() - known.keys():
+        raise ValueError(f"{source}: no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}")
+    return source
 
 
 def execute(notebook: str | Path, parameters: dict[str, Any]) -> Path:
     """Run a notebook with these parameters through papermill. Return the executed copy, in results/notebooks/.
 
     Raises:
-        ValueError: the notebook has no such parameter. (Papermill would only warn and use the default.)
+        FileNotFoundError, ValueError: see `check_parameters`.
     """
-    source, known = known_parameters(notebook)
-    if unknown := parameters.keys() - known.keys():
-        raise ValueError(f"{source}: no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}")
+    source = check_parameters(notebook, parameters)
     target = results_folder(parameters["data"]) / "notebooks" / source.name
     target.parent.mkdir(parents=True, exist_ok=True)
     with scratch(target.parent) as folder:  # for Jupyter's file about the kernel, which a killed process would leave

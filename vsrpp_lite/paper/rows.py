@@ -41,7 +41,7 @@ def record_rows(folder: Path, *, data: str) -> None:
                 made = {key: result.record[key] for key in ("seconds", "commit")}
                 dev = result.history["dev.rsum"].tolist()
                 lines.append(
-                    {"table": table.name, "row": row, "seed": seed, "digest": run.digest}
+                    {"table": table.name, "row": row, "seed": seed, "digest": run.digest, "data": run.data_folder.name}
                     | {
                         "rsum": round(recalls(*found.values())["rsum"], 2),
                         "epochs": len(dev),
@@ -64,16 +64,14 @@ def samples(folder: Path, table: str, row: str) -> np.ndarray:
     """
     lines = pd.read_csv(folder / RUNS)
     of_table = lines[lines["table"] == table]
-    digests = of_table[of_table["row"] == row].sort_values("seed")["digest"]
-    if digests.empty:
+    of_row = of_table[of_table["row"] == row].sort_values("seed")
+    if of_row.empty:
         known = ", ".join(of_table["row"].unique())
         raise ValueError(f"{folder / RUNS}: no row {row!r} in {table}; expected one of {known}")
     with np.load(folder / RANKS) as kept:
-        texts = [kept[f"{digest}-texts"].astype(int) for digest in digests]
-        images = [kept[f"{digest}-images"].astype(int) for digest in digests]
-        maps = [kept[name] for name in kept.files if name.startswith("caption_to_image")]
-    (where,) = (found.astype(int) for found in maps if len(found) == len(texts[0]))
-    return np.stack([contributions(*ranks, where) for ranks in zip(images, texts, strict=True)])
+        where = kept[f"caption_to_image-{of_row['data'].iloc[0]}"].astype(int)
+        sides = [[kept[f"{digest}-{side}"].astype(int) for side in ("images", "texts")] for digest in of_row["digest"]]
+    return np.stack([contributions(images, texts, where) for images, texts in sides])
 
 
 def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Table, Run]:

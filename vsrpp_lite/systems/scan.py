@@ -33,7 +33,7 @@ class SCAN(System):
     direction: Direction = "t2i"
     pooling: Pooling = "mean"
     temperature: float = 9.0
-    """Sharpness of the attention: 9 for t2i, 4 for i2t."""
+    """Sharpness of the attention; see `cross_attention`. The paper has 9 for t2i and 4 for i2t: set both together."""
     lse: float = 6.0
     """Factor of log-sum-exp pooling: 6 for t2i; for i2t 5 on Flickr30K and 20 on COCO."""
     margin: float = 0.2

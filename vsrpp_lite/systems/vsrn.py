@@ -11,8 +11,8 @@ against 482.6 for two.
 
 The released code differs from this module in the following. RESULTS.md has what most of these differences change on
 drawn scenes, one at a time; `tests/departures.py` measured it. Beside the first difference, only the full stop shows an
-effect there. We have not measured the words of the dev split, the rule for the best epoch in a long training, and what
-is special to COCO.
+effect there. Lesson 2 measures the warm-up. We have not measured the words of the dev split, the hiding of rare words,
+the rule for the best epoch in a long training, and what is special to COCO.
 
 - V* is normalised over regions, and `norm` chooses this. In short trainings the release's norm is better than the
   paper's, since its numbers are larger: with numbers of that size, the paper's axis is better still, and this is
@@ -22,6 +22,8 @@ is special to COCO.
 - Other captions of the same image count as negatives, and an incomplete last batch is trained on.
 - The full stop is a word. The vocabulary counts captions of the dev split too.
 - The caption loss counts one padding word after `<end>`, and the decoder has a normal initialisation.
+- The first epoch counts the hardest negatives already, no word of the training captions is hidden, and batches are not
+  sorted by length. (Our other systems differ from their releases in these three as well.)
 - The best epoch is chosen by R@1 and R@5 alone.
 - On COCO alone, V is normalised over regions before the graph too, and no BN follows the GRU.
 """

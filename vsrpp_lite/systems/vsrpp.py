@@ -44,7 +44,7 @@ class VSRpp(System):
     direction: Direction = "t2i"
     pooling: Pooling = "mean"
     temperature: float = 9.0
-    """Sharpness of the attention: 9 for t2i, 4 for i2t."""
+    """Sharpness of the attention; see `cross_attention`. SCAN has 9 for t2i and 4 for i2t: set both together."""
     margin: float = 0.2
     norm: Norm = "features"
     """How V* is normalised; see `encoders.Norm`."""

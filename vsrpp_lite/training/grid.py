@@ -7,11 +7,13 @@ last. So you may start the same grid in several terminals, each on its own GPU, 
 import logging
 import os
 import threading
+import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import joblib
@@ -20,6 +22,7 @@ from filelock import Timeout
 from tqdm.auto import tqdm
 
 from vsrpp_lite.files import home, remove_dead_drafts
+from vsrpp_lite.training.kept import HISTORY, RESULT
 from vsrpp_lite.training.runs import Result, Run
 from vsrpp_lite.training.sealed import DamagedError
 from vsrpp_lite.workers import parallel
@@ -116,7 +119,7 @@ def train(
         tasks = ((number, missing[number], (folds or {}).get(missing[number], 1)) for number in numbers)
         return pool(joblib.delayed(_fit)(*task, wait=wait, **options) for task in tasks)
 
-    with _progress(missing):
+    with _progress(missing, since=time.time() if fresh else 0.0):
         elsewhere = []
         for number, finished, failure in work(range(len(missing)), wait=False):
             if finished:
@@ -190,20 +193,29 @@ def _one_thread(where: str) -> Iterator[None]:
             os.environ["VSRPP_HOME"] = before
 
 
-def _epochs_done(run: Run) -> int:
-    """Return how many epochs of a run the bar shows. Of a damaged folder it shows none: a worker names the damage."""
+def _epochs_done(run: Run, since: float) -> int:
+    """Return how many epochs of a run the bar shows. Of a damaged folder it shows none: a worker names the damage.
+
+    Files from before `since` do not count, since a worker will delete them to train afresh.
+    """
     try:
-        return run.settings.training.epochs if run.done else run.epochs_done  # patience may end a run early
-    except (DamagedError, FileNotFoundError):  # or a worker is deleting the folder, to train afresh
+        if _written(run.folder / RESULT, since):
+            return run.settings.training.epochs  # patience may have ended the run early
+        return run.epochs_done if _written(run.folder / HISTORY, since) else 0
+    except (DamagedError, FileNotFoundError):  # or a worker is deleting the folder
         return 0
 
 
+def _written(path: Path, since: float) -> bool:
+    return path.exists() and path.stat().st_mtime >= since
+
+
 @contextmanager
-def _progress(runs: list[Run]) -> Iterator[None]:
+def _progress(runs: list[Run], since: float) -> Iterator[None]:
     """Show a bar over all epochs of all runs. It reads the run folders, so it works with any backend."""
     stop = threading.Event()
     epochs = sum(run.settings.training.epochs for run in runs)
-    begun = sum(map(_epochs_done, runs))
+    begun = sum(_epochs_done(run, since) for run in runs)
     with tqdm(total=epochs, initial=begun, unit="epoch", desc=f"0 of {len(runs)} runs", smoothing=0.05) as bar:
 
         def watch() -> None:
@@ -211,8 +223,9 @@ def _progress(runs: list[Run]) -> Iterator[None]:
                 show()
 
         def show() -> None:
-            bar.update(sum(map(_epochs_done, runs)) - bar.n)
-            bar.set_description(f"{sum(run.done for run in runs)} of {len(runs)} runs", refresh=False)
+            bar.update(sum(_epochs_done(run, since) for run in runs) - bar.n)
+            done = sum(_written(run.folder / RESULT, since) for run in runs)
+            bar.set_description(f"{done} of {len(runs)} runs", refresh=False)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

@@ -1,6 +1,7 @@
 """The code that made a result: versions of packages, and the commit of the checkout."""
 
 import platform
+import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,7 @@ def provenance() -> dict[str, Any]:
     versions = {name: version(name) for name in names} | {"python": platform.python_version()}
     checkout = Path(__file__).resolve().parents[2]
     commit = None
-    if (checkout / ".git").exists():
+    if (checkout / ".git").exists() and shutil.which("git"):
         asked = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
         answer = subprocess.run(asked, capture_output=True, text=True, check=False)
         commit = answer.stdout.strip() or None

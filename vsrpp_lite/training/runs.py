@@ -29,8 +29,7 @@ from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.files import home, remove_dead_drafts
 from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check_fields, resolve
-from vsrpp_lite.training import evaluate as ev
-from vsrpp_lite.training import models, ranking
+from vsrpp_lite.training import evaluate, models, ranking
 from vsrpp_lite.training.kept import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.sealed import SealedFolder
@@ -100,8 +99,9 @@ class Run:
 
     def config(self, feature_size: int) -> dict[str, Any]:
         """Return the content of config.json. It has the values of the preset, since presets may change later."""
-        whole = replace(self, sizes=self.settings.sizes, training=self.settings.training)
-        return {"run": repr(whole), "feature_size": feature_size, "data_name": self.data} | self.content
+        whole = replace(self, **self.settings._asdict())
+        names = {"run": repr(whole), "data_name": self.data, "preset": self.preset}
+        return names | {"feature_size": feature_size} | self.content
 
     @property
     def folder(self) -> Path:
@@ -161,8 +161,9 @@ class Run:
 
         Args:
             devices, accelerator, strategy: options of Lightning Fabric. Several devices share each batch and give the
-                gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm.
-                They start new processes, so a script must call this under `if __name__ == "__main__":`.
+                gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm. They
+                start new processes, so a script must call this under `if __name__ == "__main__":`. The strategies are
+                "ddp_spawn" and "ddp_fork"; any other starts the script again, which would wait for this one's lock.
             wait: whether to wait for another process that is training the same run.
             fresh: whether to delete what an earlier training of this run left, and to train from the start.
             blind: whether to leave the test split alone. By default it is opened and checked before the training.
@@ -170,12 +171,14 @@ class Run:
 
         Raises:
             DataError: a split is not as it should be; see `splits`.
-            ValueError: a batch is larger than the split, or the devices cannot share it equally.
+            ValueError: the strategy is another, a batch is larger than the split, or the devices cannot share it.
             FileNotFoundError: there is no such data set.
             FloatingPointError: a gradient was not finite.
             DamagedError: a kept file that is needed is not the one that was written.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
+        if strategy not in (None, "auto", "ddp_spawn", "ddp_fork"):
+            raise ValueError(f"strategy is {strategy!r}; expected ddp_spawn or ddp_fork")
         if self.done and not fresh:  # also where nothing can be written
             remove_dead_drafts(self.folder)
             return Result(self)
@@ -186,12 +189,9 @@ class Run:
             if not self.files.has(RESULT):
                 from lightning_fabric import Fabric  # this import takes a second or two; a finished run needs none
 
-                fabric = Fabric(
-                    accelerator=accelerator,
-                    devices=devices,
-                    strategy=strategy or ("auto" if devices == 1 else "ddp_spawn"),
-                    precision=self.settings.training.precision,
-                )
+                chosen = strategy or ("auto" if devices == 1 else "ddp_spawn")
+                precision = self.settings.training.precision
+                fabric = Fabric(accelerator=accelerator, devices=devices, strategy=chosen, precision=precision)
                 with torch.random.fork_rng(devices=[]):  # keep the caller's generator
                     fabric.launch(partial(self._train, blind=blind, progress=progress))
         return Result(self)
@@ -221,7 +221,7 @@ class Result:
     @property
     def recalls(self) -> dict[str, float]:
         """Return recalls at 1, 5, 10 of text (i2t) and image (t2i) retrieval on the test split, mR and rsum, in %."""
-        return dict(zip(ev.METRICS, self.contributions().mean(0).tolist(), strict=True))
+        return dict(zip(evaluate.METRICS, self.contributions().mean(0).tolist(), strict=True))
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -231,7 +231,7 @@ class Result:
 
     @property
     def history(self) -> pd.DataFrame:
-        """Return one row per epoch, with losses per caption and recalls on the dev split."""
+        """Return one row per epoch, with losses per caption and recalls on the dev split. `epoch` counts from 0."""
         with self.run.files.open(HISTORY) as lines:
             return pd.json_normalize(list(map(json.loads, lines)))
 
@@ -277,7 +277,7 @@ class Result:
     def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
         """Return what each test image adds to each metric, (I, M); see `rank`."""
         found = self.rank(partners, folds)
-        return ev.contributions(found["images"], found["texts"], found["caption_to_image"])
+        return evaluate.contributions(found["images"], found["texts"], found["caption_to_image"])
 
     def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
         """Return the test scores (I, T) of the system's own similarity, or of one that `choose` takes from the matcher.
@@ -295,6 +295,6 @@ class Result:
         def compute() -> dict[str, np.ndarray]:
             matcher = models.on_gpu(self.matcher())
             similarity = choose(matcher) if choose else matcher.similarity
-            return {"scores": ev.score(similarity, *matcher.encode(self.run.dataset("test")))}
+            return {"scores": ranking.all_scores(matcher, self.run.dataset("test"), similarity)}
 
         return keep(self.run.files, f"scores-{name}.npz", compute)["scores"]

@@ -66,10 +66,11 @@ def fit(
             _seed(seed, epoch, fabric.global_rank)
             visible = hide_rare(tokens, matcher.tokenizer, seed=seed, epoch=epoch)
             losses = _epoch(model, matcher, optimizer, train, visible, training, fabric, seed=seed, epoch=epoch)
-            recalls = evaluate(matcher, dev)
+            # one process measures for all: on CPUs each has its own BatchNorm statistics, and all must stop together
+            recalls = fabric.broadcast(evaluate(matcher, dev) if fabric.is_global_zero else {})
             history.append({"epoch": epoch, "loss": losses, "dev": recalls})
             _name_plateau(history, matcher, training, name)
-            log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch, losses, recalls["rsum"])
+            log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch + 1, losses, recalls["rsum"])
             bar.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
             bar.update()
             if fabric.is_global_zero:
@@ -122,7 +123,7 @@ def _epoch(
         assert norm is not None  # Fabric returns None only where it clips by value
         if not norm.isfinite():  # the weights are not changed yet
             found = {name: round(loss.item(), 3) for name, loss in losses.items()}
-            raise FloatingPointError(f"epoch {epoch}, step {step}: gradient not finite, losses {found}")
+            raise FloatingPointError(f"epoch {epoch + 1}, step {step + 1}: gradient not finite, losses {found}")
         optimizer.step()
         for name, loss in losses.items():
             sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
@@ -162,7 +163,7 @@ def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Tra
                 "%s, epoch %d: the %s loss rests at %.3f per pair, where all similarities are about equal and hardest "
                 "negatives teach nothing. Try more epochs of summed hinges (warmup_epochs) or a lower learning rate.",
                 name,
-                history[-1]["epoch"],
+                history[-1]["epoch"] + 1,
                 loss,
                 values[-1],
             )
