@@ -211,26 +211,29 @@ def test_attention_draws_each_word_with_boxes_as_wide_as_their_weights(drawn):
     figure = show.attention(matcher, dev, 2, "a tree is left of a zebra", words=[2, 0])
     assert [ax.get_title() for ax in figure.axes] == ["tree", "<start>"]
     for ax, row in zip(figure.axes, (2, 0)):
-        share = weights.iloc[row] / weights.to_numpy().max()
-        assert [edge.get_linewidth() for edge in ax.patches] == pytest.approx(4 * share, rel=1e-5)
-        assert [edge.get_alpha() for edge in ax.patches] == pytest.approx(share, rel=1e-5)
+        even = 1 / weights.shape[1]
+        strength = ((weights.iloc[row] - even).clip(lower=0) / (1 - even)) ** 0.5
+        assert [edge.get_linewidth() for edge in ax.patches] == pytest.approx(4 * strength, abs=1e-3)
+        assert [edge.get_alpha() for edge in ax.patches] == pytest.approx(strength, abs=1e-3)
         corners = dev.boxes[2][dev.mask[2]] * [256, 192, 256, 192]
         np.testing.assert_allclose([edge.get_xy() for edge in ax.patches], corners[:, :2], rtol=1e-5)
 
 
 def test_a_pixel_is_as_clear_as_the_mean_weight_of_the_regions_that_cover_it(drawn):
-    """A region of weight 0.6 is the left half of the picture, and one of weight 0.2 the upper half.
+    """A region of weight 0.6 is the left half of the picture, and one of 0.2 the upper half. An even share is 0.4.
 
     The upper left quarter has the mean 0.4, and the lower left one, which is the clearest, 0.6. So the shares of the
-    clearest are 2/3 and 1 on the left, and 1/3 and 0 on the right. The least clear pixel keeps a fifth.
+    clearest are 2/3 and 1 on the left, and 1/3 and 0 on the right. The least clear pixel keeps a fifth. The first
+    rectangle has the strength of the root of (0.6 - 0.4) / (1 - 0.4), and the second has none.
     """
     _, dev = drawn
     halves = np.array([[[0, 0, 0.5, 1], [0, 0, 1, 0.5]]])
     one = replace(dev[:1], boxes=halves, mask=np.ones((1, 2), dtype=bool))
     ax = plt.figure().add_subplot()
-    attended(ax, one, 0, np.array([0.6, 0.2]), strongest=0.6, colour="red")
+    attended(ax, one, 0, np.array([0.6, 0.2]), even=0.4, colour="red")
     shares = np.array([[2 / 3, 1 / 3], [1, 0]]).repeat(96, 0).repeat(128, 1)
     np.testing.assert_allclose(ax.images[0].get_alpha(), 0.2 + 0.8 * shares)
+    assert [edge.get_alpha() for edge in ax.patches] == pytest.approx([(1 / 3) ** 0.5, 0])
 
 
 def test_attention_chooses_the_rarest_words_in_the_order_of_the_sentence(drawn):

@@ -28,8 +28,8 @@ def attention(
     """Draw the attention between the regions of an image and a few words of a sentence.
 
     The figure shows the picture once per word, clear where the word looks and faded elsewhere. The larger a weight, the
-    stronger the box of its region; boxes can be compared between the words of the sentence. If the data have no
-    pictures or no boxes, the figure is a heatmap of words by regions.
+    stronger the box of its region; a weight below the mean has no box. If the data have no pictures or no boxes, the
+    figure is a heatmap of words by regions.
 
     Args:
         words: the rows of `attention_weights` to draw: 0 is `<start>`, and 1 is the first word. By default, the four
@@ -50,9 +50,9 @@ def attention(
         ax.tick_params(axis="y", rotation=0)
         return describe(figure, text)
     figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
-    strongest = float(weights.to_numpy().max())
+    even = float(weights.to_numpy().mean())  # 1 / R if words ask, and 1 / W if regions ask
     for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
-        attended(ax, dataset, image, row.to_numpy(), strongest, ATTENDED)
+        attended(ax, dataset, image, row.to_numpy(), even, ATTENDED)
         ax.set_title(word)
     figure.suptitle(quoted(sentence, 36 * len(chosen)), fontsize=11)
     return describe(figure, text)

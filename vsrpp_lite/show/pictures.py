@@ -51,13 +51,13 @@ def boxes(
 
 
 def attended(
-    ax: Axes, dataset: Dataset, image: int, weights: Float[np.ndarray, " R"], strongest: float, colour: str
+    ax: Axes, dataset: Dataset, image: int, weights: Float[np.ndarray, " R"], even: float, colour: str
 ) -> None:
-    """Show a picture that fades where no attention goes, with one rectangle per region.
+    """Show a picture that fades where no attention goes, and the boxes of regions that have more than their share.
 
     A pixel is as clear as the mean weight of the regions that cover it, compared with the clearest pixel. The mean
     keeps regions that lie over each other, as on photographs, from adding up to more attention than each of them has.
-    The larger a weight, compared with `strongest`, the stronger the rectangle.
+    A rectangle is the stronger, the further its weight lies above `even`, its share of an even attention.
 
     Raises:
         ValueError: the data set has no boxes.
@@ -68,7 +68,7 @@ def attended(
         covered = np.s_[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)]
         total[covered] += weight
         count[covered] += 1
-        strength = weight / strongest
+        strength = (max(weight - even, 0) / (1 - even)) ** 0.5  # by the root, weights of 0.1 can be told apart too
         rectangle = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, alpha=strength, lw=4 * strength)
         ax.add_patch(rectangle)
     mean = total / np.maximum(count, 1)
