@@ -95,10 +95,10 @@ def test_every_picture_that_is_found_is_told(drawn):
 
 
 def test_claims_are_drawn_with_their_verdicts():
-    judged = pd.DataFrame(
+    verdicts = pd.DataFrame(
         {"better": ["A"], "worse": ["B"], "difference": [3.0], "lo": [1.0], "hi": [5.0], "verdict": ["reproduced"]}
     )
-    ax = show.claims(judged).axes[0]
+    ax = show.claims(verdicts).axes[0]
     assert ax.lines[0].get_xdata() == pytest.approx([3.0])
     assert [text.get_text() for text in ax.texts] == ["reproduced"]
 

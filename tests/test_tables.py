@@ -141,7 +141,7 @@ def test_columns_are_the_ones_that_were_promised(pretend):
 
 
 def test_claims_are_judged_by_the_paired_difference(pretend):
-    found = TABLE1.judge(data="scenes", preset="smoke", seeds=range(2)).set_index(["better", "worse"])
+    found = TABLE1.verdicts(data="scenes", preset="smoke", seeds=range(2)).set_index(["better", "worse"])
     beats = found.loc[("Fusion-similarity", "Global")]
     assert beats["difference"] == pytest.approx(60.0)  # ten in each of six recalls
     assert beats["lo"] == pytest.approx(60.0)  # every image differs by the same: nothing left to chance

@@ -382,12 +382,13 @@ figure = show.table(measured)
 
 # %% [markdown]
 # Each cell is the mean over seeds ± half of its 95 % interval. There are no published figures to put beside them, for
-# nobody has published on these data. `judge` compares the two rows of every claim seed by seed and picture by picture.
+# nobody has published on these data. `verdicts` compares the two rows of every claim seed by seed and picture by
+# picture.
 
 # %% tags=["nbval-ignore-output"]
-judged = table.judge(seeds=range(seeds), **settings)
-figure = show.claims(judged)
-for row in judged.itertuples():
+verdicts = table.verdicts(seeds=range(seeds), **settings)
+figure = show.claims(verdicts)
+for row in verdicts.itertuples():
     display(
         Markdown(
             f"*{row.claim}*: **{row.verdict}**. The difference in rsum is {row.difference:.1f}, "

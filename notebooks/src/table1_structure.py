@@ -124,11 +124,11 @@ figure.savefig(folder / "table1.png", dpi=150)
 # seed speaks of the test pictures alone, and another seed may turn it.
 
 # %%
-judged = claims_of(TABLE1, data)
-display(shown_claims(judged, data).set_index("claim"))
+verdicts = claims_of(TABLE1, data)
+display(shown_claims(verdicts, data).set_index("claim"))
 
 # %%
-figure = show.claims(judged)
+figure = show.claims(verdicts)
 figure.savefig(folder / "claims1.png", dpi=150)
 
 # %% [markdown]
@@ -264,7 +264,7 @@ check.table1.exercise2(gained, measured, after_the_fact)
 #
 # <details><summary>Hint</summary>
 #
-# `TABLE1.judge(seeds=range(1), **settings)` judges by the first seed alone.
+# `TABLE1.verdicts(seeds=range(1), **settings)` judges by the first seed alone.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -279,7 +279,7 @@ check.table1.exercise2(gained, measured, after_the_fact)
 #
 # ```python
 # def decided(count):
-#     return int((TABLE1.judge(seeds=range(count), **settings)["verdict"] != "inconclusive").sum())
+#     return int((TABLE1.verdicts(seeds=range(count), **settings)["verdict"] != "inconclusive").sum())
 #
 #
 # print(decided(1), "decided with one seed,", decided(seeds), "with", seeds)

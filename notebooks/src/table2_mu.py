@@ -96,8 +96,8 @@ display(tables.beside(measured).set_index("row"))
 # seed speaks of the test pictures alone, and another seed may turn it.
 
 # %%
-judged = claims_of(TABLE2, data)
-display(shown_claims(judged, data).set_index("claim"))
+verdicts = claims_of(TABLE2, data)
+display(shown_claims(verdicts, data).set_index("claim"))
 
 # %% [markdown]
 # ## Three experiments, one axis

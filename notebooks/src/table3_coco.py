@@ -133,11 +133,11 @@ display(protocols)
 # seed speaks of the test pictures alone, and another seed may turn it.
 
 # %%
-judged = claims_of(TABLE3, data)
-display(shown_claims(judged, data).set_index("claim"))
+verdicts = claims_of(TABLE3, data)
+display(shown_claims(verdicts, data).set_index("claim"))
 
 # %%
-figure = show.claims(judged)
+figure = show.claims(verdicts)
 figure.savefig(folder / "claims3.png", dpi=150)
 
 # %% [markdown]

@@ -121,11 +121,11 @@ figure.savefig(folder / "table4.png", dpi=150)
 # seed speaks of the test pictures alone, and another seed may turn it.
 
 # %%
-judged = claims_of(TABLE4, data)
-display(shown_claims(judged, data).set_index("claim"))
+verdicts = claims_of(TABLE4, data)
+display(shown_claims(verdicts, data).set_index("claim"))
 
 # %%
-figure = show.claims(judged)
+figure = show.claims(verdicts)
 figure.savefig(folder / "claims4.png", dpi=150)
 
 # %% [markdown]

@@ -128,7 +128,7 @@ class Table:
             records.append(record)
         return pd.DataFrame(records)
 
-    def judge(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
+    def verdicts(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
         """Return one line per claim: the paired difference of its rows, the interval, the p-value and the verdict."""
         by_seed = [self.runs(data=data, preset=preset, seed=seed) for seed in seeds]
         sampled = {row: samples([runs[row] for runs in by_seed], self.folds) for row in self.rows}

@@ -14,15 +14,15 @@ from vsrpp_lite.training.evaluate import holm
 def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:
     """Write a table's two files and its lines of claims.csv. Return the Markdown."""
     measured = table.measure(data=data, preset=preset, seeds=seeds)
-    judged = table.judge(data=data, preset=preset, seeds=seeds)
+    verdicts = table.verdicts(data=data, preset=preset, seeds=seeds)
     folder = results_folder(data)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     with atomic(folder / "tables" / f"{table.name}.csv") as draft:
         measured.round(3).to_csv(draft, index=False)
-    if len(judged):
-        _merge_claims(folder / "claims.csv", judged.assign(preset=preset, seeds=len(seeds)))
-        judged = claims_of(table, data)
-    markdown = in_markdown(table, measured, judged, data)
+    if len(verdicts):
+        _merge_claims(folder / "claims.csv", verdicts.assign(preset=preset, seeds=len(seeds)))
+        verdicts = claims_of(table, data)
+    markdown = in_markdown(table, measured, verdicts, data)
     write_text(folder / "tables" / f"{table.name}.md", markdown)
     return markdown
 
@@ -51,7 +51,7 @@ def _merge_claims(path: Path, claims: pd.DataFrame) -> None:
 
 
 def adjusted(claims: pd.DataFrame) -> pd.DataFrame:
-    """Return the claims with another column, `verdict_holm`: the verdicts when all claims are judged together.
+    """Return the claims with another column, `verdict_holm`: the verdicts of all claims together.
 
     At 95 % each, one verdict in twenty would be wrong if no row differed from another. Holm's method bounds the chance
     that *any* verdict is wrong by 5 %. A verdict that does not pass becomes inconclusive.
@@ -60,8 +60,8 @@ def adjusted(claims: pd.DataFrame) -> pd.DataFrame:
     return claims.assign(verdict_holm=claims["verdict"].where(certain, "inconclusive"))
 
 
-def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame, data: str) -> str:
-    """Return a measured table and its judged claims in Markdown. `data` is the name of the other tables' data set."""
+def in_markdown(table: Table, measured: pd.DataFrame, verdicts: pd.DataFrame, data: str) -> str:
+    """Return a measured table and the verdicts on its claims in Markdown. `data` is the name of the other tables' data set."""
     used, preset, count = measured.iloc[0][["data", "preset", "seeds"]]
     seeds = "1 seed" if count == 1 else f"{count} seeds"
     name = table.name.replace("table", "Table ")
@@ -74,18 +74,18 @@ def in_markdown(table: Table, measured: pd.DataFrame, judged: pd.DataFrame, data
         lines.append("There is one seed, so the intervals tell of the test images alone, not of training.")
     lines += ["", beside(measured).to_markdown(index=False, disable_numparse=True), ""]
     lines += [f"- *{row}*: {note}." for row, note in table.notes.items()]
-    if len(judged):
+    if len(verdicts):
         if preset in SHORT:
             lines += ["", f"**{SHORT[preset]}.** {LONG}"]
-        lines += ["", shown_claims(judged, data).round(1).to_markdown(index=False), ""]
+        lines += ["", shown_claims(verdicts, data).round(1).to_markdown(index=False), ""]
         lines.append("Here, verdict judges each claim by its own interval; verdict_holm judges all claims together.")
     return "\n".join([*lines, ""])
 
 
-def shown_claims(judged: pd.DataFrame, data: str) -> pd.DataFrame:
+def shown_claims(verdicts: pd.DataFrame, data: str) -> pd.DataFrame:
     """Return the columns of `claims_of` that a reader wants and, beside a short training, the verdict of a long one."""
-    shown = judged[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
-    return shown.assign(verdict_long=beside_long(judged, data)) if judged["preset"].iloc[0] in SHORT else shown
+    shown = verdicts[["claim", "metric", "difference", "lo", "hi", "verdict", "verdict_holm"]]
+    return shown.assign(verdict_long=beside_long(verdicts, data)) if verdicts["preset"].iloc[0] in SHORT else shown
 
 
 SHORT = {"smoke": "This is a training of seconds, which shows nothing", "lite": "This is a short training"}
@@ -96,12 +96,12 @@ LONG = (
 )
 
 
-def beside_long(judged: pd.DataFrame, data: str) -> list[str]:
+def beside_long(verdicts: pd.DataFrame, data: str) -> list[str]:
     """Return the recorded verdict of preset `long` for each of these claims with its seeds, or "not recorded"."""
     path = notebooks_folder() / "recorded" / f"{Path(data).name}-long" / "claims.csv"
     if not path.exists():
-        return ["not recorded"] * len(judged)
+        return ["not recorded"] * len(verdicts)
     recorded = pd.read_csv(path).set_index(["table", "claim"])
     told = recorded["verdict_holm"] + [f" ({count} seed{'s' * (count > 1)})" for count in recorded["seeds"]]
     in_long = told.to_dict()
-    return [in_long.get(name, "not recorded") for name in zip(judged["table"], judged["claim"])]
+    return [in_long.get(name, "not recorded") for name in zip(verdicts["table"], verdicts["claim"])]

@@ -122,7 +122,7 @@ METRIC_NAMES = {
 }
 
 
-def claims(judged: pd.DataFrame) -> Figure:
+def claims(verdicts: pd.DataFrame) -> Figure:
     """Draw the paired difference of each claim or effect, with its 95 % interval and its verdict.
 
     An interval that holds zero decides nothing. Differences are in rsum; if a claim is about another metric, its label
@@ -130,8 +130,8 @@ def claims(judged: pd.DataFrame) -> Figure:
     """
     good, bad = "#2a9d5c", "#c8453b"
     colours = {"reproduced": good, "helps": good, "not reproduced": bad, "hurts": bad, "inconclusive": "#8a8a8a"}
-    figure, ax = plt.subplots(figsize=(9, 0.8 + 0.55 * len(judged)), layout="constrained")
-    for height, row in enumerate(judged.itertuples()):
+    figure, ax = plt.subplots(figsize=(9, 0.8 + 0.55 * len(verdicts)), layout="constrained")
+    for height, row in enumerate(verdicts.itertuples()):
         ax.hlines(height, row.lo, row.hi, color=colours[row.verdict], lw=4, alpha=0.5)
         ax.plot(row.difference, height, "o", color=colours[row.verdict], ms=8)
         ax.annotate(
@@ -143,15 +143,15 @@ def claims(judged: pd.DataFrame) -> Figure:
             color=colours[row.verdict],
         )
     ax.axvline(0, color="black", lw=0.8)
-    ax.set_yticks(range(len(judged)), [_comparison(row) for row in judged.itertuples()])
+    ax.set_yticks(range(len(verdicts)), [_comparison(row) for row in verdicts.itertuples()])
     ax.tick_params(axis="y", length=0)
-    ax.set(ylim=(len(judged) - 0.4, -0.6), xlabel="difference in rsum, points (95 % interval)")
+    ax.set(ylim=(len(verdicts) - 0.4, -0.6), xlabel="difference in rsum, points (95 % interval)")
     ax.margins(x=0.25)
     ax.grid(axis="x", alpha=0.3)
     sns.despine(ax=ax, left=True)
     told = "; ".join(
         f"{' '.join(_comparison(row).split())}: {row.difference:.1f} ({row.lo:.1f} to {row.hi:.1f}), {row.verdict}"
-        for row in judged.itertuples()
+        for row in verdicts.itertuples()
     )
     return describe(figure, f"Differences in rsum with 95 % intervals and verdicts. {told}.")
 
