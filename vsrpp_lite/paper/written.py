@@ -61,7 +61,10 @@ def adjusted(claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_markdown(table: Table, measured: pd.DataFrame, verdicts: pd.DataFrame, data: str) -> str:
-    """Return a measured table and the verdicts on its claims in Markdown. `data` is the name of the other tables' data set."""
+    """Return a measured table and the verdicts on its claims, in Markdown.
+
+    `data` is the name of the other tables' data set.
+    """
     used, preset, count = measured.iloc[0][["data", "preset", "seeds"]]
     seeds = "1 seed" if count == 1 else f"{count} seeds"
     name = table.name.replace("table", "Table ")
