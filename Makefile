@@ -27,7 +27,7 @@ else
 HIDDEN  ?= $(error HIDDEN= is needed: a number that only you know; it draws the pictures that score the capstone)
 endif
 UNSAFE  ?=
-FILE    ?= $(error FILE= is needed: the notebook that you want to hand in)
+FILE    ?= $(error FILE= is needed: the student's notebook that you want to check)
 IMAGES  ?= 0
 ONLY    ?=
 ROW     ?= $(error ROW= is needed: a row of a recorded table, such as "VSR++")
@@ -152,7 +152,7 @@ assignments: .venv/.ready ## the student version of the assignments: DRAW=year
 grade: .venv/.ready ## grades.csv and feedback: SUBMISSIONS=folder of <student>/<assignment>.ipynb, HIDDEN=number only you know, UNSAFE=1 without bubblewrap
 	$(BIN)/python notebooks/assignments/course grade "$(SUBMISSIONS)" --hidden $(HIDDEN) $(if $(UNSAFE),--unsafe)
 
-check-submission: .venv/.ready ## a student's own look before handing in: FILE=<assignment>.ipynb
+check-submission: .venv/.ready ## whether a student's notebook is whole and which tests pass: FILE=<assignment>.ipynb
 	$(BIN)/python notebooks/assignments/course check "$(FILE)"
 
 wheel: .venv/.ready ## the wheel, with the notebooks, into dist/

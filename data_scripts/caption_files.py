@@ -251,9 +251,10 @@ def read_lists(paths: Sequence[Path]) -> dict[str, str]:
 
 
 def drawn_split(name: str) -> str:
-    """Return the split of a picture that nothing tells: a hash of its name puts 80 % in train, and 10 % in each other.
+    """Return the split of a picture if no list and no file of captions names a split. A hash of its name decides.
 
-    So a picture keeps its split when others are added.
+    About 80 % of such pictures go into train, and about 10 % into each of the other two splits. A picture keeps its
+    split when other pictures are added.
     """
     tenth = int.from_bytes(hashlib.sha256(f"0 {name}".encode()).digest()[:8]) % 10
     return {0: "dev", 1: "test"}.get(tenth, "train")

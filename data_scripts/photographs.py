@@ -3,8 +3,9 @@
     python data_scripts/photographs.py OUT --from FOLDER --captions FILE [--lists FILE ...] [--detector grid]
         [--features microsoft/resnet-50] [--regions 36] [--tolerate 1]
 
-`caption_files` says which files of captions are read. The split of a picture is the one that a list says
-(`Flickr_8k.trainImages.txt` and its like), else the one in the file of captions, else one that its name draws.
+`caption_files` says which files of captions are read. A list, such as `Flickr_8k.trainImages.txt`, can name the split
+of a picture. If no list names it, the script takes the split from the file of captions. If that file has no split
+either, a hash of the picture's name decides.
 
 A region is a box of the detector, or of a fixed grid, with features of a backbone averaged over it; see `regions`. All
 models named here have the licence Apache-2.0, and are fetched from the Hugging Face hub at their first use:

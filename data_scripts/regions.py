@@ -161,9 +161,11 @@ def squashed(pictures: Sequence[Image.Image], side: int, mean: Sequence[float], 
 class OnnxDetector:
     """A detector of the YOLOX family, as its authors export it to ONNX, without the last decoding.
 
-    It reads one picture (1, 3, S, S): BGR from 0 to 255, in the upper left corner, the rest 114. It gives (1, N, 5 + C)
-    for the cells of three grids with steps of 8, 16 and 32 pixels: the middle's offset from the cell, the logarithm of
-    width and height, both in steps; the probability of a thing, and of each of C classes.
+    It reads one picture (1, 3, S, S) in BGR, with numbers from 0 to 255. The picture stands in the upper left corner,
+    and all other pixels are 114. It gives an array (1, N, 5 + C), which has one row for each cell of three grids with
+    steps of 8, 16 and 32 pixels. A row holds the offset of the box's middle from the cell and the logarithms of its
+    width and height, all in steps. After these, it holds the probability that there is a thing, and the probability of
+    each of C classes.
     """
 
     def __init__(self, path: str):

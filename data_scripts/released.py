@@ -7,9 +7,9 @@ COCO's release, test is only the first 1,000 of 5,000 images. The script writes 
 (`dataset_flickr30k.json`, `dataset_coco.json`), it takes the first five captions of each image from the json and does
 not need `{split}_caps.txt`.
 
-One split after the other is fetched and converted, and its download is removed (--keep moves none, and leaves all in
-OUT.downloads), so that the disk holds one of the large arrays at a time. What is converted is kept in OUT.parts until
-all is there. A call that was interrupted goes on there.
+The script fetches and converts one split after the other, and then removes the download, so that the disk holds one of
+the large arrays at a time. With --keep, it removes no download and leaves all of them in OUT.downloads. The converted
+splits stay in OUT.parts until all splits are there. If a call was interrupted, the next call goes on from these splits.
 
     python data_scripts/released.py OUT [--from kaggle|FOLDER|ARCHIVE] [--karpathy FILE] [--keep]
 """
@@ -151,7 +151,7 @@ def made_of(source: Source, located: dict[str, tuple[str, dict[str, str]]], know
 
 
 def with_features(dataset: Dataset, features: Path) -> RawSplit:
-    """Return a split with other features, one row per image. The file is linked into what is written from it."""
+    """Return a split with other features, one row per image. A data folder written from it gets a link to the file."""
     by_image = np.argsort(dataset.caption_to_image, kind="stable")
     ends = np.cumsum(np.bincount(dataset.caption_to_image))
     return RawSplit(
@@ -202,7 +202,7 @@ def check_disk(
     sizes = {split: source.paths[paths["ims.npy"]] for split, (_, paths) in located.items()}
     waiting = {split: size for split, size in sizes.items() if split not in done}
     fetched = max(waiting.values(), default=0) if source.writes else 0
-    needed = fetched + sum(waiting.values()) // 2  # float16 takes half of float32, and an image once at most that
+    needed = fetched + sum(waiting.values()) // 2  # float16 takes half the room, and repeated rows are left out
     free = shutil.disk_usage(parts).free
     line = (
         f"{source}: {sum(sizes.values()) / 1e9:.1f} GB of features, of which {sum(waiting.values()) / 1e9:.1f} are "

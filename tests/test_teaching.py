@@ -168,7 +168,7 @@ WRONG = [
     (check.lesson0.exercise1, (50, 100), "before the change"),
     (check.lesson0.exercise1, (75, 75), "column 2"),
     (check.lesson1.exercise1, (1 / 3, (0.75, 0.5)), "divided by their number"),
-    (check.lesson1.exercise1, (0.25, (0.5, 0.25)), "Both do"),
+    (check.lesson1.exercise1, (0.25, (0.5, 0.25)), "Both balls send"),
     (check.lesson1.exercise2, (lambda regions: attend(regions, over=0),), "over a row"),
     (check.lesson1.exercise2, (lambda regions: (regions @ regions.T / 3) @ regions,), "without a softmax"),
     (check.lesson1.exercise2, (lambda regions: 1 / 0,), "ZeroDivisionError"),

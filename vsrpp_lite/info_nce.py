@@ -60,7 +60,8 @@ class InfoNCE(Loss):
         return self.log_inverse_temperature.exp()
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
-        with torch.no_grad():  # the parameter itself is limited, as CLIP's is: it can fall again, and has a gradient
+        # limit the parameter itself, as CLIP does: so it always has a gradient, and it can fall again below the limit
+        with torch.no_grad():
             self.log_inverse_temperature.clamp_(max=math.log(LARGEST_INVERSE_TEMPERATURE))
         rows, columns = comparison.scores(self.similarity)
         allowed = comparison.positives, comparison.negatives, self.inverse_temperature

@@ -57,7 +57,7 @@ class Index:
 
     Raises:
         ImportError: faiss is not installed.
-        ValueError: `of` or `kind` is something else.
+        ValueError: `of` is neither of the two words, or faiss cannot make an index of this `kind` for the split.
     """
 
     def __init__(

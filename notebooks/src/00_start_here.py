@@ -117,9 +117,9 @@ for caption in test.captions_of(image):
 # ### What a matcher sees
 #
 # A matcher does not see the picture. A detector has put boxes on the picture and described each box by a vector, and
-# the matcher gets these vectors. This detector is as imperfect as real ones: it misses some things, it finds others
-# twice, and some of its boxes lie on nothing much. Of the sentence, the matcher gets word numbers between `<start>` and
-# `<end>`.
+# the matcher gets these vectors. This detector makes mistakes, as real detectors do: it misses some things, it finds
+# others twice, and some of its boxes contain hardly anything. The matcher does not get the letters of the sentence,
+# either. It gets one number for each word, between the numbers of `<start>` and `<end>`.
 
 # %% tags=["nbval-ignore-output"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(1, 1.2), layout="constrained")
@@ -175,14 +175,17 @@ own_image = np.array([0, 1, 2, 3])  # which image each sentence belongs to
 predict("0.2")
 
 # %% [markdown]
-# *Text retrieval* (i2t, a picture asks): row 0 has its 0.9 on top, rank 1. Row 1: 0.7 beats 0.6, rank 2. Row 2: rank
-# 1. Row 3: a wrong sentence has 0.5 as well. A tie counts against us: rank 2. So R@1 = 2/4 = 50 %.
+# *Text retrieval* (i2t, a picture asks). In row 0, the right sentence has the highest score, 0.9, so its rank is 1. In
+# row 1, the wrong 0.7 beats the right 0.6, so the rank is 2. In row 2, the right sentence has the highest score, so the
+# rank is 1. In row 3, a wrong sentence also has 0.5. A tie counts against us, so the rank is 2. Two of the four ranks
+# are 1, so R@1 = 2/4 = 50 %.
 #
-# *Image retrieval* (t2i, a sentence asks): the same in the columns. Only column 2 fails, where 0.7 beats 0.6: R@1 =
-# 75 %.
+# *Image retrieval* (t2i, a sentence asks). Now we compare the scores within each column. Only sentence 2 does not find
+# its picture first, because 0.7 beats 0.6 in column 2. So R@1 = 75 %.
 #
-# The papers print R@1, R@5 and R@10 both ways, and their sum, **rsum**, of at most 600. With four candidates R@5 and
-# R@10 are 100 for nothing: rsum = 50 + 100 + 100 + 75 + 100 + 100 = 525.
+# The papers print R@1, R@5 and R@10 for both directions. They also print the sum of these six numbers, **rsum**, which
+# is at most 600. With only four candidates, R@5 and R@10 are always 100. So here
+# rsum = 50 + 100 + 100 + 75 + 100 + 100 = 525.
 
 
 # %% tags=["hide-input", "nbval-ignore-output"]
@@ -191,7 +194,7 @@ predict("0.3")
 
 # %%
 def ranks_slowly(scores: np.ndarray, image_of: np.ndarray) -> tuple[list[int], list[int]]:
-    """Of every image (its best caption) and every text, by loops: 1, and 1 for each wrong one as high or higher."""
+    """Return the ranks of images (by the best caption) and of texts: 1, plus 1 for each wrong one as high or higher."""
     image_ranks, text_ranks = [], []
     for image, row in enumerate(scores):
         best = max(row[text] for text in range(len(row)) if image_of[text] == image)
@@ -211,11 +214,13 @@ print(f"i2t R@1 {hits['i2t_r1']:.1f}, t2i R@1 {hits['t2i_r1']:.1f}, rsum {hits['
 # %% [markdown]
 # ### Several captions per image
 #
-# Let the same four sentences describe only two pictures: sentences 0 and 1 the first, 2 and 3 the second. A picture
-# that asks is content with the **best** of its captions; its other captions are neither right nor wrong. A sentence
-# that asks still has one picture to find. By hand, for the first two rows of the matrix: picture 0 has 0.9, and no
-# wrong sentence comes near, so its rank is 1. Picture 1 has the better of 0.7 and 0.2. Neither of the wrong ones, 0.4
-# and 0.6, reaches 0.7, so its rank is 1. Sentence 1 prefers the wrong picture (0.6 to 0.3), so its rank is 2.
+# Let the same four sentences describe only two pictures: sentences 0 and 1 describe picture 0, and sentences 2 and 3
+# describe picture 1. When a picture asks, only the **best** of its captions counts as the right answer; its other
+# captions count neither as right nor as wrong. When a sentence asks, it still has one picture to find. Take the first
+# two rows of the matrix. The best caption of picture 0 has 0.9, and no wrong sentence reaches this score, so the rank
+# of picture 0 is 1. The captions of picture 1 have 0.7 and 0.2, and the best of them has 0.7. The two wrong sentences
+# have 0.4 and 0.6, and neither reaches 0.7, so the rank of picture 1 is 1. Sentence 1 scores higher with the wrong
+# picture (0.6) than with its own picture (0.3), so the rank of sentence 1 is 2.
 
 # %%
 two = S[:2]
@@ -233,9 +238,10 @@ predict("0.4")
 # %% [markdown]
 # ### Why ties must count against us
 #
-# A matcher that has collapsed gives every pair the same score. Count only candidates that are *strictly* higher, and
-# none is: every rank is 1, recall is 100 %, and a broken model looks perfect. Likewise NaN, which is neither higher
-# nor lower than anything; it is refused.
+# A matcher that has collapsed gives every pair the same score. If we counted only the candidates that score *strictly*
+# higher, we would count none. Every rank would be 1, recall would be 100 %, and a broken model would look perfect. A
+# score of NaN would cause the same problem, since NaN is neither higher nor lower than any number. So the package
+# refuses NaN.
 
 # %%
 constant = np.zeros((20, 100))

@@ -172,10 +172,11 @@ assert list(messages.values()) == [1.0, 4.0, 4.0]
 predict("1.4")
 
 # %% [markdown]
-# Then batch normalisation, over the three regions, number by number. The first numbers of the messages are
-# $(2, 3, 2)/3$: mean $7/9$, deviations $(-1, 2, -1)/9$, standard deviation $\sqrt{2}/9$; normalised
-# $(-1, 2, -1)/\sqrt2$. It is then multiplied by a weight that is learned; take 0.5. The kite's first number becomes
-# $1 - 0.5/\sqrt2 = 0.65$. Now the package's own layer, with our weights in it:
+# The next step is batch normalisation (BN). It normalises each number of the messages over the three regions. The first
+# numbers of the messages are $(2, 3, 2)/3$. Their mean is $7/9$, their deviations from it are $(-1, 2, -1)/9$, and
+# their standard deviation is $\sqrt{2}/9$. So the normalised numbers are $(-1, 2, -1)/\sqrt2$. BN then multiplies them
+# by a weight that is learned; let it be 0.5. The residual adds the region itself, so the kite's first number becomes
+# $1 - 0.5/\sqrt2 = 0.65$. The next cell puts our weights into the package's own layer:
 
 # %%
 layer = RegionGraph(2)
@@ -286,9 +287,9 @@ torch.testing.assert_close(*statistics)
 #
 # ### A graph has no order
 #
-# Shuffle the regions and the output is shuffled in the same way, nothing else. That is right for a detector's
-# regions, which stand in no meaningful order. (The GRU of lesson 2, which reads the regions one after the other, does
-# not have this property.)
+# If we shuffle the regions, the output is shuffled in the same way, and nothing else changes. This property suits the
+# regions of a detector, because their order in the file says nothing about the places of the regions in the picture.
+# (The GRU of lesson 2 reads the regions one after the other, so it does not have this property.)
 
 # %%
 order = torch.tensor([2, 0, 3, 1])
@@ -301,9 +302,10 @@ predict("1.6")
 # %% [markdown]
 # ## A new layer is the identity
 #
-# BN's weight and bias start at zero. So a stack of new layers, however deep, hands its input through untouched. The
-# first gradient reaches only the weight and the bias of the norm: "would it pay to listen?" Only once the weight has
-# moved do the affinities begin to learn. Compare a stack whose norm starts at one, as PyTorch's does.
+# BN's weight and bias start at zero. So a stack of new layers, however deep, returns its input unchanged. The first
+# gradient reaches only the weight and the bias of the norm. The affinities begin to learn after this weight has moved
+# away from zero. For comparison, the cell also builds a stack in which the weight of each norm starts at one, as it
+# does in PyTorch.
 
 # %%
 torch.manual_seed(seed)
@@ -332,8 +334,9 @@ matcher = run.fit().matcher()
 test = run.dataset("test")
 
 # %% [markdown]
-# Move the sliders: choose a region and a layer. Red: it adds what the other says; blue: it subtracts it. Look at the
-# matrix as well: if whole *columns* have one colour, everybody listens to the same few regions, whoever they are.
+# Use the sliders to choose a region and a layer. Red marks the regions whose message the chosen region adds, and blue
+# marks the regions whose message it subtracts. Look at the matrix as well: if whole *columns* have one colour, all
+# regions listen to the same few regions.
 
 # %% tags=["widget", "nbval-ignore-output"]
 widgets.region_picker(matcher, test, image=6)
@@ -514,11 +517,12 @@ display(
 )
 
 # %% [markdown]
-# If both differences are small, these numbers show no use of the messages in the *trained* model. What it knows of
-# sides can come from the regions themselves, whose features contain where their boxes are. Whether the messages were
-# of use *during* the training, this cannot say. It also says nothing about the graph of the paper (four layers of
-# 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. It does say what an ablation must look
-# like: take away the *idea* (the messages), not only the *code* (the layer). Exercise 3 does the same with training.
+# If both differences are small, these numbers do not show that the *trained* model uses the messages. What the model
+# knows about left and right can come from the regions themselves, since their features say where their boxes are. This
+# test cannot say whether the messages were of use *during* the training. It also says nothing about the graph of the
+# paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. But the test
+# shows how to design an ablation: take away the *idea* (the messages), not only the *code* (the layer). Exercise 3
+# trains models without messages.
 #
 # ## Pitfalls of the released code
 #
@@ -539,12 +543,13 @@ print("length of each region, normalised over regions: ", [f"{x:.2f}" for x in o
 torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 
 # %% [markdown]
-# Is the "wrong" axis worse? We trained VSRN both ways (the formula scales each region, *over features*; the release
-# scales *over regions*), and the release's is *better*. Why? Look at the lengths
-# above: over regions, a vector of $D$ numbers is about $\sqrt{D/R}$ long instead of 1. The region GRU reads these
-# vectors with weights that start at about $1/\sqrt{D}$, so inputs of length 1 hardly move its state, and it learns
-# slowly. To find out whether the axis or the size counts, we changed one thing at a time. The figures are rsum on the
-# dev split of another draw of the scenes.
+# Is the "wrong" axis worse? We trained VSRN both ways. The formula normalises each region *over features*, and the
+# release normalises *over regions*. With the axis of the release, VSRN reached a *higher* rsum. A likely reason is the
+# length of the vectors, which the cell above prints for the toy. After normalisation over regions, a vector of $D$
+# numbers is about $\sqrt{D/R}$ long instead of 1. The region GRU reads these vectors with weights that start at about
+# $1/\sqrt{D}$. So inputs of length 1 hardly move its state, and the GRU probably learns slowly. To find out whether the
+# axis or the length counts, we changed one thing at a time. The table shows rsum on the dev split of another draw of
+# the scenes.
 
 # %%
 runs = pd.read_csv(recorded_folder() / "norm_of_vstar.csv")
@@ -552,10 +557,10 @@ by_norm = runs.groupby("V* is normalised", sort=False)["dev_rsum"].agg(["mean", 
 display(by_norm.rename(columns={"count": "seeds"}))
 
 # %% [markdown]
-# Here the size counts more than the axis. If the GRU reads longer vectors, of length $\sqrt{D/R}$, then scaling over
-# features gains more than the release's axis does. `VSRN(norm="scaled")` has it. So a finding about the *structure* of
-# a model can be a finding about the
-# *scale* of its numbers: when you change one, check the other.
+# In these runs the length counts more than the axis. If we normalise over features and let the GRU read longer vectors,
+# of length $\sqrt{D/R}$, then rsum rises by more than it rises with the axis of the release. `VSRN(norm="scaled")` does
+# this. So a result that seems to come from the *structure* of a model can come from the *scale* of its numbers. When
+# you change one of the two, check the other.
 
 # %% [markdown]
 # ## Exercises
@@ -688,12 +693,13 @@ check.lesson1.exercise2(attend)
 # assert check.lesson1.exercise3(Silent())
 # ```
 #
-# It takes a minute or so per model. Is the model that was *trained* without messages nearer to the full one, or to the
-# one without layers? If it is nearer to the full one, then silent layers are worth more than messages, though all that
-# they can do is to add a constant to every region, which the bias of the projection could do alone. (Each silent layer
-# adds BN's bias. With the projection's own bias that makes three vectors for the work of one, and together they
-# probably just move faster under Adam. A longer training would tell.) To be sure of a difference of a few points, one
-# needs more seeds, and an interval over them, as [table1_structure](table1_structure.ipynb) has.
+# It takes a minute or so per model. Is the rsum of the model that was *trained* without messages nearer to the rsum of
+# the full model, or to the rsum of the model without layers? If it is nearer to the full model, then the silent layers
+# contribute more than the messages do. But a silent layer can only add a constant to every region, and the bias of the
+# projection could do this alone. (Each silent layer adds BN's bias. Together with the bias of the projection, three
+# vectors do the work of one, and under Adam their sum probably moves faster than one vector does. A longer training
+# could test this.) To be sure of a difference of a few points, one needs more seeds and an interval over them, as
+# [table1_structure](table1_structure.ipynb) has.
 #
 # </details>
 

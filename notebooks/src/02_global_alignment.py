@@ -14,10 +14,11 @@
 # %% [markdown]
 # # Lesson 2: global alignment
 #
-# One vector for the whole image, one for the whole sentence; how well they fit is the cosine of the angle between
-# them. This lesson builds both vectors with gated recurrent units (GRUs), and then the loss that trains them: a hinge
-# which asks every right pair to beat every wrong one by a margin. The loss has a trap, a plateau on which a training
-# can come to rest. We walk into it and out of it.
+# In global alignment, one vector stands for the whole image and one vector stands for the whole sentence. Their score
+# is the cosine of the angle between them. This lesson builds both vectors with gated recurrent units (GRUs). Then it
+# builds the loss that trains them: a hinge, which asks every right pair to score higher than every wrong pair by a
+# margin. This loss has a plateau on which training can stop making progress. We show a training that stays on the
+# plateau, and a way to avoid it.
 #
 # **You will learn**
 #
@@ -198,7 +199,7 @@ display(
     Markdown(
         f"The second GRU changes rsum by {second['global']} in the global branch of this lesson, by {second['local']} "
         f"in the local branch of lesson 3, and by {second['fusion of similarities']} where both are fused (three seeds "
-        "of three epochs, with 95 % intervals). An interval that holds zero shows no effect."
+        "of three epochs, with 95 % intervals). If an interval contains zero, these runs do not show an effect."
     )
 )
 
@@ -277,10 +278,14 @@ predict("2.4")
 # * image 1: $[0.2 - 0.4 + 0.3]_+ = 0.1$ and $[0.2 - 0.4 + 0.5]_+ = 0.3$. The sum is 0.4, the hardest 0.3;
 # * image 2: nothing comes within the margin.
 #
-# *Each sentence asks for its image* (columns): sentence 1 has 0.3 and 0.1, so 0.4 and 0.3; sentences 0 and 2 have
-# nothing (sentence 2 just so: $0.2 - 0.7 + 0.5 = 0$).
+# *Each sentence asks for its image* (columns):
 #
-# All summed: $(0.1 + 0.4 + 0.4)/3 = 0.30$ per pair. Hardest alone: $(0.1 + 0.3 + 0.3)/3 = 0.23$ per pair.
+# * sentence 0: no wrong image comes within the margin;
+# * sentence 1: the violations are 0.3 and 0.1. The sum is 0.4, the hardest 0.3;
+# * sentence 2: no violation is above zero, but image 1 reaches the margin exactly: $0.2 - 0.7 + 0.5 = 0$.
+#
+# If we sum all negatives, the loss is $(0.1 + 0.4 + 0.4)/3 = 0.30$ per pair. If we take the hardest negative alone, the
+# loss is $(0.1 + 0.3 + 0.3)/3 = 0.23$ per pair.
 
 
 # %%
@@ -297,7 +302,7 @@ def ranking_slowly(S: torch.Tensor, image_ids: list[int], alpha: float, hardest:
 
 
 def ranking(S: torch.Tensor, image_ids: torch.Tensor, alpha: float, hardest: bool) -> torch.Tensor:
-    """The same at once."""
+    """The mean loss of `ranking_slowly`, for all queries at once."""
     right = S.diagonal()
     wrong = image_ids[:, None] != image_ids
     texts = (alpha - right[:, None] + S).clamp(min=0) * wrong  # every image against all sentences
@@ -376,10 +381,11 @@ figure = draw_hinge(0.2)
 # loss pushes a true caption away from its picture, and with hardest negatives it mostly picks just such a caption,
 # since what fits best is hardest. The mask must look at the image's id.
 #
-# By hand, for the matrix below: image 0 sees sentence 1, $[0.2 - 0.6 + 0.5]_+ = 0.1$; the same image in row 1 sees
-# sentence 0, $[0.2 - 0.5 + 0.6]_+ = 0.3$; each of the two sentences sees "the other" image, which scores as high as its
-# own, 0.2. Together 0.8 for three pairs, and all of it for nothing: sentence 2 and image 2 violate no margin.
-
+# Compute the loss for the matrix below by hand, with only the diagonal excluded from the negatives. Image 0 takes
+# sentence 1 for a wrong sentence: $[0.2 - 0.6 + 0.5]_+ = 0.1$. The same image in row 1 takes sentence 0 for a wrong
+# sentence: $[0.2 - 0.5 + 0.6]_+ = 0.3$. Each of these two sentences takes the other copy of its own image for a wrong
+# image. Both copies have the same score, so each sentence has a violation of 0.2. All violations together are 0.8 for
+# three pairs. None of them is a real error, because sentence 2 and image 2 violate no margin.
 # %%
 twice = torch.tensor([[0.6, 0.5, 0.2], [0.6, 0.5, 0.2], [0.1, 0.3, 0.7]])
 same = torch.tensor([5, 5, 9])
@@ -393,9 +399,10 @@ torch.testing.assert_close(by_id, 0.0, atol=1e-6, rtol=0)
 predict("2.6")
 
 # %% [markdown]
-# How often does it happen? The first 40 batches of an epoch, as `fit` draws them, scored by a trained VSR++ (trained
-# once; later runs find it in `runs/`): how many captions have a sibling in their batch, and how often is a sibling
-# the best-scoring "negative" of the picture?
+# How often does this happen? The next cells take the first 40 batches of an epoch, as `fit` draws them. A trained VSR++
+# scores them. (The model is trained once, and later runs find it in `runs/`.) We call another caption of the same image
+# a *sibling*. How many captions have a sibling in their batch, and how often is a sibling the best-scoring "negative"
+# of the picture?
 
 # %% tags=["nbval-ignore-output"]
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
@@ -476,10 +483,11 @@ plt.show()
 # %% [markdown]
 # ## Measure: with and without warm-up
 #
-# A global model alone (VSR++ with `fusion="global"`, no caption loss), trained for three epochs twice: from the first
-# step with hardest negatives, and with one epoch of summed hinges before. Same seed, so the same weights to start
-# from and the same batches. (`fit` watches for the plateau, and warns when the loss has been within one per cent of
-# $2\alpha$ for two epochs in a row. Three epochs are about too short for that.)
+# We train a global model alone (VSR++ with `fusion="global"`, no caption loss) twice, for three epochs each time. The
+# first training uses hardest negatives from the first step. The second training starts with one epoch of summed hinges.
+# Both have the same seed, so they start from the same weights and see the same batches. (`fit` watches for the plateau,
+# and warns when the loss has been within one per cent of $2\alpha$ for two epochs in a row. A training of three epochs
+# can be too short for this warning.)
 
 # %% tags=["nbval-ignore-output"]
 system = vl.VSRpp(fusion="global", caption_loss=False, bidirectional=False)
@@ -496,9 +504,10 @@ for warmup, result in results.items():
     print(f"{names[warmup]:21} loss per pair in the last epoch {loss:.2f}, rsum on test {rsum:.1f}")
 
 # %% [markdown]
-# The two losses look alike, and the recalls are worlds apart! The loss of the hardest negative is a poor thermometer:
-# a useful model, too, has some negative of 63 close to the right answer. (The first point of the blue curve on the
-# left is left out, since its epoch summed all hinges.)
+# Compare the two losses with the two recalls. The losses can be almost equal when the recalls are very different. So
+# the loss of the hardest negative is a poor measure of how useful a model is: in a useful model, too, one of the 63
+# wrong candidates often scores close to the right answer. (In the left panel, the first point of the blue curve is
+# missing, since the first epoch of that run summed all hinges.)
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained")
@@ -542,14 +551,16 @@ plt.show()
 # %% [markdown]
 # ## What came out
 #
-# In this run, training with hardest negatives from the first step stayed at $2\alpha$ per pair for three epochs. All
-# its cosines are nearly equal, and retrieval is near chance (drawing lots gives an rsum of about 2 on 1,000 pictures).
-# After a single epoch of summed hinges the same model learns. (In preset `smoke` there are fewer than a hundred steps,
-# too few to see anything come to rest.)
+# In this run, the training that used hardest negatives from the first step stayed at $2\alpha$ per pair for three
+# epochs. All cosines of this model are nearly equal, and it finds little more than random scores find
+# ([00_start_here](00_start_here.ipynb) prints the rsum of random scores). With one epoch of summed hinges before the
+# hardest negatives, the same model learns. (Preset `smoke` trains for fewer than a hundred steps. These are too few to
+# show whether a loss stays on the plateau.)
 #
-# It is not a law of nature. The released codes (VSE++, SCAN, VSRN) have no warm-up and reach their published numbers,
-# with learning rates thirty times lower than ours in this preset. Users report the plateau all the same: for a batch
-# of 128, where those codes *sum* the loss, it reads $2 \cdot 128 \cdot 0.2 = 51.2$ (VSE++ issue 27).
+# The plateau does not always occur. The released codes (VSE++, SCAN, VSRN) have no warm-up and reach their published
+# numbers, with learning rates thirty times lower than ours in this preset. But users of these codes report the plateau,
+# too. Those codes *sum* the loss over a batch of 128, so on the plateau the loss is $2 \cdot 128 \cdot 0.2 = 51.2$
+# (VSE++ issue 27).
 #
 # ## Pitfalls of the released code
 #
@@ -680,10 +691,10 @@ check.lesson2.exercise2(shuffle)
 # print(f"{trained.recalls['rsum']:.1f}")
 # ```
 #
-# Look at where the loss is after each epoch, and whether it still moves. Training without warm-up is far slower, but a
-# loss that is still falling does not rest. Whether it would escape or stop at $2\alpha$, three epochs cannot tell.
-# Without touching the loss one may lower the learning rate, use smaller batches at first (fewer wrong candidates, so a
-# weaker best one), or start from weights that were trained otherwise.
+# Look at the loss after each epoch, and check whether it still falls. If the loss still falls, the training is not at
+# rest. Three epochs cannot tell whether it would leave the plateau or stop at $2\alpha$. If you may not change the
+# loss, you can lower the learning rate, or start from weights that were trained in another way. You can also use
+# smaller batches at first: a smaller batch has fewer wrong candidates, so its hardest negative is less hard.
 #
 # </details>
 

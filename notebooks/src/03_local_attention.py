@@ -126,12 +126,13 @@ print("s\n", s, "\nclipped\n", clipped, "\nnormalised\n", normed)
 # Check the rows with a pencil:
 #
 # - Region 1: $(0.8, 0)$ has length 0.8, so it becomes $(1, 0)$.
-# - Region 2: $(0.6, 1)$ has length $\sqrt{1.36} = 1.17$, so $(0.51, 0.86)$. Two words want it, and it gives each of
-#   them less than region 1 gives its only admirer. *The normalisation makes words compete for a region.* For *dog* the
-#   gap between regions 1 and 2 has grown from 0.8 : 0.6 to 1 : 0.51.
-# - Region 3: clipped to $(-0.096, -0.08)$, and then divided by its own small length: $(-0.77, -0.64)$. For a region
-#   that no word likes, **the normalisation undoes the leaky clip**. With the paper's $[\cdot]_+$ the row would be zero.
-#   Exercise 2 asks what this changes.
+# - Region 2: $(0.6, 1)$ has length $\sqrt{1.36} = 1.17$, so it becomes $(0.51, 0.86)$. This region agrees with two
+#   words, so each of the two gets less than 1. Region 1 agrees with *dog* only, so *dog* gets 1 from it. *The
+#   normalisation makes words compete for a region.* For *dog*, the ratio of region 1 to region 2 has grown from
+#   0.8 : 0.6 to 1 : 0.51.
+# - Region 3: the clip gives $(-0.096, -0.08)$. This row has a small length, and the division by it gives
+#   $(-0.77, -0.64)$. For a region that agrees with no word, **the normalisation undoes the leaky clip**. With the
+#   paper's $[\cdot]_+$ the row would be zero. Exercise 2 asks what this changes.
 #
 # Now the softmax over the *regions*, first at temperature 1:
 
@@ -146,13 +147,15 @@ close(attention_map(regions, words, temperature=1.0), attention.T)  # the packag
 print("attention\n", attention, "\nattended vectors\n", attended, "\ncosines", cosines, " S_L", cosines.mean())
 
 # %% [markdown]
-# For *dog*: $e^{1} = 2.72$, $e^{0.51} = 1.67$, $e^{-0.77} = 0.46$, together 4.85; the attention is
-# $(0.56, 0.34, 0.10)$. The attended vector is $0.56\,(1, 0) + 0.34\,(0, 1) + 0.10\,(-0.6, -0.8) = (0.50, 0.27)$, of
-# length 0.57. Its product with *dog* is 0.56, so the cosine is $0.56 / 0.57 = 0.99$.
+# For *dog*, the exponentials are $e^{1} = 2.72$, $e^{0.51} = 1.67$ and $e^{-0.77} = 0.46$. Their sum is 4.85, so the
+# attention is $(0.56, 0.34, 0.10)$. The attended vector is
+# $0.56\,(1, 0) + 0.34\,(0, 1) + 0.10\,(-0.6, -0.8) = (0.50, 0.27)$, and its length is 0.57. Its product with *dog* is
+# 0.56, so the cosine is $0.56 / 0.57 = 0.99$.
 #
-# Higher than 0.8, the best that a single region could have given. A blurred attention can *mix* regions until the
-# mixture fits, which is good for *two dogs* and bad for telling a dog from half a dog and half a ball. The temperature
-# decides. Draw it:
+# This cosine is higher than 0.8, the highest cosine of *dog* with a single region. An attention that spreads over
+# several regions can *mix* them until the mixture fits the word. This helps when a word speaks of several regions, as
+# *two dogs* does. It hurts when the word speaks of one region and the mixture adds parts of others. The temperature
+# decides how much the regions are mixed. The next figure shows three temperatures:
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("3.3")
@@ -260,8 +263,8 @@ for direction, temperature in {"t2i": 9.0, "i2t": 4.0}.items():
 
 # %% [markdown]
 # `sum` grows with the number of queries, and `lse` may exceed 1. Only `mean` and `max` stay in [-1, 1], as the global
-# cosine does; lesson 4 will add the two, and for that the mean is the natural choice. The slides of VSR++, all of the
-# paper that is public, do not say how it pools; we take the mean.
+# cosine does. Lesson 4 will add $S_L$ to the global cosine, so both should have the same range. Only the slides of the
+# VSR++ paper are public, and they do not say how VSR++ pools. We take the mean.
 
 # %% [markdown]
 # ## The Gram trick
@@ -401,7 +404,7 @@ def loop_over_sentences(images, texts, temperature=9.0):
 
 
 def seconds(function, images, texts):
-    """The better of two: forward and backward."""
+    """Return the time of one forward and backward pass, the shorter of two runs."""
     took = []
     for _ in range(2):
         leaf = images.fragments.clone().requires_grad_()
@@ -550,9 +553,10 @@ show.attention(matcher, test, chosen, test.captions[column])
 plt.show()
 
 # %% [markdown]
-# Read it with care. Which words find their things, and which do not? Where does a verb look, which no region shows? A
-# word's vector comes from a GRU that has read its neighbours, so a verb may look where its subject looks, or somewhere
-# else. Also, $V^*$ of a region has heard from the other regions. Attention says where a number came from, not why.
+# Read the figure with care. Which words find the things that they name, and which words do not? No region shows a verb:
+# where does a verb look? The vector of a word comes from a GRU that has also read the words around it. So a verb may
+# look where its subject looks, or somewhere else. Also, each vector in $V^*$ contains messages from other regions.
+# Attention shows which regions went into a number, but it does not explain why.
 
 # %% [markdown]
 # ## Measured: what is the attention worth?
@@ -593,12 +597,12 @@ plt.show()
 display(sweep[["i2t_r1", "t2i_r1", "rsum"]].rename_axis("temperature"))
 
 # %% [markdown]
-# Compare the left end, where there is no attention at all, with the temperature of the training. Towards the right, the
-# attention almost chooses a single region. This is *not* what a model would reach that was trained at another
-# temperature, which could adapt to it.
+# At the left end of the figure, each word gives all regions the same weight. Compare this end with the temperature of
+# the training. Towards the right end, the attention almost chooses a single region. The figure does *not* show what a
+# model would reach if we trained it at another temperature, because such a model could adapt to that temperature.
 #
-# Now the directions and poolings, likewise at test time only. Words ask at the temperature of this training, and
-# regions ask at 4/9 of it, which is SCAN's proportion:
+# The next cell changes the direction and the pooling, again at test time only. When words ask, we use the temperature
+# of this training. When regions ask, we use 4/9 of this temperature, which is SCAN's proportion:
 
 # %% tags=["nbval-ignore-output"]
 table = {
@@ -621,11 +625,12 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # %% [markdown]
 # ## Pitfalls of the released code
 #
-# - **Clip.** The paper has $[\cdot]_+$, the release a slope of 0.1. All published numbers have the slope.
-# - **Axes.** Softmax called without `dim` falls back on a guess that depends on the number of axes. Here: normalise
-#   over the query, softmax over the context, always named.
-# - **Specials.** `<start>` and `<end>` attend, and count in the mean. So they do here, since the published numbers have
-#   it so.
+# - **Clip.** The paper clips with $[\cdot]_+$, but the released code uses a slope of 0.1. The released code produced
+#   the published numbers.
+# - **Axes.** The released code calls softmax without `dim`. Then PyTorch guesses the axis from the number of axes. Our
+#   code always names the axis: it normalises over the query and takes the softmax over the context.
+# - **Specials.** `<start>` and `<end>` attend to regions, and they count in the mean. Our code does this as well, since
+#   the code behind the published numbers does it.
 # - **Options that crash.** Two advertised normalisations (`l1norm`, `clipped_l1norm`) call a function that does not
 #   exist.
 # - **One image.** The cosine ends in a bare `.squeeze()`: a piece of the test set with exactly one picture loses an
@@ -680,9 +685,9 @@ check.lesson3.exercise1(words_ask, regions_ask)
 # %% [markdown]
 # **2. The clip that undoes itself.** *Medium, 15 minutes.* Write `normalised(affinities, slope)`, the clip with any
 # slope and the division by the length (mind the division by zero). With it, score the hand example with the slopes 0
-# (the paper's), 0.1 and 0.5, at temperature 9 and at temperature 1. For which regions can the two
-# differ at all? Then show that for a region whose affinities are *all* negative the slope does not matter: 0.1 and 0.5
-# give the same normalised row.
+# (the paper's), 0.1 and 0.5, at temperature 9 and at temperature 1. Which regions can have normalised rows that differ
+# between the slopes? Then show that a positive slope does not matter for a region whose affinities are *all* negative:
+# 0.1 and 0.5 give the same normalised row.
 #
 # <details><summary>Hint</summary>
 #
@@ -715,10 +720,10 @@ check.lesson3.exercise1(words_ask, regions_ask)
 # assert check.lesson3.exercise2(normalised)
 # ```
 #
-# Only rows with a negative affinity can differ. With slope 0 the third row is (0, 0), with any positive slope (-0.77,
-# -0.64). The disliked region thus gets *less* attention with the leaky clip than with the paper's, $e^{-0.77\lambda}$
-# against $e^0 = 1$. At temperature 1 that is 0.46 against 1, and $S_L$ moves by 0.003; at 9 both are nothing beside
-# $e^9$, and $S_L$ agrees to three digits.
+# Only rows with a negative affinity can differ. With slope 0 the third row is (0, 0), and with any positive slope it is
+# (-0.77, -0.64). So the region that agrees with no word gets *less* weight with the leaky clip than with the paper's
+# clip: for *dog*, the weight is $e^{-0.77\lambda}$ instead of $e^0 = 1$. At temperature 1 the weight is 0.46 instead of
+# 1, and $S_L$ changes by 0.003. At temperature 9 both weights are tiny beside $e^9$, and $S_L$ agrees to three digits.
 #
 # </details>
 
@@ -765,8 +770,8 @@ check.lesson3.exercise2(normalised)
 # assert check.lesson3.exercise3(gram_scores_i2t)
 # ```
 #
-# Padded words need none, by the argument about missing regions; missing regions do, in the mean, since now they are the
-# ones who ask.
+# Padded words need no mask: the argument about missing regions holds for them. But missing regions need a mask in the
+# mean, since the regions are the queries in this direction.
 #
 # </details>
 

@@ -15,8 +15,9 @@
 # # Lesson 4. Fusion: two similarities, one score
 #
 # A picture and a sentence now have two similarities: $S_G$, of the whole with the whole (lesson 2), and $S_L$, of words
-# with regions (lesson 3). VSR++ adds them. One plus sign and one number, $\mu$; yet there is a right place and a wrong
-# place for the plus sign, and the number does more than it says.
+# with regions (lesson 3). VSR++ adds them, and the number $\mu$ is the weight of $S_L$. One can add the two
+# similarities before the loss, or one can give each of them its own loss and add the two losses. This lesson compares
+# both ways. It also shows that $\mu$ changes more than the weight.
 #
 # **You will learn**
 #
@@ -121,11 +122,12 @@ plt.show()
 predict("4.1")
 
 # %% [markdown]
-# A frame marks what each picture finds: blue if right, orange if wrong. $S_G$ takes picture 0 to sentence 1, by 0.1.
-# $S_L$ takes picture 2 to sentence 1, by 0.05. Where one errs, narrowly, the other prefers the right sentence to that
-# wrong one clearly: by 0.4 in either case. The sum is right everywhere. That is all that fusion can do: it helps
-# **where the errors do not coincide**, and where the correct part wins by more than the wrong one loses. (For which
-# other $\mu$ is it right? Exercise 1.)
+# A frame marks the sentence that each picture finds. The frame is blue if this sentence is right, and orange if it is
+# wrong. $S_G$ takes picture 0 to sentence 1: the wrong sentence wins by 0.1. $S_L$ takes picture 2 to sentence 1: the
+# wrong sentence wins by 0.05. In both cases the other similarity prefers the right sentence to this wrong sentence by
+# 0.4, which is more. So the sum is right for all three pictures. Fusion helps **where the errors do not coincide**:
+# when one part prefers a wrong sentence, the other part must prefer the right sentence by a larger amount. (Exercise 1
+# asks for which other values of $\mu$ the sum is right.)
 
 # %% [markdown]
 # ## Naive code, and all at once
@@ -257,9 +259,9 @@ plt.show()
 # %% [markdown]
 # ## Fusion at the loss
 #
-# The other way to use both similarities: give each a hinge of its own, $L = \text{hinge}(S_G) + \text{hinge}(S_L)$.
-# Back to the 3 x 3 example, with $\alpha = 0.2$, both directions, hardest negatives. With a pencil, for what exceeds
-# zero:
+# There is another way to use both similarities: each similarity gets its own hinge,
+# $L = \text{hinge}(S_G) + \text{hinge}(S_L)$. Take the 3 x 3 example again, with $\alpha = 0.2$, both directions and
+# hardest negatives. Compute the terms with a pencil. The table has a row for each query with a term above zero:
 #
 # | | $S_G$ | $S_L$ | $S_G + S_L$ |
 # |---|---|---|---|
@@ -292,13 +294,14 @@ for name, gradient in zip(("S_G", "S_L"), torch.autograd.grad(3 * at_the_loss, (
     print(f"3 x gradient of fusion at the loss in {name}\n{gradient}")
 
 # %% [markdown]
-# Positive entries are pushed down, negative ones up. Fusion at the loss goes on pushing $S_G$ about picture 0, although
-# $S_L$ has that pair well in hand and the sum ranks it right by 0.3. It asks **each part to be right alone**; fusion of
-# similarities asks that **the sum be right**, and leaves the parts free to divide the work. How little our $S_G$ finds
-# alone shows how far that division can go.
+# Training lowers the scores whose gradient is positive, and it raises the scores whose gradient is negative. Fusion at
+# the loss still changes $S_G$ for picture 0, although $S_L$ already ranks this picture's sentence first, and the sum
+# ranks it first by 0.3. Fusion at the loss asks **each part to be right alone**. Fusion of similarities asks **the sum
+# to be right**, so the parts are free to divide the work. Our $S_G$ finds little alone, which shows how far this
+# division can go.
 #
-# Note also whose negatives are mined. A hinge on $S_G$ takes the hardest by $S_G$, one on $S_L$ the hardest by $S_L$.
-# Now the fused hinge, on the same pairs:
+# The two ways also choose different negatives. A hinge on $S_G$ takes the hardest negative by $S_G$, and a hinge on
+# $S_L$ takes the hardest negative by $S_L$. The next cell computes the gradient of the fused hinge on the same pairs:
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("4.6")
@@ -340,9 +343,9 @@ for name in batch:
 # $$\text{hinge}\big(S_G + \mu S_L;\ (1 + \mu)\,\alpha\big) \;\le\;
 # \text{hinge}(S_G; \alpha) + \mu \, \text{hinge}(S_L; \alpha)$$
 #
-# and the left side with margin $\alpha$ instead of $(1 + \mu)\,\alpha$ is smaller still. So whatever satisfies both
-# parts satisfies the sum, but not the other way round: fusion of similarities is the weaker demand. (Exercise 3
-# proves it line by line.) A thousand random matrices, and not one exception:
+# With margin $\alpha$ instead of $(1 + \mu)\,\alpha$, the left side is at most as large. So if both hinges on the right
+# are zero, the hinge of the sum is zero, too, but the converse is false: fusion of similarities is the weaker demand.
+# (Exercise 3 proves the inequality line by line.) The next cell finds no exception in a thousand random matrices:
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -365,8 +368,9 @@ sums = {row: recorded.value("scenes-lite", "table1", row, "rsum") for row in row
 alike = recorded.effect("scenes-lite", "fusion of similarities over fusion at the loss")
 display(
     Markdown(
-        f"*Fusion-similarity* reaches an rsum of {sums[rows[0]]}, and *Fusion-loss* of {sums[rows[1]]} (`lite`, three "
-        f"seeds). With caption loss and sentence GRU equal, the difference is {alike} (three seeds, too)."
+        f"*Fusion-similarity* reaches an rsum of {sums[rows[0]]}, and *Fusion-loss* reaches {sums[rows[1]]} (`lite`, "
+        "three seeds). If both systems have the same caption loss and the same sentence GRU, the difference is "
+        f"{alike} (also three seeds)."
     )
 )
 
@@ -407,17 +411,18 @@ display(pd.DataFrame(rows).assign(**published).set_index("mu"))
 predict("4.7")
 
 # %% [markdown]
-# The last column is the published sweep (Flickr30K; as we read it, trained anew for every $\mu$). From 0.5 to 3 the
-# effective margin falls from 0.133 to 0.05. Which of the two made the difference, the weight or the margin? The table
-# cannot say. To ask the first question alone, let the margin grow with $1 + \mu$:
-# `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of $\mu = 2$ at every $\mu$.
+# The last column is the published sweep on Flickr30K. As we read the paper, the authors trained a new model for every
+# $\mu$. From $\mu$ = 0.5 to $\mu$ = 3 the effective margin falls from 0.133 to 0.05. Did the weight or the margin make
+# the difference? The table cannot say. To test the weight without the effective margin, let the margin grow with
+# $1 + \mu$: `VSRpp(mu=mu, margin=0.2 * (1 + mu) / 3)` has the effective margin of $\mu = 2$ at every $\mu$.
 
 # %% [markdown]
 # ## Moving $\mu$ after the training
 #
-# The slider moved $\mu$ *after* training. Table 2 of the paper, as we read it, trains a model for each. To see the
-# difference, two small models (preset `smoke` and eight epochs; no caption loss), one trained with $\mu = 0.25$, one
-# with $\mu = 8$, each swept at test time:
+# The slider moved $\mu$ *after* training. As we read Table 2 of the paper, the authors trained a new model for each
+# $\mu$. To see the difference, we train two small models (preset `smoke`, eight epochs, no caption loss). One model is
+# trained with $\mu = 0.25$, and the other model is trained with $\mu = 8$. Then we score each model with many values of
+# $\mu$ at test time:
 
 # %% tags=["nbval-ignore-output"]
 longer = Training(epochs=8, batch_size=32, learning_rate=6e-3, decay_every=6, min_count=1)
@@ -598,8 +603,9 @@ check.lesson4.exercise2(choose)
 # Fix $j$. With $x = \alpha - g_t + g_j$ and $y = \alpha - l_t + l_j$ the left bracket is
 # $[x + \mu y]_+ \le [x]_+ + \mu [y]_+$, since $x \le [x]_+$, $y \le [y]_+$ and the right side is not negative. Each
 # term on the right is at most its maximum over $j$; the right side then no longer depends on $j$, so it bounds the
-# maximum of the left. Equality if both parts have the same hardest negative, and there $x$ and $y$ are both at least 0
-# (or if both hinges are 0). If one part errs and the other is sure, it is strict:
+# maximum of the left. Equality holds if both parts have the same hardest negative, and if $x$ and $y$ are both at least
+# 0 for this negative. It also holds if both hinges are 0. The inequality is strict if one part violates its margin and
+# the other part keeps more than its margin for every negative:
 #
 # ```python
 # g2 = torch.tensor([[0.5, 0.6], [0.0, 0.9]])  # picture 0 errs
@@ -629,8 +635,8 @@ quiz(4)
 # %% [markdown]
 # ## Summary
 #
-# - $S = S_G + \mu S_L$ helps where the errors of the parts do not coincide, and the part that is right is the surer
-#   one.
+# - $S = S_G + \mu S_L$ helps where the errors of the parts do not coincide. When one part prefers a wrong answer, the
+#   other part must prefer the right answer by more, with $\mu$ counted.
 # - Fusion of similarities asks the sum to be right; fusion at the loss asks each part, which is more.
 # - $\mu$ is a weight $\mu / (1 + \mu)$, a margin $\alpha / (1 + \mu)$ and a scale $1 + \mu$ in one.
 # - A test-time sweep shows how one model divided its work; which $\mu$ to train with is another question.

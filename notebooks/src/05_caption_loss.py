@@ -23,8 +23,8 @@
 #
 # - the negative log-likelihood of a sentence, by hand, and what teacher forcing is;
 # - a decoder with attention, and how missing regions and sentences of different lengths are kept out of it;
-# - three savings that change no number, proved;
-# - how to measure in nats what a picture is worth to a decoder;
+# - three savings that leave the loss and its gradients unchanged, and a check of this;
+# - how to measure, in nats, how much a decoder relies on its picture;
 # - why "both losses with weight one" means something only at one batch size.
 #
 # *Needs:* lessons 1 to 3 ($V^*$, GRU, attention). *Time:* 45 to 60 minutes. *Machine:* a laptop; about a minute if the
@@ -92,8 +92,8 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # %% [markdown]
 # ## By hand: a language of three words
 #
-# *dog*, *runs* and `<end>`. A decoder without a picture and with a short memory: the next word depends on the last
-# alone. Its whole knowledge is a table, one row for each last word.
+# The three words are *dog*, *runs* and `<end>`. Our decoder sees no picture and has a short memory: the next word
+# depends only on the word before it. All that this decoder knows is a table with one row for each previous word.
 
 # %%
 table = torch.tensor([[0.50, 0.25, 0.25], [0.25, 0.50, 0.25], [0.25, 0.50, 0.25]])
@@ -105,9 +105,10 @@ display(pd.DataFrame(table, index=last_words, columns=next_words))
 # *runs* after *dog*, `<end>` after *runs*. The sentence *dog* costs $-\ln 0.5 - \ln 0.25 = 3 \ln 2 = 2.08$. A decoder
 # that knows nothing pays $\ln 3 = 1.10$ a word.
 #
-# At every step the decoder is given the *true* last word, whatever it would have said itself: **teacher forcing**. The
-# probabilities of the words then multiply to that of the whole sentence, and the loss is its logarithm, sign changed.
-# What the loss does not see is where the decoder's own words would lead:
+# At every step the decoder gets the *true* previous word, even if it would have said another word. This is called
+# **teacher forcing**. The product of the word probabilities is then the probability of the whole sentence, and the loss
+# is minus the logarithm of this product. The loss does not show what happens when the decoder continues from its own
+# words. The next cell shows this:
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("5.1")
@@ -127,12 +128,12 @@ while len(own) < 6 and (not own or own[-1] != "<end>"):
 print("left to itself it writes:", " ".join(own), "...")
 
 # %% [markdown]
-# After *runs* the likeliest word is *runs*, for ever. The loss of *dog runs* is modest all the same. A good loss and a
-# good writer are two things.
+# After *runs* the likeliest word is *runs* again, so the decoder never stops. The loss of *dog runs* does not show
+# this. So a decoder with a low loss need not write well.
 #
-# **Padding.** Put both sentences into one rectangle and the second has a gap. The loss of the batch is the mean over
-# sentences of the *sum* over their real words: $(2.77 + 2.08) / 2 = 2.43$. Count the gap as a word, and the number is
-# another:
+# **Padding.** If we put both sentences into one rectangle, the second sentence has a gap at its end. The loss of the
+# batch is the mean over sentences of the *sum* over their real words: $(2.77 + 2.08) / 2 = 2.43$. If we counted the gap
+# as a word, the loss would be different:
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("5.2")
@@ -239,9 +240,11 @@ at_once = torch.cat([states[0], first_state], 1) @ whole.T + small.attend_region
 close(at_once, small.attend_regions(states[0]) + small.attend_state(first_state))
 
 # %% [markdown]
-# **2. A finished caption leaves the batch.** Sorted by length, longest first, the captions that still have a word to
-# predict are the first so many. **3. The vocabulary is asked only where there is a word to predict**; it is the widest
-# layer. Count the rows that each layer of the package's decoder really sees, for a batch of 128 training captions:
+# **2. A finished caption leaves the batch.** The package sorts the captions by length, longest first. Then the captions
+# that still have a word to predict always stand at the top of the batch, and each step computes only these. **3. The
+# output layer runs only where there is a word to predict.** This layer is the widest, since it has one output for each
+# word of the vocabulary. The next cell counts the rows that each layer of the package's decoder really computes, for a
+# batch of 128 training captions:
 
 # %% tags=["nbval-ignore-output"]
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
@@ -283,8 +286,8 @@ plt.show()
 # `cell` and `output` see each word once and nothing else. Released code always runs 59 steps, and its mask, which stops
 # the *loss*, stops one place too late: the first padding after `<end>` is counted as a word.
 #
-# More padding, more missing regions, or another order *of the captions in the batch* change nothing. Another order of
-# the regions is another matter:
+# If we add padding or missing regions, or if we change the order *of the captions in the batch*, the loss stays the
+# same. The next cell checks this. It does not change the order of the regions. What would happen to the loss then?
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("5.4")
@@ -328,7 +331,7 @@ encoded = {name: matcher.encode_images(split) for name, split in {"train": train
 
 
 def nats(decoder, turn=0.0):
-    """Mean nats of a test caption, with its own picture or with the one `turn` of the way round the split."""
+    """Mean nats of a test caption, with its own picture, or with the picture that stands `turn` of the split later."""
     decoder.eval()
     images, total = encoded["test"], 0.0
     for start in range(0, len(test.captions), 500):
@@ -374,9 +377,10 @@ for image, sentence in zip(chosen, write(joint, chosen), strict=True):
 # %% [markdown]
 # ## A decoder that looks
 #
-# Is the picture not in $V^*$, or has the decoder not found it yet? That can be tried: take $V^*$ of every training
-# picture once, without gradient, and train a *fresh* decoder on it: twice as wide, without dropout, at a higher rate.
-# Nothing of the matcher moves. (About half a minute; with `smoke` seconds, and too little to learn from.)
+# Does $V^*$ lack information about the picture, or has the decoder not yet learned to use this information? We can test
+# this. We compute $V^*$ of every training picture once, without gradient, and train a *fresh* decoder on it. The fresh
+# decoder is twice as wide, has no dropout, and learns at a higher rate. The matcher does not change. (This takes about
+# half a minute. With `smoke` it takes seconds, and the decoder learns too little.)
 
 # %% tags=["nbval-ignore-output"]
 tokens = matcher.tokenizer.encode_all(train.captions)
@@ -421,12 +425,13 @@ plt.show()
 display(history)
 
 # %% [markdown]
-# The curves part: the picture was there all the time. The fresh decoder says the test captions more cheaply than
-# VSR++'s own decoder does, and a wrong picture costs it much more, since it believes what it sees. With a wrong picture
-# it even says the caption less cheaply than VSR++'s decoder, which relies less on the picture: a wrong hint is worse
-# than no hint. So the gap measures how much a decoder relies on the picture, and not how much the picture helps it.
+# In the stored run, the two curves move apart: the fresh decoder learns to use the picture. So $V^*$ contains
+# information about the picture that VSR++'s own decoder does not use. With the right picture, a test caption costs the
+# fresh decoder fewer nats than it costs VSR++'s own decoder. With a wrong picture, the caption costs the fresh decoder
+# more nats than it costs VSR++'s decoder, since the fresh decoder relies more on the picture. So the gap between the
+# curves measures how much a decoder relies on the picture, and not how much the picture helps the decoder.
 #
-# What it writes (bold), and one caption by an annotator:
+# The next figure shows what the fresh decoder writes (bold), and one caption by an annotator:
 
 # %%
 figure, axes = plt.subplots(2, 3, figsize=(13, 9.4), dpi=72, layout="constrained")
@@ -440,11 +445,13 @@ show.describe(figure, "Six pictures, each with a caption that the decoder writes
 plt.show()
 
 # %% [markdown]
-# Read them against the pictures, honestly. The grammar is right, and the first thing named is mostly there. Its
-# colour is often that of another thing (the kite is blue, the ball is red), the relation is a guess, and the second
-# thing is at times a copy of the first. How often, in numbers: of the words that it writes for these 200 pictures,
-# leaving out words that are in more than a tenth of all captions (*a*, *is*, *of*), how many did one of the picture's
-# five annotators use? And one of another picture's five?
+# Compare each caption with its picture. In the stored figure, the grammar is right, and the first thing that a caption
+# names is mostly in the picture. A second thing is often only a copy of the first, or it has the colour of the first
+# (in one picture the kite is blue and the ball is red). So the relation between the two things says little.
+#
+# The next cell counts words. It takes the words that the decoder writes for these 200 pictures, and leaves out the
+# words that are in more than a tenth of all captions (*a*, *is*, *of*). How many of the other words did at least one of
+# the picture's five annotators use? How many did at least one of the five annotators of another picture use?
 
 # %% tags=["nbval-ignore-output"]
 counts = Counter(word for caption in train.captions[:1000] for word in set(vl.tokenize(caption)))
@@ -468,10 +475,11 @@ display(pd.DataFrame(rows).T.round(1))
 # Compare the two columns of the table. A decoder that uses its picture says many more words of its own picture than of
 # another one. The smaller this difference is, the less the decoder looks.
 #
-# ### What is the picture worth, word by word?
+# ### How much does each word rely on the picture?
 #
-# Here is one test caption, and the nats of every word of it, with its own picture and with any other. Move the slider
-# through other pictures and watch which words become dear: the ones that a picture can contradict.
+# The next cells take one test caption. They show the nats of each of its words, with its own picture and with another
+# picture. Choose the other picture with the slider, and look for the words whose nats rise. Does the other picture
+# contradict these words?
 
 # %%
 caption = 17
@@ -515,10 +523,10 @@ plt.show()
 # %% [markdown]
 # ## The balance of two losses
 #
-# $L = L_{trip} + L_{gen}$, weights 1 : 1. Of what? Released code *sums* the ranking loss over the batch and takes the
-# *mean* of the caption loss. With $r$ a pair's ranking loss and $g$ a caption's nats, it minimises $B r + g$. At
-# $B = 128$ that is $128\, r + g$. Anyone who halves the batch to fit a small GPU has silently doubled the weight of the
-# captions:
+# The paper adds the two losses with weights 1 : 1, $L = L_{trip} + L_{gen}$. But the released code *sums* the ranking
+# loss over the batch, and it takes the *mean* of the caption loss. If $r$ is the mean ranking loss of a pair and $g$ is
+# the mean caption loss in nats, the released code minimises $B r + g$. At $B = 128$ this is $128\, r + g$. If you halve
+# the batch to fit a small GPU, you double the relative weight of the captions without noticing it:
 
 # %%
 balance = pd.DataFrame({"batch": [16, 32, 64, 128, 256]})
@@ -541,13 +549,14 @@ display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
 predict("5.8")
 
 # %% [markdown]
-# (In the first epoch the hinge sums all negatives of the batch, hence its size.) Later the two are of one order. A mean
-# over *words* instead of a sum would have made the captions' term some fourteen times smaller, at the same "weight 1".
-# Whoever writes $L = L_1 + L_2$ should say: sums or means, over what.
+# (In the first epoch the hinge sums all negatives of the batch, so its term is large.) In the later epochs the two
+# terms have similar sizes. If the caption loss were a mean over *words* instead of a sum, its term would be some
+# fourteen times smaller, although its weight would still be 1. So anyone who writes $L = L_1 + L_2$ should say whether
+# each term is a sum or a mean, and over what.
 #
-# **Does it help retrieval?** In the paper's Table 1 it helps by 1.4 rsum, if our reading of its rows is right. That is
-# less than two seeds differ. On `scenes`, this is what the clean ablation of
-# [07_reading_the_tables](07_reading_the_tables.ipynb) found:
+# **Does the caption loss help retrieval?** In the paper's Table 1 it raises rsum by 1.4, if our reading of its rows is
+# right. Two seeds of one system can differ by more than this. On `scenes`, the clean ablation of
+# [07_reading_the_tables](07_reading_the_tables.ipynb) found the following:
 
 # %%
 parts = ("global", "fusion of similarities")
@@ -556,8 +565,8 @@ display(
     Markdown(
         f"The caption loss changes rsum by {worth['fusion of similarities']} in the fused model, and by "
         f"{worth['global']} in the global branch alone, where VSRN introduced it. These are means of three seeds of "
-        "three epochs, with 95 % intervals. An interval that holds zero shows no effect, and in a wide one a large "
-        "effect could hide."
+        "three epochs, with 95 % intervals. If an interval contains zero, these runs do not show an effect. If it is "
+        "also wide, a large effect is still possible."
     )
 )
 
@@ -688,9 +697,10 @@ check.lesson5.exercise2(costs)
 # assert check.lesson5.exercise3(looks, len(text), len(v))
 # ```
 #
-# $E_r$ is a state of a GRU that has read the regions $1 \dots r$, and each of these, as $V^*$, has heard from all
-# others in the graph. Weight on $E_r$ is weight on a summary up to $r$. The order of the regions, which means nothing,
-# enters too.
+# $E_r$ is a state of a GRU that has read the regions $1 \dots r$. Each of these regions is a row of $V^*$, so it has
+# already received messages from all other regions in the graph. So a weight on $E_r$ is a weight on a summary of all
+# regions up to $r$. The order of the regions in the file also changes $E_r$, although the picture itself has no such
+# order.
 #
 # </details>
 
@@ -717,8 +727,8 @@ quiz(5)
 # - Three savings change no number: $W_1$ is split, finished captions leave the batch, and the projection to the
 #   vocabulary is computed only where there is a word to predict.
 # - Its gradient reaches every region. Whether the decoder uses the picture shows when you give it a wrong one. In this
-#   run (one seed, a short training) VSR++'s decoder uses it a little. A wider decoder, taught on the finished $V^*$,
-#   relies on it more, so $V^*$ holds the picture.
+#   run (one seed, a short training) VSR++'s decoder uses the picture a little. A wider decoder, which we trained on the
+#   finished $V^*$, relies on the picture more. So $V^*$ holds information that VSR++'s decoder does not use.
 # - "Weights 1 : 1" of a sum and a mean depends on the batch.
 #
 # ## References

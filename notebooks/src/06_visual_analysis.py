@@ -120,14 +120,15 @@ predict("6.3")
 # %% [markdown]
 # ## A sentence asks
 #
-# The two largest gains. Top three of each system, the right picture checked; above each row, where the right picture
-# came. (Scores are comparable within a row: VSRN's $S$ is a cosine, VSR++'s goes up to 3.)
+# Here are the two largest gains. Each row shows the first three pictures of one system, and a check mark stands at the
+# right picture. The text above each row says at which place the right picture came. (Compare scores only within a row:
+# VSRN's $S$ is a cosine, and VSR++'s $S$ goes up to 3.)
 
 # %%
 
 
 def furthest_off(frame: pd.DataFrame, loser: str, winner: str, count: int) -> list[int]:
-    """The queries that `winner` answers best, `loser` worst: by the winner's rank, then by the loser's."""
+    """The first `count` queries by the rank of `winner`, the best first; of equals, by the worst rank of `loser`."""
     return frame.sort_values([winner, loser], ascending=[True, False], kind="stable").index[:count].tolist()
 
 
@@ -266,18 +267,19 @@ if data == "scenes":
     display(
         Markdown(
             f"A thing was not detected in {share(wrong, MISSED)} of the wrong answers, and in {share(plain, MISSED)} "
-            f"of the right ones. A noun did not look at its thing, which was detected, in {share(wrong, OVERLOOKED)} "
-            f"and {share(plain, OVERLOOKED)}. In {share(wrong, ATTENDED)} of the wrong answers every noun looks at its "
-            "thing, and another picture scores higher all the same. (One seed; the intervals speak of these sentences "
-            "alone.)"
+            f"of the right ones. All things were detected, but a noun did not look at its thing, in "
+            f"{share(wrong, OVERLOOKED)} of the wrong answers, and in {share(plain, OVERLOOKED)} of the right ones. In "
+            f"{share(wrong, ATTENDED)} of the wrong answers every noun looks at its thing, but another picture still "
+            "scores higher. (These are results of one seed, and the intervals are about these sentences alone.)"
         )
     )
 
 # %% [markdown]
 # A cause can explain mistakes only if it is more frequent among the wrong answers than among the right ones. Compare
-# the two shares with their intervals. Where every noun looks at its thing and the answer is wrong all the same, they
-# explain nothing: the mistake is one of *comparison*. We have not measured what tells the two pictures apart in these
-# cases. [Lesson 9](09_what_recall_cannot_see.ipynb) shows that some of the pictures that came first are true answers.
+# the two shares with their intervals. Sometimes every noun looks at its thing and the answer is still wrong. Neither
+# detection nor attention explains such a mistake, so we count it as a mistake of *comparison*. We have not measured how
+# the two pictures differ in these cases. [Lesson 9](09_what_recall_cannot_see.ipynb) shows that for some sentences, the
+# picture that came first is a true answer, too.
 #
 # ## A picture asks
 #
@@ -299,10 +301,10 @@ predict("6.8")
 # %% [markdown]
 # ## How much does a slide prove?
 #
-# The extremes of a thousand queries are extremes: two models of *equal* quality have their striking gains and losses
-# too (exercise 3). What counts is the whole distribution above, and the intervals of the tables. And a rule decides
-# what can be seen at all. Ours shows a loss only where VSRN came first, so a fall from place 20 to place 400 stays
-# hidden. As a check, here are the same numbers for queries that were chosen at random:
+# Among a thousand queries there are always some with a very large difference. Even two models of *equal* quality show
+# striking gains and losses (exercise 3). What counts is the whole distribution above, and the intervals of the tables.
+# Besides, the rule decides which queries we see at all. Our rule shows a loss only where VSRN came first, so it hides a
+# query that falls from place 20 to place 400. As a check, here are the ranks of queries that were chosen at random:
 
 # %%
 chosen = np.random.default_rng(0).choice(len(text_ranks), 8, replace=False)
@@ -315,8 +317,9 @@ display(text_ranks.iloc[np.sort(chosen)])
 # mistakes. There are two hints before the solution.
 
 # %% [markdown]
-# **1. Another rule.** (*easy, 10 minutes*) The rule above prefers queries on which VSRN was hopeless. Write one that
-# prefers queries on which VSR++ is right and VSRN only just wrong. Do the slides look more or less convincing?
+# **1. Another rule.** (*easy, 10 minutes*) The rule above prefers queries for which VSRN puts the right answer very far
+# down. Write a rule that prefers queries for which VSR++ puts the right answer first and VSRN puts it second. Do the
+# slides look more convincing or less convincing?
 #
 # <details><summary>Hint</summary>
 #
@@ -406,8 +409,8 @@ check.lesson6.exercise2(middling, text_ranks)
 # assert check.lesson6.exercise3(theirs.max(), text_ranks["VSR++"], again)
 # ```
 #
-# The code prints a place far from the first. So a striking slide could be made of two models that differ by chance
-# alone. Compare it with the largest gain of VSR++ over VSRN before you believe that one.
+# The code prints a place far from the first. So one could make a striking slide from two models that differ by chance
+# alone. Before you believe the largest gain of VSR++ over VSRN, compare that gain with this place.
 #
 # </details>
 

@@ -85,7 +85,8 @@ predict("7.1")
 # %% [markdown]
 # ## Rows that were not run
 #
-# Two experiments never agree in six recalls to the last digit. If two rows do, they are one run, or a copy.
+# Two separate experiments almost never agree in all six recalls to the last digit. If two rows do agree, then they very
+# probably show the same run, or one row is a copy of the other.
 
 # %%
 named = [
@@ -122,14 +123,16 @@ print(f"averaging: {gain:+.1f} over the best single model")
 print(f"VSR++ (full) over Fusion-similarity: {steps[0]:+.1f}; over VSR++ (GRU): {steps[1]:+.1f}")
 
 # %% [markdown]
-# Averaging two models is worth three to nine times as much as the steps that Table 1 reports inside VSR++. Whether
-# VSR++'s own rows are averages, the slides do not say.
+# Here the average of two models gains three to nine times as much as the two steps inside VSR++ that Table 1 reports.
+# This is one example: two SCAN models that ask in opposite directions. The slides do not say whether VSR++'s own rows
+# are averages, too.
 #
 # ## The noise of one seed
 #
-# Train the same model with another seed and rsum moves. Rao et al. (SIGIR 2022) trained ten seeds of three of these
-# systems on Flickr30K; the standard deviations of what they published (their code for VSRN and SCAN garbles the first
-# word of captions, which lowers means; we use the spread alone):
+# If you train the same model with another seed, rsum changes. Rao et al. (SIGIR 2022) trained three of these systems on
+# Flickr30K, with ten seeds for each. The next cell prints the standard deviations of the rsums that they published.
+# (Their code for VSRN and SCAN damages the first word of each caption, which lowers the means. So we use only the
+# spread.)
 
 # %%
 print(SEED_SPREAD)
@@ -140,8 +143,9 @@ sigma = SEED_SPREAD["VSRN"]
 # runs then has a standard deviation of $\sqrt 2\,\sigma$, and lies within $\pm 1.96 \sqrt 2\, \sigma$ in 95 % of cases
 # **when nothing is different at all**. (Averaging two models shrinks the spread by up to $\sqrt 2$, and the spread of
 # the other systems is less than half of VSRN's, so our band is conservative.) With $n$ seeds a side it shrinks by
-# $\sqrt n$. A gain that is really $g$ then lies outside every second time if $n = 2 (1.96\, \sigma / g)^2$; to find it
-# four times in five takes about twice as many, $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
+# $\sqrt n$. Suppose that the true gain is $g$. With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the measured gain
+# lies outside the band every second time. To find the gain four times in five, one needs about twice as many seeds:
+# $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("7.3")
@@ -290,8 +294,8 @@ figure.savefig(folder / "factorial.png", dpi=150)
 # * The caption loss, branch by branch: what would its sign have been, had only the full model been compared?
 #
 # One thing is not yet clean here: all sixteen cells are trained by VSR++'s recipe. The next section shows what that
-# does to VSRN, which is nearly the cell with a GRU, the global branch and a caption loss. So the lead of fusing over
-# the global branch is in part the care for the fused model.
+# does to VSRN, which is nearly the cell with a GRU, the global branch and a caption loss. So the fused models lead the
+# global ones here in part because the recipe was chosen for a fused model.
 #
 # ## The learning rate is an ablation too
 #
@@ -311,9 +315,9 @@ figure = show.study(lines)
 
 # %% [markdown]
 # Read the figure from left to right. Each point is one of the settings, and a ring marks the best of each
-# system. The order of the systems changes with the setting, so one setting for all of them favours some. Which
-# systems lie above which, at each setting? And what do the settings share at which nearly all systems fail? Lesson 2
-# explains why they do.
+# system. The order of the systems changes with the setting, so any single setting for all systems favours some of
+# them. In which order do the systems stand at each setting? At some settings nearly all systems fail. What do these
+# settings have in common? Lesson 2 explains why the systems fail there.
 
 # %%
 chosen = ["learning_rate", "warmup_epochs", "rise_steps", "decay_every", "margin", "temperature", "norm"]
@@ -373,8 +377,8 @@ display(
 )
 
 # %% [markdown]
-# The tables of this package train each system by its winner, after the two best settings of each had a second seed;
-# `vl.tuned` gives the run.
+# For the tables of this package, each system is trained with its own winning setting. To choose this winner, the study
+# also trained the two best settings of each system with a second seed. `vl.tuned` gives the run with that setting.
 #
 # ## A checklist
 #

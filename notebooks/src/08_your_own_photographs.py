@@ -128,8 +128,8 @@ print(f"{len(files)} pictures")
 # - **Numbers.** A network reads the whole picture and gives a *map*: a vector for each place. The numbers of a region
 #   are the mean of the map over its box, from 7 x 7 samples between the cells (bilinear).
 #
-# By hand: let the map be 2 x 2, and one number deep, with 0 and 2 on the left, and 4 and 6 on the right. The middle of
-# the box (0, 0, 1, 1) is the middle of all four cells, so its mean is 3.
+# By hand: let the map have 2 x 2 cells with one number in each, 0 and 2 on the left, and 4 and 6 on the right. The box
+# (0, 0, 1, 1) covers all four cells equally, so the number of this region is the mean of the four numbers, 3.
 
 # %%
 by_hand = torch.tensor([[[[0.0, 4.0], [2.0, 6.0]]]])  # (1 picture, 1 number, 2 rows, 2 columns)
@@ -237,8 +237,8 @@ widgets.search(matcher, test)
 #
 # Each panel shows one word. The picture is clear where the word looks, and the larger its attention to a region, the
 # stronger the box. With the grid, boxes are cells and not things. So a word can at best look at the cells in which its
-# thing lies. If you left `pictures` empty, the backbone is random and the model
-# tiny. Then all weights are nearly equal: these words look everywhere, and so nowhere.
+# thing lies. If you left `pictures` empty, the backbone is tiny and its weights are random. Then a word gives nearly
+# the same weight to every region, so the attention does not show what the word means.
 
 # %% tags=["nbval-ignore-output"]
 figure = show.attention(matcher, test, 0, test.captions_of(0)[0])
@@ -249,8 +249,9 @@ figure = show.attention(matcher, test, 0, test.captions_of(0)[0])
 #   $\sqrt{p (100 - p) / n}$. The next cell computes it for your test split.
 # - **A small test split is an easy one.** Among fewer pictures, the right one is more easily found. Recalls of test
 #   splits of different sizes cannot be compared.
-# - **The features matter much.** A backbone that was trained on photographs knows much about yours. The random one that
-#   stands in here knows colours and edges, and no things.
+# - **The features matter much.** A backbone that was trained on photographs describes the things in your photographs,
+#   too. The stand-in backbone has random weights. Its numbers depend on colours and edges, but it has never learned
+#   what a thing is.
 
 # %% tags=["nbval-ignore-output"]
 share = recalls["t2i_r10"]

@@ -178,8 +178,8 @@ one_more = replace(scene, things=(*from_left, thing("ball", "red")))
 assert not holds(read("two red balls in the park ."), one_more)  # "two" is exactly two, and now there are three
 
 # %% [markdown]
-# `vl.truth` asks this of every pair. Against our loops, for the first pictures and the captions that name single
-# things:
+# `vl.truth` decides this for every pair of a picture and a caption. The next cell compares it with our loops, for the
+# first pictures and for captions in which each mention names one thing:
 
 # %% tags=["nbval-ignore-output"]
 of_images = scenes(test[:30])
@@ -191,8 +191,9 @@ np.testing.assert_array_equal(slow, true[:30][:, single])
 print(f"{slow.size} pairs of a picture and a caption: {slow.sum()} are true, and both ways agree on all of them")
 
 # %% [markdown]
-# Is the generator's truth what a *person* would say? We looked at 200 pairs: 100 that `truth` calls true beside the
-# benchmark's, and 100 that a trained VSR++ ranks first and `truth` calls false. Here is what we found.
+# Would a *person* agree with the generator's truth? We looked at 200 pairs. In 100 of them, `truth` calls the caption
+# true of a picture for which it was not written. In the other 100, a trained VSR++ ranks the pair first, and `truth`
+# calls it false. Here is what we found.
 
 # %%
 audit = pd.read_csv(recorded_folder() / "truth_audit.csv")
@@ -329,12 +330,12 @@ display(
 )
 
 # %% [markdown]
-# A turn is a finding only if all seeds show it. For neighbours whose leads change their sign from seed to seed, the
-# figure shows an order that chance has made.
+# A change of order is a finding only if all seeds show it. Some neighbouring systems have leads whose sign changes from
+# seed to seed. Their order in the figure may be due to chance.
 #
-# Why can the order turn? We have not tested a reason, but one is at hand. R@1 in text retrieval needs *one* good
-# caption of the five, and the easiest is enough. mAP@R asks for all true captions of the picture, the long and the
-# short ones, and those of other pictures too.
+# Why can the order change? A possible reason, which we have not tested, is the following. R@1 in text retrieval needs
+# only *one* good caption of the five, and the easiest one is enough. mAP@R asks for all captions that are true of the
+# picture: long ones, short ones, and also true captions that were written for other pictures.
 #
 # ## Minimal pairs
 #
@@ -371,8 +372,9 @@ for kind in EDITS:
 # the things and change what belongs to what. "Colours exchanged" and "things exchanged" even keep every word, up to
 # *a* and *an*. So a model that treats a sentence as a bag of words cannot tell the two captions apart.
 #
-# Keep this question in mind; the figure answers it. VSE++ has one vector for a picture, SCAN compares words with
-# regions, VSR++ passes messages between regions first. Which of them will notice exchanged colours? And *left* for
+# Keep two questions in mind; the table and the figure below answer them. VSE++ has one vector for a picture. SCAN
+# compares words with regions. VSR++ first passes messages between regions, and then compares words with regions. Which
+# of the three will notice that two colours were exchanged? And which of them will notice that *left* was replaced by
 # *right*?
 
 # %% tags=["hide-input", "nbval-ignore-output"]
@@ -385,8 +387,9 @@ display(seen.loc[list(EDITS)].round(0).astype(int))
 # %% [markdown]
 # ## Which mechanism sees what
 #
-# The same for all seven systems, trained until they stopped improving. Each small dot is one seed, and the large one is
-# their mean with the 95 % interval of a share of so many pairs, which knows nothing of seeds. Dashed is chance.
+# The figure shows the same measurement for all seven systems, which were trained until they stopped improving. Each
+# small dot is one seed. The large dot is the mean of the seeds. Its bar is the 95 % interval of a share of this number
+# of pairs, and it does not include the spread between seeds. The dashed line marks chance.
 
 
 # %%
@@ -420,15 +423,17 @@ plt.show()
 # %% [markdown]
 # Read the figure panel by panel.
 #
-# * *Another light* is easy for everyone: the light is in every region.
-# * *Another thing* and *another colour* are read by all systems.
-# * *Colours exchanged* asks for **binding**: which of the two things is red? Systems that compare words with *regions*
-#   are ahead, since one region must answer for "red" and "ball" together. A system that pools a picture into one vector
-#   knows that there is a dog, a ball, something red and something white. It has to keep which is which inside that
-#   vector, and the figure shows how well each of them does.
-# * *Left and right* and *things exchanged* are relations. Only the two systems with local attention leave the dashed
-#   line. VSRN has a graph of regions, which is there to reason about relations, and stands at chance.
+# * *Another light* is easy for all systems. A likely reason is that every region shows the light.
+# * All systems read *another thing* and *another colour* far better than chance.
+# * *Colours exchanged* asks for **binding**: which of the two things is red? The systems that compare words with
+#   *regions* are best. A likely reason is that one region contains both the colour and the thing. A system that pools a
+#   picture into one vector knows that there is a dog, a ball, something red and something white. Its one vector must
+#   also keep which of the two things is red. The figure shows how well each of these systems does that.
+# * *Left and right* and *things exchanged* are relations. Only the two systems with local attention are clearly better
+#   than chance. VSRN is not, although it has a graph of regions whose purpose is to reason about relations.
 # * *On and under* has few pairs, so its intervals are too wide to order the systems.
+# * No system reads *another number* well. A possible reason is that a mean, a softmax or a maximum keeps little
+#   information about how many things there are.
 # * *Another number* is read by nobody well. A mean, a softmax or a maximum keeps little of a count.
 #
 # And now look back at recall, with VSRN beside VSR++.
@@ -444,9 +449,9 @@ display(beside.round(1))
 lead = means["VSRN"] - means["VSR++"]
 display(
     Markdown(
-        "VSR++ tells left from right, and VSRN does not. Yet VSRN differs from VSR++ by only "
-        f"{lead['i2t R@1, one answer']:+.1f} points of R@1 in text retrieval, and by "
-        f"{lead['t2i R@1, one answer']:+.1f} in image retrieval (means of {seeds} seeds)."
+        "VSR++ tells left from right, and VSRN does not. R@1 does not show this difference. The R@1 of VSRN minus that "
+        f"of VSR++ is {lead['i2t R@1, one answer']:+.1f} points in text retrieval, and "
+        f"{lead['t2i R@1, one answer']:+.1f} points in image retrieval (means of {seeds} seeds)."
     )
 )
 
@@ -462,10 +467,10 @@ display(Markdown(f"{sum(mirrored)} of {len(of_sides)} captions that name a side 
 # %% [markdown]
 # ## Is it the graph?
 #
-# VSR++ and SCAN both read *left* and *right* far better than chance. Their seeds overlap (the dots above), so these
-# cannot say which of the two is better. VSR++ has a graph, and it differs from SCAN in more than that. So we change the
-# graph alone: the same VSR++, trained in the same way, with no layer of region reasoning at all. The regions go
-# straight from their projection to the attention and to the GRU.
+# VSR++ and SCAN both read *left* and *right* far better than chance. In the figure above, the dots of their seeds
+# overlap, so the figure cannot say which of the two systems is better. VSR++ has a graph, but it also differs from SCAN
+# in other ways. So we change the graph alone: we train VSR++ in the same way, but without any layer of region
+# reasoning. In this model, the regions go straight from their projection to the attention and to the GRU.
 
 # %% tags=["nbval-ignore-output"]
 with_graph = runs["VSR++"]
@@ -514,12 +519,13 @@ display(table.rename_axis(columns=["", "seed"]).round(1))
 # %% [markdown]
 # ## What came out
 #
-# * Many of the failures that R@1 counts are right answers, and the better the system is, the larger is their share.
-# * mAP@R asks for all true answers. The order of systems can turn with it.
-# * High recall does not prove that a sentence was read. A minimal pair tests a single detail.
-# * Systems that compare regions one by one bind colours to things best, and they alone tell left from right. A graph
-#   before a single vector (VSRN) binds some colours and tells no sides. What a graph before local attention (VSR++)
-#   adds rests on two seeds, and the table above shows both.
+# * Many of the failures that R@1 counts are right answers. In our measurements, better systems have a larger share of
+#   them.
+# * mAP@R asks for all true answers. It can put the systems into another order than R@1 does.
+# * A high recall does not prove that the system has read the whole sentence. A minimal pair tests a single detail.
+# * The systems that compare words with single regions bind colours to things best, and only they tell left from right.
+#   VSRN has a graph and pools its regions into one vector. It binds some colours, and it does not tell left from right.
+#   VSR++ has a graph before its local attention. The table above shows with two seeds what this graph adds.
 #
 # ## Pitfalls
 #
@@ -630,9 +636,9 @@ right = ...  # one truth value for each test picture
 check.lesson9.exercise2(sentence, right, all_scenes)
 
 # %% [markdown]
-# **3. A probe of your own** (*hard, 30 minutes*). Sizes are relations, too: "a big ball" is a lie about a small one.
-# Make minimal pairs that exchange *small* and *big*, check them with `holds`, and measure the three systems. Before you
-# run it: what do you expect of a model that sees each region as a crop of one fixed size?
+# **3. A probe of your own** (*hard, 30 minutes*). A caption can also be false about a size: "a big ball" is false if
+# the ball is small. Make minimal pairs that exchange *small* and *big*, check them with `holds`, and measure the three
+# systems. Before you run your code: what do you expect of a model that sees each region as a crop of one fixed size?
 #
 # <details><summary>Hint</summary>
 #
@@ -713,8 +719,8 @@ check.lesson9.exercise3(mine, all_scenes)
 # assert check.lesson9.exercise4(one_side, pairs, all_scenes)
 # ```
 #
-# If both numbers are above one half, then the half of the picture is not all that the matcher knows. If the first is
-# higher, it is a part of it.
+# If both numbers are clearly above one half, then the matcher knows more than in which half of the picture a thing
+# stands. If the number for two sides is clearly higher, then the matcher uses this half, too.
 #
 # </details>
 

@@ -15,9 +15,9 @@
 # # Lesson 10: from the hinge to CLIP
 #
 # The seven systems of this package are trained with a hinge on the hardest negative. CLIP (Radford et al., ICML 2021)
-# and nearly everything after it is trained with a softmax over the batch, **InfoNCE**. This lesson puts the two side by
-# side. They are closer than they look: one is a soft version of the other, and a single number, the *temperature*,
-# leads from "all negatives count" to "the hardest alone".
+# and many models after it are trained with a softmax over the batch, **InfoNCE**. This lesson compares the two losses.
+# They are closer than they look: InfoNCE is a soft version of the hinge on the hardest negative. A single number, the
+# *temperature*, decides whether all negatives count or the hardest one alone.
 #
 # **You will learn**
 #
@@ -80,8 +80,9 @@ plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 #
 # $$ L_i = -\log \frac{\exp(s_{ii}/\tau)}{\sum_j \exp(s_{ij}/\tau)} . $$
 #
-# CLIP takes the mean of this and of the same for sentences that ask all pictures, and learns $\tau$ (Radford et al.,
-# 2021, section 2.3). The hinge of lesson 2 takes $[\alpha - s_{ii} + \max_{j \neq i} s_{ij}]_+$ instead.
+# In CLIP each sentence also asks all pictures, which gives a second loss of the same form. CLIP's loss is the mean of
+# the two, and CLIP learns $\tau$ (Radford et al., 2021, section 2.3). The hinge of lesson 2 takes
+# $[\alpha - s_{ii} + \max_{j \neq i} s_{ij}]_+$ instead.
 #
 # ## InfoNCE by hand
 #
@@ -100,8 +101,10 @@ predict("10.1")
 # $$ 2^{10 S} = \begin{pmatrix} 64 & 32 & 4 \\ 8 & 16 & 32 \\ 2 & 8 & 128 \end{pmatrix} $$
 #
 # *Each picture asks* (rows): the shares of the right sentences are $64/100$, $16/56$ and $128/138$. *Each sentence
-# asks* (columns): $64/74$, $16/56$ and $128/164$. Picture 1 and sentence 1 are ranked wrongly, and their shares, $2/7$,
-# are below one half. The loss is the mean of the six $-\ln(\text{share})$.
+# asks* (columns): the shares of the right pictures are $64/74$, $16/56$ and $128/164$. We number from zero, as in
+# lesson 2, so picture 1 is the second row, and sentence 1 is the second column. For both of them a wrong answer scores
+# higher than the right one, so their shares, $2/7$, are below one half. The loss is the mean of the six
+# $-\ln(\text{share})$.
 
 
 # %%
@@ -357,11 +360,11 @@ at_one_rate = losses[(losses["batch"] == 128) & (losses["learning_rate"] == RATE
 first, second = top.iloc[0], top.iloc[1]
 display(
     Markdown(
-        f"In batches of 128 and each at its best rate, the best is *{first['loss']}* ({first['dev_rsum']:.0f}), before "
-        f"*{second['loss']}* ({second['dev_rsum']:.0f}). One seed and a short training stand behind every "
-        f"point, and a seed moves such a point by several units. Had all losses been trained with the rate "
-        f"{RATES[1]}, the winner would be *{at_one_rate.idxmax()}*. Where the best rate is the highest that was tried, "
-        "a higher one may be better still."
+        f"We compare the losses in batches of 128, each at its best rate. The best is *{first['loss']}* "
+        f"({first['dev_rsum']:.0f}), and the second is *{second['loss']}* ({second['dev_rsum']:.0f}). Every point "
+        "comes from one seed and a short training, and another seed can change it by several points. If we had "
+        f"trained all losses with the rate {RATES[1]}, the best would be *{at_one_rate.idxmax()}*. If the best rate of "
+        "a loss is the highest rate that we tried, a still higher one may be better."
     )
 )
 
@@ -370,10 +373,10 @@ display(
 # negative without a warm-up stays far below the one with a warm-up, each at its best rate (one seed). Lesson 2's
 # plateau may be the reason. This record holds no losses, so it cannot show it. Second, the batch size means different
 # things here. All runs read the same number of captions, so a batch of 512 makes a quarter of the steps of a batch of
-# 128. What is lost or won in the right panel is both: other negatives, and fewer steps. The warm-up of the hinge lasts
-# one epoch, so it is shorter in large batches, too, and may be too short to leave the plateau. To separate the two one
-# would train for equally many *steps*, which costs four times as much.
-#
+# 128. So two things change together in the right panel: a larger batch has other negatives, and it makes fewer steps.
+# The warm-up of the hinge lasts one epoch. So it, too, has fewer steps in large batches, and may be too short to leave
+# the plateau. To separate the two effects, one would train all batch sizes for the same number of *steps*. For the
+# largest batches this costs four times as much.
 # ## Look: the temperature that training chose
 #
 # We train the hinge and InfoNCE once more on the data of this course, at their best rates, and look at the temperature.
@@ -529,9 +532,9 @@ check.lesson10.exercise1(rows, columns)
 # assert check.lesson10.exercise2(log_inverse.grad)
 # ```
 #
-# The gradient is negative, so training wants a larger $1/\tau$. The logarithm keeps $\tau$ positive, and makes a
-# step a *factor*. Without the limit, a batch in which all pairs are right would push $1/\tau$ up for ever, and the
-# softmax would overflow or stop to teach.
+# The gradient is negative, so training makes $1/\tau$ larger. The logarithm keeps $\tau$ positive, and a step of the
+# logarithm multiplies $\tau$ by a *factor*. If there were no limit, batches in which all pairs are right would make
+# $1/\tau$ grow without end. Then the softmax could overflow, or its gradients could become too small to teach anything.
 #
 # </details>
 
@@ -594,9 +597,11 @@ quiz(10)
 # ## Summary
 #
 # * InfoNCE gives each right pair a share of a softmax, and charges minus its logarithm. At the start it is $\ln B$.
-# * The temperature divides the push among the negatives. Low: the hardest alone. High: all alike.
-# * With a margin added, the hinge on the hardest negative is InfoNCE's limit.
-# * From equal scores, InfoNCE leads away; the hardest negative needs a warm-up.
+# * The temperature decides how the push is divided among the negatives. At a low temperature, the hardest negative gets
+#   nearly all of it. At a high temperature, all negatives get nearly the same push.
+# * If the margin is added to the wrong scores, $\tau$ times InfoNCE becomes the hinge on the hardest negative as $\tau$
+#   goes to zero.
+# * InfoNCE leaves the state of equal scores by itself. The hinge on the hardest negative needs a warm-up for that.
 # * A comparison of losses needs the same encoders, and a learning rate for each.
 #
 # ## References

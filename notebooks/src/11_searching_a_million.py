@@ -14,10 +14,10 @@
 # %% [markdown]
 # # Lesson 11: searching a million pictures
 #
-# Our test splits have a thousand pictures, or five thousand: `scenes-coco`, on which this lesson searches, has as many
-# drawn test pictures as MS-COCO has photographs. A photo library has millions. Which of our scores could
-# search it? This lesson counts what a query costs, shows why the global score can be put into an index and the local
-# one cannot, and builds the usual way out: a fast first stage that proposes candidates, and a slow second stage that
+# Our test splits have a thousand or five thousand pictures. This lesson searches `scenes-coco`, whose test split has as
+# many pictures as the test split of MS-COCO has. A photo library has millions of pictures. With which of our scores
+# could we search it? This lesson counts what a query costs. It shows why an index can hold the global score and cannot
+# hold the local one. Then it builds the usual solution: a fast first stage proposes candidates, and a slow second stage
 # orders them.
 #
 # **You will learn**
@@ -292,7 +292,7 @@ def cheapest(table: pd.DataFrame) -> str:
             f"{enough['proposed']:.0f} % of the captions."
         )
     return "\n".join(
-        ["Fewest candidates with which R@1 is at most one caption of these below the full scan:", "", *told]
+        ["The fewest candidates with which two stages find at most one right picture less than a full scan:", "", *told]
     )
 
 
@@ -386,8 +386,8 @@ plt.show()
 #
 # ## Pitfalls
 #
-# * **Unit vectors.** The cosine is an inner product only of vectors of length one. Ours are; a model whose vectors are
-#   not needs an index for inner products that expects it.
+# * **Unit vectors.** The cosine of two vectors equals their inner product only if both have length one. Our vectors
+#   have length one. If the vectors of your model do not, divide each of them by its length before you index it.
 # * **The first stage must be trained to rank.** SCAN has no $S_G$ in its loss at all (exercise 3).
 # * **Report the whole system.** "R@1 with re-ranking of 100" and R@1 of a full scan are different numbers.
 # * **An index belongs to one model.** After another training, all vectors are new. `vl.Index.load` checks it.
@@ -537,7 +537,8 @@ quiz(11)
 # ## Summary
 #
 # * In the plain way, $S_L$ takes $2RW$ times as much work as $S_G$. It takes $R$ times as much memory.
-# * Only an inner product of two sides can be indexed; the table of its scores has a matrix rank of at most $D$.
+# * An index of vectors can hold a score that is an inner product of a picture's vector and a sentence's vector. The
+#   table of such scores has a matrix rank of at most $D$. The table of $S_L$ can have a higher one.
 # * With a first stage that was trained to rank, two stages keep nearly all of the recall for a small part of the work.
 #   With another one they may lose most of it. Measure both.
 # * Approximate indexes trade time against missed neighbours, and $K$ trades time against missed answers.

@@ -126,9 +126,10 @@ for name, (theta, expected) in by_hand.items():
 # %% [markdown]
 # ## Who writes the weights
 #
-# One could learn $\theta_1, \theta_2, \dots$ directly, but then a picture of 12 regions would say nothing about a
-# picture of 36. VSE∞ lets a small network write them. It reads the ranks one after the other, as a sentence reader
-# reads words:
+# One could learn the numbers $\theta_1, \theta_2, \dots$ directly. But a picture with 12 regions can need other
+# weights than a picture with 36 regions, and weights learned for one number of regions would not help with another
+# number. In VSE∞ a small network computes the weights. It reads the ranks one after the other, as a text encoder reads
+# words:
 #
 # $$ p_k = \big(\sin(\omega_1 k), \cos(\omega_1 k), \sin(\omega_2 k), \dots\big), \qquad
 #    h_1, \dots, h_N = \mathrm{BiGRU}(p_1, \dots, p_N), \qquad \theta = \mathrm{softmax}_k(w^\top h_k) $$
@@ -428,8 +429,8 @@ with torch.no_grad():
 print(f"temperature: {first:.3f} before training, {learned:.3f} after")
 
 # %% [markdown]
-# For a loss of your own, subclass `vl.Loss` and take a `Comparison` to a scalar, the mean over the pairs. A
-# `Comparison` holds all that a loss may need:
+# For a loss of your own, write a subclass of `vl.Loss`. Its `forward` gets a `Comparison` and returns a scalar, the
+# mean over the pairs. A `Comparison` holds all that a loss may need:
 #
 # | field | what |
 # |---|---|
@@ -444,8 +445,9 @@ print(f"temperature: {first:.3f} before training, {learned:.3f} after")
 # `scores(similarity)` gives the matrices, rows and columns. Use these two, and your loss is right on several devices,
 # too.
 #
-# As an example, the *alignment* of Wang and Isola (ICML 2020): the mean squared distance of the two partners. Alone it
-# would be useless (put everything at one point!), but it may stand beside a hinge. `weight` says how much it counts.
+# The example is the *alignment* of Wang and Isola (ICML 2020): the mean squared distance between the two partners of a
+# pair. It is useless as the only loss, because it is zero if all vectors are equal. But one may add it to a hinge.
+# `weight` says how much it counts.
 
 
 # %%

@@ -119,9 +119,10 @@ figure.savefig(folder / "table1.png", dpi=150)
 # zero, *not reproduced* if it is below, and otherwise *inconclusive*: this many seeds cannot tell.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is at most 5 %. Beside a short training, `verdict_long` is the recorded verdict,
-# by Holm's method too, of trainings that went on until the dev split stopped improving. A verdict of one
-# seed speaks of the test pictures alone, and another seed may turn it.
+# that the chance of any false verdict is at most 5 %. After a short training, the table also has the column
+# `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
+# Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
+# change it.
 
 # %%
 verdicts = claims_of(TABLE1, data)
@@ -134,9 +135,10 @@ figure.savefig(folder / "claims1.png", dpi=150)
 # %% [markdown]
 # ## What the published rows hide
 #
-# *Global* and *Local* are, digit for digit, the published rows of VSRN and SCAN, and both of those are the **average of
-# two models**. Below: our single models, their average, and the published pair. Compare what the average gains over the
-# mean of its two models with the whole published step from *Global* to *VSR++ (full)*.
+# *Global* and *Local* are, digit for digit, the published rows of VSRN and SCAN. Each of these two rows is the
+# **average of two models**. The table below shows our single models, their average, and the published average. By how
+# much is our average better than the mean of its two models? Compare this gain with the whole published step from
+# *Global* to *VSR++ (full)*.
 
 # %%
 for row, note in TABLE1.notes.items():
@@ -160,12 +162,12 @@ display(after_the_fact)
 # %% [markdown]
 # ## The clean ablation
 #
-# The published rows are of three papers and differ in several parts at once: *Global* has a one-directional GRU and a
-# caption loss, *Local* a Bi-GRU and none, and neither is a run of VSR++'s own code. With `factorial = True` (`make
-# reproduce-tables FACTORIAL=1`) every combination is trained: {GRU, Bi-GRU} × {global, local, fusion at the loss,
-# fusion of similarities} × {caption loss, none}. Each difference below is then between models that differ in one part
-# only, averaged over all settings of the others. [07_reading_the_tables](07_reading_the_tables.ipynb) says what came
-# out.
+# The published rows come from three papers and differ in several parts at once. *Global* has a one-directional GRU and
+# a caption loss. *Local* has a Bi-GRU and no caption loss. Neither row is a run of VSR++'s own code. With
+# `factorial = True` (`make reproduce-tables FACTORIAL=1`) the notebook trains every combination: {GRU, Bi-GRU} ×
+# {global, local, fusion at the loss, fusion of similarities} × {caption loss, none}. Then each difference below is a
+# difference between models that differ in one part only, averaged over all settings of the others.
+# [07_reading_the_tables](07_reading_the_tables.ipynb) says what came out.
 
 # %%
 if factorial:
@@ -274,8 +276,9 @@ check.table1.exercise2(gained, measured, after_the_fact)
 # </details>
 # <details><summary>Solution</summary>
 #
-# With one seed an interval speaks of the test pictures alone, so it is narrower, and claims that three seeds leave open
-# may look decided, either way. Believe the three: the seed is part of what a claim about a *method* must survive.
+# With one seed, an interval includes the chance of the test pictures alone, so it is often narrower. Then a claim that
+# is inconclusive with three seeds may look decided, as reproduced or as not reproduced. Believe the verdict of three
+# seeds: a claim about a *method* must hold for other seeds, too.
 #
 # ```python
 # def decided(count):

@@ -15,9 +15,10 @@
 # # Table 2: how much local similarity
 #
 # VSR++ scores $S = S_G + \mu S_L$. The paper trains one model for each of six values of $\mu$ and finds the best at
-# 2.0, with text retrieval asking for more $\mu$ than image retrieval does. This notebook trains the same six models
-# several times, and then asks what the paper does not: is it $\mu$ that matters, or the **margin** that it shrinks,
-# or is a model trained once and weighed *afterwards* as good?
+# 2.0. In the paper, text retrieval needs a larger $\mu$ than image retrieval does. This notebook trains the same six
+# models several times. Then it asks two questions that the paper does not ask. Does $\mu$ itself matter, or does the
+# relative **margin** matter, which shrinks when $\mu$ grows? And is it as good to train one model and to change $\mu$
+# only *afterwards*?
 #
 # **You will see** three curves that look alike in a paper and are three different experiments.
 #
@@ -91,9 +92,10 @@ display(tables.beside(measured).set_index("row"))
 # directions: what does going from 0.5 to 3 bring to text retrieval, beyond what it brings to image retrieval?
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is at most 5 %. Beside a short training, `verdict_long` is the recorded verdict,
-# by Holm's method too, of trainings that went on until the dev split stopped improving. A verdict of one
-# seed speaks of the test pictures alone, and another seed may turn it.
+# that the chance of any false verdict is at most 5 %. After a short training, the table also has the column
+# `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
+# Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
+# change it.
 
 # %%
 verdicts = claims_of(TABLE2, data)
@@ -103,10 +105,11 @@ display(shown_claims(verdicts, data).set_index("claim"))
 # ## Three experiments, one axis
 #
 # 1. **Trained for each mu**, as in the paper.
-# 2. **The same with the effective margin held.** $S$ lies in $[-(1 + \mu), 1 + \mu]$ while the hinge asks for
-#    $\alpha = 0.2$ at every $\mu$: relative to $S$ that is $\alpha / (1 + \mu)$, from 0.133 at $\mu = 0.5$ to 0.05 at
-#    $\mu = 3$. With $\alpha = 0.2 (1 + \mu) / 3$ it is the 0.067 of $\mu = 2$ throughout, and $\mu$ weighs and does
-#    nothing else. One seed: its bars speak of the test pictures alone.
+# 2. **Trained for each mu, with a constant effective margin.** $S$ lies in $[-(1 + \mu), 1 + \mu]$, while the hinge
+#    asks for $\alpha = 0.2$ at every $\mu$. Relative to the largest possible $S$, this margin is $\alpha / (1 + \mu)$:
+#    it falls from 0.133 at $\mu = 0.5$ to 0.05 at $\mu = 3$. If we set $\alpha = 0.2 (1 + \mu) / 3$, the relative
+#    margin is 0.067 for all values of $\mu$, as it is at $\mu = 2$. Then $\mu$ changes the weight of $S_L$ and not the
+#    relative margin. This experiment has one seed, so its bars include the chance of the test pictures alone.
 # 3. **One model, weighed at test time**: $S_G$ and $S_L$ of the model trained with $\mu = 2$, added up anew.
 #
 # Every point is a *paired* difference from $\mu = 2$ of the same experiment, so the published curve fits on the same
@@ -150,17 +153,17 @@ table.to_csv(folder.parent / "tables" / "table2_curves.csv")
 display(table)
 
 # %% [markdown]
-# The columns are points of R@1 + R@5 + R@10 above $\mu = 2$. Where the second curve is flat and the first is not, the
-# difference was the margin's doing. Where the third is as good as the first, nobody had to train six models.
-# Compare the points with their bars: from 2 to 3, do the curves move by more than the bars? If not, there is no best
-# value that these trainings could show.
+# Each number says how many points of R@1 + R@5 + R@10 a model has more than the model with $\mu = 2$. Where the second
+# curve is flat and the first is not, the margin explains the difference, and $\mu$ does not. Where the third curve is
+# as high as the first, one trained model is as good as six. Compare the points with their bars: from 2 to 3, do the
+# curves change by more than the bars? If they do not, these trainings cannot show which value is best.
 #
 # ## The whole sweep of one model
 #
-# Since $S_G$ and $S_L$ are stored, every $\mu$ is one matrix addition away, $\mu = 0$ and $\mu = \infty$ included.
-# Mind the left end: the $S_G$ of a model that was trained as a sum is not a global model, because nothing ever asked
-# it to find the picture alone.
-
+# Since $S_G$ and $S_L$ are stored, one addition of matrices gives the scores for any $\mu$, also for $\mu = 0$ and
+# $\mu = \infty$. Be careful with the left end of the figure. This model was trained on the sum, and the loss never
+# asked its $S_G$ to find the picture without $S_L$. So its $S_G$ does not show what a model with a global score alone
+# can do.
 # %%
 where = full.run.dataset("test").caption_to_image
 global_scores = full.scores("global", lambda _: cosine)
@@ -235,8 +238,9 @@ narrow_system = ...  # VSRpp(...)
 check.table2.exercise2(narrow_system)
 
 # %% [markdown]
-# **3.** (*medium, 10 minutes*) Divide each of $S_G$ and $S_L$ by its own standard deviation before you add them, at
-# test time. By which factor is the $\mu$ that gives the same order now larger? Set `stretch` to it.
+# **3.** (*medium, 10 minutes*) At test time, divide each of $S_G$ and $S_L$ by its own standard deviation before you
+# add them. Now another value of $\mu$ gives the order that the old $\mu$ gave. By which factor must you multiply the
+# old $\mu$ to get the new one? Set `stretch` to this factor.
 #
 # <details><summary>Hint</summary>
 #

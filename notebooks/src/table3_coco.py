@@ -124,13 +124,14 @@ display(protocols)
 # %% [markdown]
 # ## The order, claim by claim
 #
-# The published order by rsum, read as claims: each row over the next, then VSR++ over all others. Differences are
-# paired seed by seed and picture by picture.
+# We turn the published order by rsum into claims: each system beats the system that follows it in this order, and VSR++
+# beats all others. For each claim we compare the two systems seed by seed and picture by picture.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is at most 5 %. Beside a short training, `verdict_long` is the recorded verdict,
-# by Holm's method too, of trainings that went on until the dev split stopped improving. A verdict of one
-# seed speaks of the test pictures alone, and another seed may turn it.
+# that the chance of any false verdict is at most 5 %. After a short training, the table also has the column
+# `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
+# Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
+# change it.
 
 # %%
 verdicts = claims_of(TABLE3, data)
@@ -143,8 +144,9 @@ figure.savefig(folder / "claims3.png", dpi=150)
 # %% [markdown]
 # ## Single models and averages of two
 #
-# Some published rows are averages of two models, some are not. Ours in both ways: rsum of the first two seeds, of their
-# averaged scores, and what averaging brings. The last columns say what the published figure is.
+# Some published rows are averages of two models, and some are not. The table shows our rows in both ways: the mean rsum
+# of the models of the first two seeds, the rsum of their averaged scores, and the gain from averaging. The last columns
+# show the published rsum, and what it is.
 
 # %%
 pairs = TABLE3.averages(seeds=range(seeds), **settings)
@@ -179,8 +181,10 @@ for row, note in TABLE3.notes.items():
 # </details>
 # <details><summary>Solution</summary>
 #
-# $0.5^5 = 3\,\%$, since the right one must win five such contests. The table shows about half of the first number
-# instead. Queries differ: an easy one wins all five, a hard one none, and only what is between them is lost.
+# $0.5^5 = 3\,\%$, since the right picture must win in all five groups. In the table, the right answer comes first among
+# all pictures about half as often as in a single fold, which is far more often than independence would allow. So the
+# five groups are not independent. Queries differ: an easy query wins in every group, and a hard query wins in none.
+# Only queries between these two kinds are lost.
 #
 # ```python
 # assert check.table3.exercise1(0.5**5)
@@ -247,8 +251,8 @@ check.table3.exercise2(folds, Result(TABLE3.runs(seed=0, **settings)["VSR++"]))
 # assert check.table3.exercise3(orders[0] == orders[1], one_seed)
 # ```
 #
-# It may: two recalls at a given cut are two points of two curves of ranks, and curves can cross. Where they do, a table
-# of one protocol hides it.
+# The order may change. Each system has a curve of recalls over the number of pictures that are searched, and the curves
+# of two systems can cross. If they cross, then a table with one protocol does not show it.
 #
 # </details>
 

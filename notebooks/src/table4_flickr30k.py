@@ -112,13 +112,14 @@ figure.savefig(folder / "table4.png", dpi=150)
 # %% [markdown]
 # ## The order, claim by claim
 #
-# The published order by rsum, read as claims: each row over the next, then VSR++ over all others. Differences are
-# paired seed by seed and picture by picture.
+# We turn the published order by rsum into claims: each system beats the system that follows it in this order, and VSR++
+# beats all others. For each claim we compare the two systems seed by seed and picture by picture.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is at most 5 %. Beside a short training, `verdict_long` is the recorded verdict,
-# by Holm's method too, of trainings that went on until the dev split stopped improving. A verdict of one
-# seed speaks of the test pictures alone, and another seed may turn it.
+# that the chance of any false verdict is at most 5 %. After a short training, the table also has the column
+# `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
+# Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
+# change it.
 
 # %%
 verdicts = claims_of(TABLE4, data)
@@ -131,9 +132,9 @@ figure.savefig(folder / "claims4.png", dpi=150)
 # %% [markdown]
 # ## What these verdicts say, and what they do not
 #
-# This is a short training, unless you set another preset. It favours systems that learn fast. Until the end
-# of a long training, VSRN gains far more than the others do. So a verdict of a short training is about *learning speed*
-# as much as about what a system can reach.
+# This is a short training, unless you set another preset. A short training favours systems that learn fast. If the
+# training is long, VSRN improves far more than the other systems do. So a verdict of a short training says as much
+# about *learning speed* as about the quality that a system can reach in the end.
 # Compare the columns `verdict_holm` and `verdict_long` above.
 #
 # Even a verdict of the long trainings is about drawn scenes. "Not reproduced" means that the claim does not hold here.
@@ -143,8 +144,9 @@ figure.savefig(folder / "claims4.png", dpi=150)
 # %% [markdown]
 # ## Single models and averages of two
 #
-# Some published rows are averages of two models, some are not. Ours in both ways: rsum of the first two seeds, of their
-# averaged scores, and what averaging brings. The last columns say what the published figure is.
+# Some published rows are averages of two models, and some are not. The table shows our rows in both ways: the mean rsum
+# of the models of the first two seeds, the rsum of their averaged scores, and the gain from averaging. The last columns
+# show the published rsum, and what it is.
 
 # %%
 pairs = TABLE4.averages(seeds=range(seeds), **settings)
@@ -224,9 +226,10 @@ check.table4.exercise1(pairs_within)
 # </details>
 # <details><summary>Solution</summary>
 #
-# For regions no two of these rows: our VSE++ sees the mean of the regions. One would train it on one vector of the
-# whole picture. For attention not SCAN and VSE++ either, since SCAN also has the second GRU; `VSRpp(fusion="local")`
-# and `VSRpp(fusion="global")` differ in nothing else ([07_reading_the_tables](07_reading_the_tables.ipynb)).
+# No two of these rows show what regions are worth, because our VSE++ reads the mean of the regions, too. To measure it,
+# one would also train VSE++ on a single vector of the whole picture. SCAN and VSE++ do not show what attention is
+# worth, because SCAN also reads the sentence in both directions. `VSRpp(fusion="local")` and `VSRpp(fusion="global")`
+# differ in nothing else ([07_reading_the_tables](07_reading_the_tables.ipynb)).
 #
 # ```python
 # import vsrpp_lite as vl

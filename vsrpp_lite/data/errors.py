@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class DataError(ValueError):
-    """A data folder is not as it should be. The message says which file, where, what it holds and what it should."""
+    """A data folder is not as it should be. The message names the file, the place, what is there and what should be."""
 
 
 def check_plain_file(path: Path, expected: str) -> None:

@@ -39,7 +39,7 @@ class Effect(NamedTuple):
 
 
 def _effects() -> list[Effect]:
-    """Return the comparisons: each part of Table 1 overall, and within another part where it could depend on that."""
+    """Return the comparisons: each part of Table 1 overall, and within each choice of a part that may change it."""
     fused: dict[str, Any] = {"fusion": "similarity"}
     found = [
         Effect("fusion of similarities", BRANCHES[branch], fused, {"fusion": branch})

@@ -135,7 +135,7 @@ def changes(name: str, of: str, plain: str) -> str:
     lines = runs.columns[0]
     by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
     changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
-    samples = changed.to_numpy()[None]  # the only chance here is that of the seeds, which stand where images do
+    samples = changed.to_numpy()[None]  # chance enters by the seeds alone, and they take the axis of the images
     mean, low, high = interval(samples)
     p = holm(list(p_value(samples)))
     columns = {f"change of {of}": mean, "lo": low, "hi": high, "p": p, "seeds": len(changed)}
@@ -217,7 +217,7 @@ def effect(recorded: str, *better_and_worse: str) -> str:
 
 
 def _points(difference: Any, low: Any, high: Any) -> str:
-    """Describe a difference and its interval in whole points. A whole number has no sign where it is zero."""
+    """Describe a difference and its interval in whole points. A small negative number becomes zero without a sign."""
     return f"{round(float(difference))} ({round(float(low))} to {round(float(high))})"
 
 

@@ -199,10 +199,12 @@ def winners(study: Study, lines: pd.DataFrame) -> dict[str, Recipe]:
 
 
 def authors(lines: pd.DataFrame) -> pd.DataFrame:
-    """Return for each system the claim of authors who tune it alone, and train all others with its settings.
+    """Return what the authors of each system could claim if they tuned only their own system.
 
-    One line per system, from the draws with the first seed: its best draw; its rank among all systems, and its lead
-    over the best other one, if all are trained with this draw; and both if every system has its own best draw.
+    Such authors would train all other systems with the best settings of their own system. There is one line for each
+    system, computed from the draws with the first seed. It has the system's best draw. It has the system's rank among
+    all systems, and its lead over the best other system, if all systems are trained with this draw. It also has the
+    rank and the lead if each system is trained with its own best draw.
     """
     table = lines[lines["seed"] == 0].pivot(index="draw", columns="row", values="dev_rsum")
     best = table.max()

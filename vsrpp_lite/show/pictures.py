@@ -57,7 +57,8 @@ def attended(
 
     A pixel is as clear as the mean weight of the regions that cover it, compared with the clearest pixel. The mean
     keeps regions that lie over each other, as on photographs, from adding up to more attention than each of them has.
-    A rectangle is the stronger, the further its weight lies above `even`, its share of an even attention.
+    A region whose weight lies far above `even` gets a strong rectangle. `even` is the weight that each region would
+    have if the attention were equal for all regions.
 
     Raises:
         ValueError: the data set has no boxes.

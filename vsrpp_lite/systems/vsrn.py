@@ -14,9 +14,9 @@ drawn scenes, one at a time; `tests/departures.py` measured it. Beside the first
 effect there. Lesson 2 measures the warm-up. We have not measured the words of the dev split, the hiding of rare words,
 the rule for the best epoch in a long training, and what is special to COCO.
 
-- V* is normalised over regions, and `norm` chooses this. In short trainings the release's norm is better than the
-  paper's, since its numbers are larger: with numbers of that size, the paper's axis is better still, and this is
-  `norm="scaled"`.
+- The release normalises V* over regions; `norm="regions"` does the same here. In short trainings the release's norm is
+  better than the paper's, since it makes the numbers of V* larger. `norm="scaled"` has the paper's axis and numbers as
+  large as the release's, and it is better than both.
 - The parameters of the caption part are listed twice, so that Adam updates them twice in a step and the norm of the
   gradient counts them twice when it is clipped.
 - Other captions of the same image count as negatives, and an incomplete last batch is trained on.

@@ -1,4 +1,4 @@
-"""Predict, commit, reveal: a prompt keeps its reveal until the reader has chosen an answer.
+"""Prompts: a prompt asks for a prediction, and it hides the right answer until the reader has chosen an answer.
 
 The prompts stand in `notebooks/predictions.toml`. Where no kernel runs, on a site or in a preview, a prompt is a folded
 block: HTML that stands beside the widget in the same output.

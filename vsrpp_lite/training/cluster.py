@@ -13,7 +13,9 @@ import joblib
 
 @contextmanager
 def engine(scheduler: str, *, ray: bool) -> Iterator[int | None]:
-    """Run grids on the workers of a dask scheduler, or on Ray, and give their number; without either, on this machine.
+    """Run grids on the workers of a dask scheduler, or on Ray, and yield the number of workers.
+
+    If neither is asked for, grids run on this machine, and the function yields None.
 
     Raises:
         ValueError: both are asked for; or no scheduler answers, or no Ray cluster is running here; or the workers are

@@ -45,7 +45,8 @@ def ranks(
 ) -> tuple[Int[np.ndarray, " I"], Int[np.ndarray, " T"]]:
     """Return the rank of the right answer, from 1, for every image and for every text.
 
-    An image has several right captions, and the best of them counts. The wrong candidates alone can stand before it.
+    An image has several right captions, and its rank is that of the best of them. Only wrong captions count as standing
+    before this best caption.
 
     >>> import numpy as np
     >>> scores = np.array([[.9, .1], [.5, .5]])
@@ -62,7 +63,7 @@ def ranks(
         image = missing[0]
         raise ValueError(f"image {image} has no caption among {len(caption_to_image)}; expected at least one")
     own = scores[caption_to_image, np.arange(len(caption_to_image))]
-    text_ranks = (scores >= own).sum(0)  # the right image itself is the one that makes ranks begin at 1
+    text_ranks = (scores >= own).sum(0)  # this also counts the right image itself, so ranks begin at 1
     best = np.full(len(scores), -np.inf, dtype=scores.dtype)
     np.maximum.at(best, caption_to_image, own)
     own_as_high = np.bincount(caption_to_image[own >= best[caption_to_image]], minlength=len(scores))

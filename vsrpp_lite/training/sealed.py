@@ -56,7 +56,7 @@ class SealedFolder:
         with atomic(path) as draft:
             yield draft
             checksum = sha256(draft)
-            # all that were accepted before stay so: after a kill, the newest of them need not be that of the file
+            # keep all checksums that were accepted before: after a kill, the file may still have an older one of them
             self._enter(name, [checksum, *self._files().get(name, [None])])
         self._enter(name, [checksum])
 
@@ -133,7 +133,8 @@ class SealedFolder:
     def _files(self) -> dict[str, list[str | None]]:
         """Return the accepted checksums of each file, the newest first.
 
-        There is one or, while the file is being replaced, also those from before. None stands for an absent file.
+        A file has one checksum. While the file is being replaced, the checksums of its earlier contents are accepted
+        too. None stands for an absent file.
         """
         path, expected = self.folder / CHECKSUMS, "an owner, and the sha256 of files"
         if not os.path.lexists(path):

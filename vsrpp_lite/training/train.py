@@ -85,7 +85,8 @@ def _save(files: SealedFolder, matcher: Matcher, adam: torch.optim.Optimizer, hi
             save_checkpoint(matcher.state_dict(), draft)
     files.write_text(HISTORY, "".join(json.dumps(record) + "\n" for record in history))
     with files.write(LAST) as draft:
-        # strings of its own for every record: else the bytes of the file would tell after which epoch it was resumed
+        # every record gets its own copies of its strings, so that the bytes of the file do not depend on where the
+        # training was resumed
         records = [json.loads(json.dumps(record)) for record in history]
         state = {"model": matcher.state_dict(), "optimizer": adam.state_dict(), "history": records}
         save_checkpoint(state, draft)
@@ -178,7 +179,8 @@ def _resume(files: SealedFolder, matcher: Matcher, adam: torch.optim.Optimizer) 
     """Load the state of an interrupted training, if there is one, and return its history."""
     if not files.has(LAST):
         return []
-    files.check(name for name in files.names if files.has(name))  # those that are written anew are not lost unseen
+    # check every file, so that the training does not replace a damaged file before anybody notices the damage
+    files.check(name for name in files.names if files.has(name))
     with files.open(LAST) as file:
         state = load_checkpoint(file)
     matcher.load_state_dict(state["model"])

@@ -36,8 +36,9 @@ SIZES = {
     "exam": {"test": 1000},
     "tuning": {"train": 2000, "dev": 1000},
 }
-"""Number of images per split, for each size. The tests of f30k and coco are as large as the paper's two. An exam is
-for a model that was trained on another draw. Settings are tuned on a draw that has no test split."""
+"""Number of images per split, for each size. The test splits of f30k and coco are as large as those of the paper's two
+data sets. The size exam is for a model that was trained on another draw. The size tuning is for the draw on which
+settings are tuned, so it has no test split."""
 
 
 def ensure(folder: Path, *, seed: int, size: str) -> Path:

@@ -65,7 +65,7 @@ def falsified(caption: str, scene: Scene, kind: str, rng: np.random.Generator) -
 
 
 def _another_thing(words: Words, facts: Facts, rng: np.random.Generator) -> Words | None:
-    """Name another kind of thing; people, whose clothes would tell, and things with a verb stay."""
+    """Name another kind of thing. Keep people, since their clothes would give the edit away, and things with a verb."""
     for mention in facts.mentions:
         if mention.count == 1 and mention.action is None and not mention.kinds & set(PEOPLE):
             kind = choose(rng, [kind for kind in NAMES if kind not in (*mention.kinds, *PEOPLE)])

@@ -89,7 +89,11 @@ def fits(mention: Mention, thing: Thing) -> bool:
 
 
 def _choices(mention: Mention, scene: Scene) -> list[tuple[int, ...]]:
-    """Return the things, by number, that a mention can mean: each that fits, or all of them if they are as many."""
+    """Return the choices of things, by number, that a mention can mean.
+
+    If the mention names one thing, each thing that fits is a choice. If it names several, there is one choice at most:
+    all things that fit, if their number is the number that the mention names.
+    """
     found = tuple(number for number, thing in enumerate(scene.things) if fits(mention, thing))
     if mention.count == 1:
         return [(number,) for number in found]

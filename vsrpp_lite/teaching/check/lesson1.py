@@ -30,7 +30,7 @@ def exercise1(affinity: float, message: list[float]) -> str:
         torch.tensor([0.75, 0.5]),
         {
             "That is the message before the ball was found twice.": torch.tensor([2 / 3, 1 / 3]),
-            "Only one of the balls speaks here. Both do.": torch.tensor([0.5, 0.25]),
+            "Your message counts one ball only. Both balls send a message to the kite.": torch.tensor([0.5, 0.25]),
             "That is the message without the division.": torch.tensor([3.0, 2.0]),
         },
     )

@@ -51,7 +51,7 @@ def exercise2(gradient: float) -> str:
         "The sign is turned.": -expected.item(),
     }
     number(gradient, expected.item(), mistakes, within=2e-3)
-    return "A negative one means that training wants a larger 1 / tau. Which sign has yours?"
+    return "If the derivative is negative, training makes 1 / tau larger. Which sign does your derivative have?"
 
 
 @exercise

@@ -61,7 +61,7 @@ def exercise3(share: Callable[[np.ndarray, np.ndarray, np.ndarray, int], float])
                 "The second stage does not choose here: among the candidates, the best by the whole score wins.": (
                     100 * (first.argmax(0) == own).mean()
                 ),
-                "Every picture is a candidate here. Only the K best of the first stage may be.": (
+                "Every picture is a candidate here. Only the K best pictures of the first stage may be candidates.": (
                     100 * (whole.argmax(0) == own).mean()
                 ),
             },

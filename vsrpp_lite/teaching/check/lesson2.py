@@ -20,7 +20,7 @@ def exercise1(summed: float, hardest: float, at_zero: float) -> str:
     }
     number(summed, 0.4 / 3, mistakes)
     number(hardest, 0.4 / 3, mistakes)
-    number(at_zero, 0.2 / 3, {"A violation needs a wrong candidate that is ahead. Two queries have one.": 0.0})
+    number(at_zero, 0.2 / 3, {"Two queries have a wrong candidate that scores higher than the right one.": 0.0})
     return "At margin 0 exactly the queries that R@1 counts as wrong are violated."
 
 

@@ -25,7 +25,7 @@ def exercise2(chance: float) -> str:
         "That is the chance of one.": 0.05,
     }
     number(chance, 1 - 0.95**9, mistakes)
-    return "More than one time in three, a table of nine steps shows one that is not there."
+    return "Even if no step is real, more than one table in three has a step that leaves its band by chance."
 
 
 @exercise

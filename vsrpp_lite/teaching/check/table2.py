@@ -17,7 +17,10 @@ def exercise1(seeds: float) -> str:
         "The error falls with the square root of the number of seeds: square the ratio.": (2 * needed) ** 0.5 / 2,
     }
     number(seeds, needed, mistakes, within=1.5)
-    return "That is for seeing it every second time. Twice as many see it four times in five."
+    return (
+        "With so many seeds, every second experiment of this kind finds the difference. With twice as many seeds, "
+        "four experiments in five find it."
+    )
 
 
 @exercise
