@@ -694,6 +694,13 @@ RUNS = [
         "self._enter(name, [checksum])",
         "test_damaged.py::test_a_file_can_be_read_whenever_its_writer_is_killed",
     ),
+    Mutant(
+        "the mark that a run is done goes last when the run is forgotten",
+        "training/kept.py",
+        "(files.folder / RESULT).unlink(missing_ok=True)",
+        "pass",
+        "test_runs.py::test_a_process_that_is_killed_while_it_forgets_leaves_a_run_that_is_not_done",
+    ),
 ]
 
 DATA = [
@@ -850,6 +857,13 @@ DATA = [
         "np.random.default_rng([seed, epoch, 1]).random",
         "np.random.default_rng([seed, 1]).random",
         "test_text.py::test_training_shows_the_unknown_word_where_words_are_rare",
+    ),
+    Mutant(
+        "an image stands at two positions and loses its captions",
+        "data/dataset.py",
+        "if len(set(chosen.tolist())) < len(chosen):",
+        "if False:",
+        "test_data.py::test_an_image_is_chosen_once",
     ),
 ]
 
@@ -1135,6 +1149,20 @@ TEACHING = [
         "best = np.take_along_axis(whole, chosen, axis=0).argmax(0)",
         "best = np.take_along_axis(first, chosen, axis=0).argmax(0)",
         "test_search.py::test_with_few_candidates_the_second_stage_chooses_among_them",
+    ),
+    Mutant(
+        "a search by regions changes the statistics of a matcher in training mode",
+        "search.py",
+        "with torch.no_grad(), evaluating(by):",
+        "with torch.no_grad():",
+        "test_search.py::test_a_search_leaves_the_statistics_of_a_matcher_in_training_mode_alone",
+    ),
+    Mutant(
+        "regions that lie over each other add up to more attention",
+        "show/pictures.py",
+        "mean = total / np.maximum(count, 1)",
+        "mean = total",
+        "test_show.py::test_a_pixel_is_as_clear_as_the_mean_weight_of_the_regions_that_cover_it",
     ),
 ]
 

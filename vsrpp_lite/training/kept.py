@@ -62,9 +62,8 @@ def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.n
 
 def forget(files: SealedFolder) -> None:
     """Delete what was kept of a run: its files except the lock, and the ranks that others made with it."""
-    (files.folder / RESULT).unlink(
-        missing_ok=True
-    )  # first: a process that is killed here leaves a run that is not done
+    # this file goes first, so that a process that is killed here leaves a run that is not done
+    (files.folder / RESULT).unlink(missing_ok=True)
     for path in files.folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
