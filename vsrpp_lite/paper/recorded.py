@@ -143,9 +143,12 @@ def changes(name: str, of: str, plain: str) -> str:
     return found.to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))
 
 
-def recipes(preset: str) -> str:
-    """Return the winner of each system in the study of a preset, with its mean rsum on dev, in Markdown."""
-    runs = pd.read_csv(recorded_folder() / "tuning" / f"{preset}.csv")
+def recipes(name: str) -> str:
+    """Return the winner of each system in a study, with its mean rsum on dev, in Markdown.
+
+    `name` is that of a preset, or with "-rows" that of the rows of tables that were tuned with the study's settings.
+    """
+    runs, preset = pd.read_csv(recorded_folder() / "tuning" / f"{name}.csv"), name.removesuffix("-rows")
     best = best_draws(runs, STUDIES[preset].seeds)
     settings = runs.drop_duplicates(["row", "draw"]).drop(
         columns=["seed", "dev_rsum", "best_epoch", "epochs", "seconds"]
