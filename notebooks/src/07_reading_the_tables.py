@@ -293,9 +293,10 @@ figure.savefig(folder / "factorial.png", dpi=150)
 #   that step should be worth here, as a mean over models with and without a caption loss.
 # * The caption loss, branch by branch: what would its sign have been, had only the full model been compared?
 #
-# One thing is not yet clean here: all sixteen cells are trained by VSR++'s recipe. The next section shows what that
-# does to VSRN, which is nearly the cell with a GRU, the global branch and a caption loss. So the fused models lead the
-# global ones here in part because the recipe was chosen for a fused model.
+# One thing is not yet clean here. With preset `lite`, the four cells that fuse at the loss have a recipe of their own,
+# which a study found. The twelve others have VSR++'s recipe, and eight of these have one branch alone. The next section
+# shows what VSR++'s recipe does to VSRN, which is nearly the cell with a GRU, the global branch and a caption loss. So
+# the fused models lead the global ones here in part because the recipe was chosen for a fused model.
 #
 # ## The learning rate is an ablation too
 #

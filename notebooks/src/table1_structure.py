@@ -181,8 +181,9 @@ if factorial:
 # ## How training went
 #
 # On drawn scenes the dev split is smaller than the test split, so its recalls are higher. Each row is trained by its
-# tuned recipe. With preset `lite`, the first epoch sums the hinge over all negatives, and for *Global*, which also has
-# a larger margin, the first two do. After that, the hardest negative alone counts. The figure shows one seed.
+# tuned recipe. With preset `lite`, the first epoch sums the hinge over all negatives, and for *Global* and
+# *Fusion-loss*, which also have a larger margin, the first two do. After that, the hardest negative alone counts. The
+# figure shows one seed.
 
 # %%
 figure = show.history({row: results[row, 0].history for row in TABLE1.rows})
