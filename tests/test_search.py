@@ -124,6 +124,9 @@ def test_damaged_or_foreign_indexes_are_refused(searched, tmp_path):
         ValueError, match="found 20 encodings, 20 proposed vectors, and 19 names; expected equal numbers"
     ):
         Index.load(folder, matcher)
+    (folder / NAMES).write_bytes(b"100\n\xff\n")
+    with pytest.raises(ValueError, match=r"names.txt: line 2 is not UTF-8"):
+        Index.load(folder, matcher)
     for content in ([], {"matcher": about["matcher"]}):
         (folder / ENTRIES).write_text(json.dumps(content))
         with pytest.raises(ValueError, match=f"{ENTRIES}: expected an object with kind, matcher, of, proposer"):

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.document import read_json
+from vsrpp_lite.data.lines import read_lines
 from vsrpp_lite.files import new_folder
 from vsrpp_lite.matcher import Encoded, Matcher, evaluating
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     import faiss
 
 ENCODINGS, ENTRIES, NAMES = "encodings.safetensors", "entries.json", "names.txt"
-"""The vectors of all entries; what they are; and a line with the name of each. A caption has no line break."""
+"""The files of an index. They hold the vectors of its entries, what was indexed, and the name of each entry on a line.
+A name is an id or a caption, and has no line break."""
 Side = Literal["images", "captions"]
 
 
@@ -186,7 +188,7 @@ class Index:
             encoded = Encoded(**tensors)
         except (SafetensorError, TypeError, KeyError) as error:
             raise ValueError(f"{folder / ENCODINGS}: expected the encodings of Index.save; found {error}") from error
-        names = (folder / NAMES).read_bytes().decode("utf-8", "replace").split("\n")[:-1]
+        names = [name for _, name in read_lines(folder / NAMES)]
         if not len(encoded.pooled) == len(proposed) == len(names):
             found = f"{len(encoded.pooled)} encodings, {len(proposed)} proposed vectors, and {len(names)} names"
             raise ValueError(f"{folder}: found {found}; expected equal numbers")
