@@ -207,7 +207,11 @@ def _epochs_done(run: Run, since: float) -> int:
 
 
 def _written(path: Path, since: float) -> bool:
-    return path.exists() and path.stat().st_mtime >= since
+    """Tell whether a file is there that was written at this time or later. A worker may delete it at any moment."""
+    try:
+        return path.stat().st_mtime >= since
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
