@@ -146,7 +146,7 @@ def changes(name: str, of: str, plain: str) -> str:
 def recipes(name: str) -> str:
     """Return the winner of each system in a study, with its mean rsum on dev, in Markdown.
 
-    `name` is that of a preset, or with "-rows" that of the rows of tables that were tuned with the study's settings.
+    `name` is a preset, such as lite; lite-rows is the study of more rows of Tables 1 and 2 with the settings of lite.
     """
     runs, preset = pd.read_csv(recorded_folder() / "tuning" / f"{name}.csv"), name.removesuffix("-rows")
     best = best_draws(runs, STUDIES[preset].seeds)

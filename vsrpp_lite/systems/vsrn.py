@@ -16,7 +16,7 @@ the rule for the best epoch in a long training, and what is special to COCO.
 
 - The release normalises V* over regions; `norm="regions"` does the same here. In short trainings the release's norm is
   better than the paper's, since it makes the numbers of V* larger. `norm="scaled"` has the paper's axis and numbers as
-  large as the release's, and it is better than both.
+  large as the release's. In short trainings it is better than both.
 - The parameters of the caption part are listed twice, so that Adam updates them twice in a step and the norm of the
   gradient counts them twice when it is clipped.
 - Other captions of the same image count as negatives, and an incomplete last batch is trained on.
