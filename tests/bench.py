@@ -18,12 +18,11 @@ from torch.nn.functional import leaky_relu, linear, normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vsrpp_lite.data.dataset import batches
-from vsrpp_lite.files import home
+from vsrpp_lite.files import home, recorded_folder
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.gcn_reasoning import RegionGraph
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded, Progress
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.evaluate import score
 from vsrpp_lite.training.provenance import provenance

@@ -25,10 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vsrpp_lite.data.dataset import Batch, pad
 from vsrpp_lite.data.text import SPECIALS, Vocabulary
-from vsrpp_lite.files import write_text
+from vsrpp_lite.files import recorded_folder, write_text
 from vsrpp_lite.matcher import Matcher, Progress
 from vsrpp_lite.paper.four_tables import TABLE4
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.training.provenance import provenance
 
 PAIRS, REGIONS, SIZE, WORDS = 128, 36, 2048, 8481

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import pandas as pd
 
-from vsrpp_lite.paper.recorded import recorded_folder
+from vsrpp_lite.files import recorded_folder
 
 EMBED, CENTRES, QUERIES, CANDIDATES = 128, 1000, 200, 100
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

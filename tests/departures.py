@@ -24,9 +24,9 @@ from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data.dataset import Batch, Dataset, batches, pad, similar_lengths
 from vsrpp_lite.data.named import data_folder
 from vsrpp_lite.data.text import Tokenizer, Vocabulary
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.global_alignment import Hinge, cosine
 from vsrpp_lite.matcher import Matcher
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.training import train

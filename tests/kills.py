@@ -124,7 +124,7 @@ def tables() -> None:
     reproduce_tables([TABLE], data="toy", preset="smoke", seeds=2, jobs=1)
     for result in results:
         result.scores()
-    recorded.notebooks_folder = lambda: home() / "notebooks"
+    recorded.recorded_folder = lambda: home() / "notebooks" / "recorded"
     rows.TABLES = (TABLE,)
     recorded.record("toy")
     for path, text in recorded.pages().items():

@@ -7,8 +7,8 @@ lead of the row that is said to be better, into notebooks/recorded/scenes-lite/o
 
 import pandas as pd
 
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.study import ROWS, STUDIES, winners
 from vsrpp_lite.paper.tables import compare, samples
 from vsrpp_lite.paper.tuned import TUNED, Recipe, tuned

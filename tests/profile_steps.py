@@ -13,9 +13,9 @@ import pandas as pd
 import torch
 
 from vsrpp_lite.data.dataset import Batch, batches
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.matcher import Matcher, Progress
 from vsrpp_lite.paper.four_tables import SYSTEMS
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.tuned import tuned
 
 STEPS = 40

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from vsrpp_lite import files
 from vsrpp_lite.__main__ import app
 from vsrpp_lite.paper import recorded, rows
 from vsrpp_lite.paper.reproduce import reproduce_tables
@@ -21,7 +22,7 @@ def kept(toy, home, monkeypatch):
     claims = (Claim("a beats b", "Local", "Global"),)
     table = Table(name="table1", rows={"Global": VSEpp(), "Local": SCAN()}, claims=claims)
     monkeypatch.setattr(rows, "TABLES", (table,))
-    monkeypatch.setattr(recorded, "recorded_folder", lambda: home / "recorded")
+    monkeypatch.setattr(files, "notebooks_folder", lambda: home)
     reproduce_tables([table], data="toy", preset="smoke", seeds=2, jobs=1)
     return recorded.record("toy")
 

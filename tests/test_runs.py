@@ -236,7 +236,7 @@ def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
     }
     assert set(result.recalls) == set(METRICS)
     assert result.contributions().mean(0) == pytest.approx([result.recalls[metric] for metric in METRICS])
-    assert list(result.history["epoch"]) == [0, 1, 2]
+    assert list(result.history.index) == [1, 2, 3]
     assert eval(json.loads((run.folder / "config.json").read_text())["run"], vars(module) | {"VSRpp": VSRpp}) == run
     monkeypatch.setattr(machine, "fit", lambda *_, **__: pytest.fail("trained again"))
     assert run.fit().recalls == result.recalls

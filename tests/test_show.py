@@ -80,7 +80,7 @@ def test_a_figure_describes_itself_for_those_who_do_not_see_it():
     assert "published" not in show.table(MEASURED.assign(rsum_paper=np.nan)).get_label()
     line = {"better": "A", "worse": "B", "difference": 3.0, "lo": 1.0, "hi": 5.0, "verdict": "reproduced"}
     assert "A − B: 3.0 (1.0 to 5.0), reproduced" in show.claims(pd.DataFrame([line])).get_label()
-    history = pd.DataFrame({"epoch": [0, 1], "dev.rsum": [100.0, 200.0]})
+    history = pd.DataFrame({"dev.rsum": [100.0, 200.0]}, index=[1, 2])
     assert "VSRN from 100 to 200" in show.history({"VSRN": history}).get_label()
 
 
@@ -124,7 +124,7 @@ def test_a_study_shows_every_setting_by_its_rate_and_rings_each_systems_best():
 
 
 def test_history_has_a_line_a_system():
-    frame = pd.DataFrame({"epoch": [0, 1], "dev.rsum": [100.0, 200.0]})
+    frame = pd.DataFrame({"dev.rsum": [100.0, 200.0]}, index=[1, 2])
     ax = show.history({"one": frame, "two": frame * 2}).axes[0]
     assert ax.lines[0].get_xdata().tolist() == [1, 2]
     assert ax.lines[0].get_ydata().tolist() == [100.0, 200.0]

@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from vsrpp_lite.__main__ import app
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import study as module
 from vsrpp_lite.paper import tuned as recipes
 from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLE1
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.study import ROWS, STUDIES, Study, authors, finalists, line, means, tune, winners
 from vsrpp_lite.paper.tuned import TUNED, Recipe, recipe, tuned
 from vsrpp_lite.settings import PRESETS, Training

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vsrpp_lite import show
-from vsrpp_lite.paper import tables, written
+from vsrpp_lite import files, show
+from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLE4, TABLES
 from vsrpp_lite.paper.published import COCO, PRINTED_MR
 from vsrpp_lite.paper.reproduce import reproduce_tables
@@ -151,7 +151,7 @@ def test_claims_are_judged_by_the_paired_difference(pretend):
 
 def test_a_short_training_says_so_and_shows_the_verdict_of_a_long_one(pretend, home, monkeypatch):
     """Of the five claims of Table 1, the first is recorded for preset long, and there it is the other way round."""
-    monkeypatch.setattr(written, "notebooks_folder", lambda: home)
+    monkeypatch.setattr(files, "notebooks_folder", lambda: home)
     (home / "recorded" / "scenes-long").mkdir(parents=True)
     first = {"table": "table1", "claim": TABLE1.claims[0].claim, "verdict_holm": "not reproduced", "seeds": 3}
     pd.DataFrame([first]).to_csv(home / "recorded" / "scenes-long" / "claims.csv", index=False)

@@ -13,9 +13,9 @@ import torch
 import vsrpp_lite as vl
 from vsrpp_lite.data.scenes.probes import Probe
 from vsrpp_lite.data.scenes.truth import scenes
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import cross_attention
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.study import authors
 from vsrpp_lite.search import two_stage
 from vsrpp_lite.teaching import check, predict, prompts, quiz

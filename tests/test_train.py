@@ -153,7 +153,7 @@ def test_the_plateau_is_named_when_training_rests_there(toy, caplog):
 
     def named(*losses):
         caplog.clear()
-        history = [{"epoch": epoch, "loss": {"ranking": loss}} for epoch, loss in enumerate(losses)]
+        history = [{"loss": {"ranking": loss}} for loss in losses]
         with caplog.at_level(logging.WARNING):
             machine._name_plateau(history, matcher, SHORT, "my run")
         return caplog.text

@@ -15,7 +15,7 @@ from vsrpp_lite.data import scenes
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import split_files, verify
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
-from vsrpp_lite.files import home, new_folder, notebooks_folder, write_text
+from vsrpp_lite.files import home, new_folder, notebooks_folder, recorded_folder, write_text
 from vsrpp_lite.settings import PAPER, PRESETS
 from vsrpp_lite.training.grid import GridError
 
@@ -164,7 +164,6 @@ def verify_recorded(
     """Train a recorded row again from the start, on one thread as it was, and compare every rank."""
     import torch
 
-    from vsrpp_lite.paper.recorded import recorded_folder
     from vsrpp_lite.paper.rows import verify
 
     torch.set_num_threads(1)
@@ -229,7 +228,6 @@ def inventory() -> None:
 @app.command()
 def try_it() -> None:
     """Write the data of the site's page "Try it" to notebooks/recorded: scores of the tuned VSR++ on drawn scenes."""
-    from vsrpp_lite.paper.recorded import recorded_folder
     from vsrpp_lite.paper.tuned import tuned
     from vsrpp_lite.show.try_it import fragment
     from vsrpp_lite.systems.vsrpp import VSRpp

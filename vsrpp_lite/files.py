@@ -27,6 +27,11 @@ def notebooks_folder() -> Path:
     return checkout if checkout.is_dir() else package / "notebooks"
 
 
+def recorded_folder() -> Path:
+    """Return the folder of the recorded results, notebooks/recorded."""
+    return notebooks_folder() / "recorded"
+
+
 DRAFTS = ".draft-"
 """The beginning of the name of every scratch folder. The rest is random: process numbers would not be unique, since two
 containers that share a disk may both run as process 1."""

@@ -59,8 +59,8 @@ from torch import nn
 
 import vsrpp_lite as vl
 from vsrpp_lite import show
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.show import widgets
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.evaluate import contributions, interval, ranks, score

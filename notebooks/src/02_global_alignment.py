@@ -513,7 +513,7 @@ for warmup, result in results.items():
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained")
 for warmup, colour in ((0, show.PAPER), (1, show.MEASURED)):
     history = results[warmup].history
-    epochs, label = history["epoch"] + 1, names[warmup]
+    epochs, label = history.index, names[warmup]
     left.plot(epochs[warmup:], history["loss.ranking"][warmup:], "o-", color=colour, label=label)
     right.plot(epochs, history["dev.rsum"], "o-", color=colour, label=label)
 left.axhline(2 * alpha, color="black", lw=1, ls="--")

@@ -58,6 +58,7 @@ from torch.nn.functional import normalize
 
 import vsrpp_lite as vl
 from vsrpp_lite import show
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import cosine, hinge, ranking_loss
 from vsrpp_lite.local_attention import cross_attention
@@ -464,7 +465,7 @@ plt.show()
 
 # %%
 neighbours = [TABLE2.published_metrics(f"mu = {mu}")["rsum"] for mu in (1.5, 2.0)]
-vsrn = pd.read_csv(recorded.recorded_folder() / "scenes-lite" / "runs.csv").query("table == 'table4' and row == 'VSRN'")
+vsrn = pd.read_csv(recorded_folder() / "scenes-lite" / "runs.csv").query("table == 'table4' and row == 'VSRN'")
 display(
     Markdown(
         f"The published rows of $\\mu$ = 1.5 and 2 differ by {neighbours[1] - neighbours[0]:.1f} rsum. Ten seeds of "

@@ -543,7 +543,7 @@ display(balance.set_index("batch"))
 terms = pd.DataFrame({"ranking x 128": RELEASED_BATCH * result.history["loss.ranking"]})
 terms["caption"] = result.history["loss.caption"]
 terms["caption's share (%)"] = 100 * terms["caption"] / terms.sum(axis=1)
-display(terms.set_index(pd.RangeIndex(1, len(terms) + 1, name="epoch")))
+display(terms)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("5.8")

@@ -56,10 +56,10 @@ import seaborn as sns
 from IPython.display import Markdown, display
 
 from vsrpp_lite import show
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import MUS, TABLE1, TABLE2, TABLE3, TABLE4, TABLES
 from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, RECALLS, SEED_SPREAD, SINGLE_SCAN
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.study import authors
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training import grid

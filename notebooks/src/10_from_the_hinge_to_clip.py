@@ -62,10 +62,9 @@ from PIL import Image
 
 import vsrpp_lite as vl
 from vsrpp_lite import show
-from vsrpp_lite.files import atomic
+from vsrpp_lite.files import atomic, recorded_folder
 from vsrpp_lite.global_alignment import Hinge, cosine, hinge
 from vsrpp_lite.info_nce import InfoNCE, info_nce
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.tables import results_folder
 from vsrpp_lite.teaching import check, predict, quiz
 

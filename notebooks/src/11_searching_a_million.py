@@ -56,10 +56,9 @@ from IPython.display import Markdown, display
 
 import vsrpp_lite as vl
 from vsrpp_lite import show
-from vsrpp_lite.files import atomic
+from vsrpp_lite.files import atomic, recorded_folder
 from vsrpp_lite.global_alignment import cosine, l2norm
 from vsrpp_lite.local_attention import cross_attention
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.tables import results_folder
 from vsrpp_lite.search import nearest_index, two_stage, work
 from vsrpp_lite.teaching import check, predict, quiz

@@ -47,10 +47,10 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from vsrpp_lite import show
+from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE3
 from vsrpp_lite.paper.published import PUBLISHED_AS
-from vsrpp_lite.paper.recorded import recorded_folder
 from vsrpp_lite.paper.written import claims_of, shown_claims, write
 from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid

@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from vsrpp_lite.files import home, notebooks_folder, write_text
+from vsrpp_lite.files import home, recorded_folder, write_text
 from vsrpp_lite.paper.judging import DRAWN, TRUTH, record_truth
 from vsrpp_lite.paper.rows import record_rows, samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
@@ -38,11 +38,6 @@ from vsrpp_lite.training.evaluate import METRICS, holm, interval, p_value
 from vsrpp_lite.training.provenance import provenance
 
 TEMPLATE = "RESULTS.template.md"
-
-
-def recorded_folder() -> Path:
-    """Return the folder notebooks/recorded."""
-    return notebooks_folder() / "recorded"
 
 
 def record(data: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from vsrpp_lite.files import atomic, notebooks_folder, write_text
+from vsrpp_lite.files import atomic, recorded_folder, write_text
 from vsrpp_lite.paper.tables import Table, beside, results_folder
 from vsrpp_lite.training.evaluate import holm
 
@@ -101,7 +101,7 @@ LONG = (
 
 def beside_long(verdicts: pd.DataFrame, data: str) -> list[str]:
     """Return the recorded verdict of preset `long` for each of these claims with its seeds, or "not recorded"."""
-    path = notebooks_folder() / "recorded" / f"{Path(data).name}-long" / "claims.csv"
+    path = recorded_folder() / f"{Path(data).name}-long" / "claims.csv"
     if not path.exists():
         return ["not recorded"] * len(verdicts)
     recorded = pd.read_csv(path).set_index(["table", "claim"])

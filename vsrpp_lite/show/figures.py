@@ -158,10 +158,9 @@ def claims(verdicts: pd.DataFrame) -> Figure:
 
 def history(results: dict[str, pd.DataFrame]) -> Figure:
     """Draw rsum on the dev split after each epoch of training, with one line per system."""
-    frame = pd.concat([frame.assign(row=row) for row, frame in results.items()], ignore_index=True)
+    frame = pd.concat({row: of["dev.rsum"] for row, of in results.items()}, names=["row", "epoch"]).reset_index()
     figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     shown = {"x": "epoch", "y": "dev.rsum", "hue": "row", "style": "row", "palette": "colorblind"}
-    frame = frame.assign(epoch=frame["epoch"] + 1)
     sns.lineplot(frame, **shown, markers=True, dashes=False, markersize=8, errorbar=None, ax=ax)
     ax.set(ylabel="rsum on dev", xlabel="epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

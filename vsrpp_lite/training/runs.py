@@ -231,9 +231,9 @@ class Result:
 
     @property
     def history(self) -> pd.DataFrame:
-        """Return one row per epoch, with losses per caption and recalls on the dev split. `epoch` counts from 0."""
+        """Return one row per epoch, counted from 1, with losses per caption and recalls on the dev split."""
         with self.run.files.open(HISTORY) as lines:
-            return pd.json_normalize(list(map(json.loads, lines)))
+            return pd.json_normalize(list(map(json.loads, lines))).rename(lambda line: line + 1).rename_axis("epoch")
 
     def matcher(self) -> Matcher:
         """Return the trained matcher, in evaluation mode."""

@@ -68,7 +68,7 @@ def fit(
             losses = _epoch(model, matcher, optimizer, train, visible, training, fabric, seed=seed, epoch=epoch)
             # one process measures for all: on CPUs each has its own BatchNorm statistics, and all must stop together
             recalls = fabric.broadcast(evaluate(matcher, dev) if fabric.is_global_zero else {})
-            history.append({"epoch": epoch, "loss": losses, "dev": recalls})
+            history.append({"loss": losses, "dev": recalls})
             _name_plateau(history, matcher, training, name)
             log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch + 1, losses, recalls["rsum"])
             bar.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
@@ -164,7 +164,7 @@ def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Tra
                 "%s, epoch %d: the %s loss rests at %.3f per pair, where all similarities are about equal and hardest "
                 "negatives teach nothing. Try more epochs of summed hinges (warmup_epochs) or a lower learning rate.",
                 name,
-                history[-1]["epoch"] + 1,
+                len(history),
                 loss,
                 values[-1],
             )
