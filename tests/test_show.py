@@ -56,12 +56,19 @@ def test_the_table_joins_each_rows_published_place_with_its_measured_one():
     """Published: third, first, second. Ours: third, second, first. So `third` keeps its place, and the others swap."""
     places, intervals = show.table(MEASURED).axes
     assert [line.get_ydata().tolist() for line in places.lines] == [[2, 3], [3, 2], [1, 1]]
-    assert [text.get_text() for text in places.texts][:2] == ["first  480.0", "300.0  first"]
-    kept = [line.get_color() for line in places.lines][2]
-    assert kept == "#8a8a8a" and len({line.get_color() for line in places.lines}) == 3
+    assert [text.get_text() for text in places.texts[1:6:2]] == ["300.0  first ▼", "410.0  second ▲", "420.0  third"]
+    assert len({line.get_color() for line in places.lines}) == 3
     assert intervals.lines[0].get_xdata().tolist() == [300.0, 410.0, 420.0]
     assert intervals.collections[0].get_segments()[0][:, 0].tolist() == [290.0, 310.0]
     assert [label.get_text() for label in intervals.get_yticklabels()] == ["first", "second", "third"]
+
+
+def test_a_move_that_may_be_chance_is_dashed():
+    """`first` fell from place 2 to place 3. It may be chance if its interval holds 410, the rsum of our place 2."""
+    solid = show.table(MEASURED).axes[0].lines[0]
+    wider = MEASURED.assign(rsum_hi=[410.0, 420.0, 425.0])
+    dashed = show.table(wider).axes[0].lines[0]
+    assert [line.get_linestyle() for line in (solid, dashed)] == ["-", "--"]
 
 
 def test_published_and_measured_numbers_share_no_axis():
@@ -101,6 +108,15 @@ def test_claims_are_drawn_with_their_verdicts():
     ax = show.claims(verdicts).axes[0]
     assert ax.lines[0].get_xdata() == pytest.approx([3.0])
     assert [text.get_text() for text in ax.texts] == ["reproduced"]
+
+
+def test_a_claim_that_only_its_own_interval_supports_is_grey():
+    line = {"better": "A", "worse": "B", "difference": 3.0, "lo": 1.0, "hi": 5.0, "verdict": "reproduced"}
+    alone, both = line | {"verdict_holm": "inconclusive"}, line | {"verdict_holm": "reproduced"}
+    ax = show.claims(pd.DataFrame([alone, both])).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["reproduced (inconclusive by Holm)", "reproduced"]
+    grey, green = ([int(part, 16) for part in (c[1:3], c[3:5], c[5:7])] for c in (t.get_color() for t in ax.texts))
+    assert len({*grey}) == 1 and green[1] > max(green[0], green[2])
 
 
 def test_a_claim_about_another_metric_than_rsum_is_labelled_with_it():

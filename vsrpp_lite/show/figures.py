@@ -51,15 +51,27 @@ def table(measured: pd.DataFrame) -> Figure:
     return describe(figure, f"Rows in the order of our rsum, with 95 % intervals: {told}.{published}")
 
 
+MOVES = {1: ("#6a3d9a", " ▲"), 0: ("#6b6b6b", ""), -1: ("#8c5a00", " ▼")}
+"""Colour and mark of a row that comes out higher than published, at its place, or lower."""
+
+
 def _places(ax: Axes, measured: pd.DataFrame) -> None:
-    """Join the place of each row in the published order by rsum with its place in ours. Rows that move are coloured."""
+    """Join the place of each row in the published order by rsum with its place in ours.
+
+    Rows that move are coloured. The line of a move is dashed if it may be chance: the row's interval holds the rsum of
+    the row that has its published place in our order.
+    """
     published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
+    by_place = measured["rsum"].sort_values(ascending=False).to_numpy()
     for row, before, after in zip(measured.itertuples(), published, ours, strict=True):
-        colour = "#8a8a8a" if before == after else MEASURED if after < before else PAPER
-        ax.plot([0, 1], [before, after], "o-", color=colour, lw=2, ms=6)
+        colour, mark = MOVES[int(np.sign(before - after))]
+        chance = before != after and row.rsum_lo <= by_place[int(before) - 1] <= row.rsum_hi
+        ax.plot([0, 1], [before, after], "o--" if chance else "o-", color=colour, lw=2, ms=6)
         ax.text(-0.06, before, f"{row.row}  {row.rsum_paper:.1f}", ha="right", va="center", color=colour)
-        ax.text(1.06, after, f"{row.rsum:.1f}  {row.row}", ha="left", va="center", color=colour)
-    ax.set(title="order by rsum: published, and ours", xlim=(-1.1, 2.1), ylim=(len(measured) + 0.6, 0.4))
+        ax.text(1.06, after, f"{row.rsum:.1f}  {row.row}{mark}", ha="left", va="center", color=colour)
+    key = "▲ higher than published   ▼ lower   dashed: may be chance"
+    ax.text(0.5, len(measured) + 0.6, key, ha="center", va="center", fontsize=9)
+    ax.set(title="order by rsum: published, and ours", xlim=(-1.1, 2.1), ylim=(len(measured) + 0.8, 0.4))
     ax.set_axis_off()
 
 
@@ -115,6 +127,12 @@ def _comparison(row: Any) -> str:
     return f"{compared}\n({name})"
 
 
+def _judged(row: Any) -> str:
+    """Return the verdict of a claim, and also the one that judges all claims together, if that is another."""
+    together = getattr(row, "verdict_holm", row.verdict)
+    return row.verdict if together == row.verdict else f"{row.verdict} ({together} by Holm)"
+
+
 METRIC_NAMES = {
     "i2t": "summed recalls of text retrieval",
     "t2i": "summed recalls of image retrieval",
@@ -125,23 +143,19 @@ METRIC_NAMES = {
 def claims(verdicts: pd.DataFrame) -> Figure:
     """Draw the paired difference of each claim or effect, with its 95 % interval and its verdict.
 
-    An interval that holds zero decides nothing. Differences are in rsum; if a claim is about another metric, its label
-    names that metric.
+    An interval that holds zero decides nothing. If `verdicts` has the column `verdict_holm`, which judges all lines
+    together, it gives the colour: a claim that only its own interval supports is grey. Differences are in rsum; if a
+    claim is about another metric, its label names that metric.
     """
     good, bad = "#2a9d5c", "#c8453b"
     colours = {"reproduced": good, "helps": good, "not reproduced": bad, "hurts": bad, "inconclusive": "#8a8a8a"}
     figure, ax = plt.subplots(figsize=(9, 0.8 + 0.55 * len(verdicts)), layout="constrained")
     for height, row in enumerate(verdicts.itertuples()):
-        ax.hlines(height, row.lo, row.hi, color=colours[row.verdict], lw=4, alpha=0.5)
-        ax.plot(row.difference, height, "o", color=colours[row.verdict], ms=8)
-        ax.annotate(
-            row.verdict,
-            (max(row.hi, 0), height),
-            (8, 0),
-            textcoords="offset points",
-            va="center",
-            color=colours[row.verdict],
-        )
+        colour = colours[getattr(row, "verdict_holm", row.verdict)]
+        ax.hlines(height, row.lo, row.hi, color=colour, lw=4, alpha=0.5)
+        ax.plot(row.difference, height, "o", color=colour, ms=8)
+        end = (max(row.hi, 0), height)
+        ax.annotate(_judged(row), end, (8, 0), textcoords="offset points", va="center", color=colour)
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(range(len(verdicts)), [_comparison(row) for row in verdicts.itertuples()])
     ax.tick_params(axis="y", length=0)
@@ -150,7 +164,7 @@ def claims(verdicts: pd.DataFrame) -> Figure:
     ax.grid(axis="x", alpha=0.3)
     sns.despine(ax=ax, left=True)
     told = "; ".join(
-        f"{' '.join(_comparison(row).split())}: {row.difference:.1f} ({row.lo:.1f} to {row.hi:.1f}), {row.verdict}"
+        f"{' '.join(_comparison(row).split())}: {row.difference:.1f} ({row.lo:.1f} to {row.hi:.1f}), {_judged(row)}"
         for row in verdicts.itertuples()
     )
     return describe(figure, f"Differences in rsum with 95 % intervals and verdicts. {told}.")
