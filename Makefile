@@ -3,7 +3,7 @@ PYTHON  ?= python3
 PRESET  ?= lite
 DATA    ?= scenes
 SEEDS   ?= 3
-JOBS    ?= auto
+JOBS    ?=
 TABLES  ?= 1 2 3 4
 FACTORIAL ?=
 FRESH   ?=
@@ -66,8 +66,8 @@ lock: ## write requirements.txt anew from pyproject.toml: needs uv
 	    --python-version 3.11.7 | grep -oE '^(nvidia|cuda)[a-z0-9-]*'); do echo --no-emit-package $$name; done) \
 	  --custom-compile-command "make lock" --output-file requirements.txt
 
-reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|long|real|paper DATA=scenes|... SEEDS=3 JOBS=auto TABLES="1 2 3 4" FACTORIAL=1 FRESH=1 CLUSTER=tcp://host:8786 RAY=1
-	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) --jobs $(JOBS) --tables "$(TABLES)" \
+reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|long|real|paper DATA=scenes|... SEEDS=3 JOBS=2 TABLES="1 2 3 4" FACTORIAL=1 FRESH=1 CLUSTER=tcp://host:8786 RAY=1
+	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) --tables "$(TABLES)" \
 	  $(if $(FACTORIAL),--factorial) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(RAY),--ray)
 
 tune: .venv/.ready ## the study that finds every system's recipe: PRESET=lite|long|real
@@ -119,7 +119,7 @@ notebooks: .venv/.ready ## from the text in notebooks/src to notebooks/*.ipynb, 
 book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: results/book/_build/html/index.html
 	.venv-book/bin/jupyter-book build notebooks --path-output results/book -W --keep-going
 
-.venv-book/.ready:
+.venv-book/.ready: Makefile
 	$(PYTHON) -m venv .venv-book
 	.venv-book/bin/python -m pip install --quiet --disable-pip-version-check jupyter-book==1.0.4.post1 sphinx-mathjax-offline==0.0.2 sphinx-autoapi==3.9.0
 	touch $@
@@ -127,8 +127,8 @@ book: .venv-book/.ready ## the notebooks as a site, from their stored outputs: r
 profile: .venv/.ready ## where a training step of each system goes, for RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/profile_steps.py
 
-bench: .venv/.ready ## timings side by side, into results/bench.csv, and a line of this version into notebooks/recorded/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md; SEARCH=1: a million vectors, for lesson 11
-	$(if $(PAPER)$(SEARCH),OMP_NUM_THREADS=1) $(BIN)/python tests/bench$(if $(PAPER),_paper)$(if $(SEARCH),_search).py
+bench: .venv/.ready ## timings side by side, into results/bench.csv, and a line of this version into notebooks/recorded/bench.csv; PAPER=1: a step of each system at its published size, for RESULTS.md; else SEARCH=1: a million vectors, for lesson 11
+	$(if $(PAPER)$(SEARCH),OMP_NUM_THREADS=1) $(BIN)/python tests/bench$(if $(PAPER),_paper,$(if $(SEARCH),_search)).py
 
 test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is none
 	$(BIN)/python -m pytest -m gpu -rs tests

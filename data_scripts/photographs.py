@@ -199,16 +199,18 @@ def prepare(
         encode(photographs, *models, regions, parts)
         splits, report.unreadable = collect(photographs, parts)
         report.check(len(photographs), tolerate)
+        readable = {(split, number) for split, raw in splits.items() for number in raw.image_ids}
+        used = [photograph for photograph in photographs if (photograph.split, photograph.id) in readable]
         found = "" if detector == "grid" else f"boxes of {_told(detector)}, the surest first, and then "
         source = (
-            f"{len(photographs)} pictures of {folder.name} with the captions of {captions.name}. At most {regions} "
+            f"{len(used)} pictures of {folder.name} with the captions of {captions.name}. At most {regions} "
             f"regions: {found}a grid; features of {_told(features)}, averaged over each box"
         )
         with new_folder(out) as draft:
             fill_dataset(draft, name=out.name, source=source, splits=splits)
             copytree(parts / "images", draft / "images")
             with (draft / "pictures.csv").open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([("id", "split", "name"), *((p.id, p.split, p.name) for p in photographs)])
+                csv.writer(file).writerows([("id", "split", "name"), *((p.id, p.split, p.name) for p in used)])
             (draft / "report.txt").write_text(report.text(), encoding="utf-8")
     return report.text()
 

@@ -32,7 +32,7 @@ def workplace(out: Path) -> Iterator[Path]:
         raise
     except Timeout:
         raise FileExistsError(f"{parts}: another process is at work there; nothing was written") from None
-    shutil.rmtree(parts)
+    shutil.rmtree(parts, ignore_errors=True)  # a second call may clean up at the same moment
 
 
 @contextmanager

@@ -152,7 +152,7 @@ def main(seeds: list[int]) -> None:
                 continue
             with TemporaryDirectory() as home, patched(), mock.patch.dict("os.environ", VSRPP_HOME=home):
                 run = Run(system=system(), data=data, seed=seed, training=training)
-                history = run.fit(blind=True, progress=False).history
+                history = run.fit(blind=True, bar=False).history
             by_few = history["dev.i2t_r1"] + history["dev.i2t_r5"] + history["dev.t2i_r1"] + history["dev.t2i_r5"]
             line = {"difference": difference, "seed": seed, "dev_rsum": round(history["dev.rsum"].max(), 2)}
             lines.append(line | {"same_epoch": best_epoch(list(by_few)) == best_epoch(list(history["dev.rsum"]))})

@@ -173,7 +173,7 @@ class Subjects:
         run = Run(system=VSEpp(), data=str(data / "toy"), sizes=SMALL, training=training)
         cls.runs = {name: replace(run, data=str(data / name)) for name in DATA}
         cls.runs |= {"done": run, "begun": replace(run, seed=2)}
-        results = {name: run.fit(accelerator="cpu", progress=False) for name, run in cls.runs.items()}
+        results = {name: run.fit(accelerator="cpu", bar=False) for name, run in cls.runs.items()}
         for result in results.values():
             result.rank()
             result.scores()
@@ -191,7 +191,7 @@ class Subjects:
         evaluate = machine.evaluate
         machine.evaluate = interrupted(evaluate)
         try:
-            cls.runs["begun"].fit(accelerator="cpu", progress=False)
+            cls.runs["begun"].fit(accelerator="cpu", bar=False)
         except KeyboardInterrupt:
             machine.evaluate = evaluate
         for name, folder in cls.names.items():
@@ -234,9 +234,9 @@ def uses(root, subject):
             | {"evaluate": lambda: measured(folder, splits[-1]), "recalls": lambda: Result(run).recalls}
         )
     after = {
-        "fit": lambda: run.fit(accelerator="cpu", progress=False).recalls,
+        "fit": lambda: run.fit(accelerator="cpu", bar=False).recalls,
         "grid": lambda: [result.recalls for result in train([run], jobs=1)],
-        "history": lambda: Result(run.fit(accelerator="cpu", progress=False).run).history.to_csv(),
+        "history": lambda: Result(run.fit(accelerator="cpu", bar=False).run).history.to_csv(),
         "matcher": lambda: weights(Result(run).matcher()),
         "scores": lambda: Result(run).scores().tolist(),
     }

@@ -90,7 +90,7 @@ def run(seed: int = 0) -> Run:
 
 
 def fit() -> None:
-    run().fit(accelerator="cpu", progress=False)
+    run().fit(accelerator="cpu", bar=False)
 
 
 def train_grid() -> None:
@@ -111,7 +111,7 @@ def trained() -> None:
     toy()
     for seed in range(2):
         for row in TABLE.runs(data="toy", preset="smoke", seed=seed).values():
-            row.fit(accelerator="cpu", progress=False)
+            row.fit(accelerator="cpu", bar=False)
     write_text(home() / "README.md", "# Mine\n<!-- recorded: table toy-smoke table1 rsum -->\n<!-- end -->\n")
     (home() / "notebooks" / "recorded").mkdir(parents=True)
     template = "{{table toy-smoke table1 rsum}}\n\n{{verdicts toy-smoke}}\n"
@@ -133,7 +133,7 @@ def tables() -> None:
 
 def with_notebook() -> None:
     toy()
-    TABLE.runs(data="toy", preset="smoke", seed=0)["VSE++"].fit(accelerator="cpu", progress=False)
+    TABLE.runs(data="toy", preset="smoke", seed=0)["VSE++"].fit(accelerator="cpu", bar=False)
     cells = [
         nbformat.v4.new_code_cell(
             'data = "toy"\npreset = "smoke"\nseeds = 1', id="a", metadata={"tags": ["parameters"]}

@@ -171,7 +171,7 @@ LESSONS = [
     Mutant(
         "scores come in the order of the captions' lengths",
         "local_attention.py",
-        "torch.cat(scores, 1)[:, torch.cat([same for _, same in groups]).argsort()]",
+        "torch.cat(scores, 1)[:, order.argsort()]",
         "torch.cat(scores, 1)",
         "test_local_attention.py::test_scores_and_gradients_equal_the_loop",
     ),
@@ -1073,7 +1073,7 @@ PAPER = [
     Mutant(
         "a mu is compared with itself",
         "paper/ablation.py",
-        "tables.compare(of_mu, sampled[base], direction)",
+        "tables.compare(of_mu, sampled[2.0], direction)",
         "tables.compare(of_mu, of_mu, direction)",
         "test_ablation.py::test_mu_effects_are_paired_and_zero_at_the_base",
     ),

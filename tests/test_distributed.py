@@ -151,6 +151,15 @@ def test_a_strategy_that_starts_the_script_again_is_refused(toy):
         Run(system=VSRN(), data=str(toy), sizes=SMALL).fit(devices=2, accelerator="cpu", strategy="ddp")
 
 
+@pytest.mark.parametrize("batch_size", [21, 2])
+def test_processes_that_cannot_share_a_batch_are_refused_before_they_start(toy, batch_size):
+    """An error of a process would reach the caller as another error. Two pairs for each: BatchNorm needs them."""
+    run = Run(system=VSRN(), data=str(toy), sizes=SMALL, training=Training(epochs=1, batch_size=batch_size))
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; expected a multiple of 2, the number of dev"):
+        run.fit(devices=2, accelerator="cpu", strategy="ddp_fork")
+    assert not run.folder.exists()
+
+
 def test_a_run_on_two_processes_ends_with_a_result(toy):
     training = Training(epochs=1, batch_size=20, learning_rate=0.01)
     run = Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=training)

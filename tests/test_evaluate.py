@@ -1,4 +1,4 @@
-"""Ranks and recalls by eye, ties against us, folds, ensembles, ev."""
+"""Ranks and recalls by eye, ties against us, folds, averages of two models."""
 
 from functools import partial
 

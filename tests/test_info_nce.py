@@ -24,6 +24,11 @@ def test_a_query_pays_the_log_of_its_partners_share():
     torch.testing.assert_close(info_nce(scores, torch.tensor([0]), wrong, 2.0), torch.tensor([math.log(46 / 36)]))
 
 
+def test_a_temperature_of_zero_is_refused():
+    with pytest.raises(ValueError, match="temperature is 0; expected a number above zero"):
+        InfoNCE(cosine, temperature=0)
+
+
 def test_equal_scores_are_chance():
     loss = info_nce(torch.zeros(4, 4), torch.arange(4), ~torch.eye(4, dtype=torch.bool), 7.0)
     torch.testing.assert_close(loss, torch.full((4,), math.log(4)))

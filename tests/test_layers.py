@@ -10,19 +10,20 @@ PACKAGE = Path(__file__).parent.parent / "vsrpp_lite"
 LESSONS = {"gcn_reasoning", "global_alignment", "local_attention", "fusion", "caption_loss", "info_nce"}
 
 MAY_IMPORT = {
+    "extras": set(),
     "files": set(),
     "workers": set(),
     "settings": set(),
-    "data": {"files", "workers"},
+    "data": {"extras", "files", "workers"},
     "matcher": {"data", "settings"},
     "lessons": {"matcher"},
-    "systems": {"lessons", "matcher", "data", "settings"},
-    "training": {"matcher", "data", "settings", "files", "workers"},
+    "systems": {"lessons", "matcher", "data", "settings", "extras"},
+    "training": {"matcher", "data", "settings", "extras", "files", "workers"},
     "paper": {"systems", "lessons", "training", "matcher", "data", "settings", "files", "workers"},
-    "hub": {"training", "matcher"},
-    "search": {"matcher", "data", "files"},
+    "hub": {"training", "matcher", "extras"},
+    "search": {"matcher", "data", "extras", "files"},
     "teaching": {"show", "paper", "search", "systems", "training", "lessons", "matcher", "data", "settings", "files"},
-    "show": {"paper", "training", "lessons", "matcher", "data"},
+    "show": {"training", "lessons", "matcher", "data"},
 }
 """Each layer, and the layers below it that it may import; every layer may import itself."""
 

@@ -68,8 +68,8 @@ REFUSED = {
     "--tables=9": "tables is '9'; expected numbers of 1 2 3 4",
     "--tables=1,2": "tables is '1,2'; expected numbers of 1 2 3 4",
     "--tables= ": "tables is ' '; expected numbers of 1 2 3 4",
-    "--jobs=many": "jobs is 'many'; expected a number or auto",
-    "--jobs=0": "jobs is '0'; expected a number or auto",
+    "--jobs=many": "unable to parse string as an integer",
+    "--jobs=0": "greater than or equal to 1",
     "--preset=huge": "'huge' is not one of",
     "--seeds=0": "greater than or equal to 1",
     "--sedes=3": "No such option",
@@ -82,6 +82,13 @@ def test_what_reproduce_does_not_know_is_refused_in_a_sentence(option):
     assert found.exit_code == 2
     assert REFUSED[option] in " ".join(found.output.replace("│", "").split())
     assert (home() / "runs").exists() is False
+
+
+def test_a_folder_that_cannot_be_made_is_named_without_a_traceback(tmp_path):
+    (tmp_path / "file").touch()
+    found = RUNNER.invoke(app, ["scenes", str(tmp_path / "file" / "out")])
+    assert found.exit_code == 1
+    assert found.output.startswith("error: ") and str(tmp_path / "file") in found.output
 
 
 def test_data_that_are_not_there_are_named_without_a_traceback():

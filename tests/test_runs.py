@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import SMALL
+from filelock import Timeout
 
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import fingerprint
@@ -369,11 +370,11 @@ def test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end(run):
 
 
 def test_fit_shows_a_bar_when_asked_and_can_be_silenced(run, capsys):
-    run.fit(progress=False)
+    run.fit(bar=False)
     assert capsys.readouterr().err == ""
     replace(run, seed=1).fit()  # by default on a terminal alone
     assert capsys.readouterr().err == ""
-    replace(run, seed=2).fit(progress=True)
+    replace(run, seed=2).fit(bar=True)
     shown = capsys.readouterr().err
     assert "3/3" in shown and "rsum=" in shown and "caption" in shown and "<" in shown  # the time left
 
@@ -383,6 +384,22 @@ def test_the_result_says_what_made_it(run):
     assert record["versions"].keys() >= {"vsrpp_lite", "torch", "numpy", "python"}
     assert record["seconds"] > 0
     assert "commit" in record
+
+
+def test_what_another_grid_is_training_afresh_is_not_trained_afresh_again(run, monkeypatch):
+    """The first call finds the lock held. The second waits, and must keep what the other grid has trained meanwhile."""
+    run.fit()
+    asked = []
+
+    def fit(run, *, wait, fresh, **_):
+        asked.append((wait, fresh))
+        if not wait:
+            raise Timeout("the lock")
+        return Result(run)
+
+    monkeypatch.setattr(Run, "fit", fit)
+    assert [result.run for result in train([run], jobs=1, fresh=True)] == [run]
+    assert asked == [(False, True), (True, False)]
 
 
 def test_a_run_that_is_named_twice_comes_once(run):

@@ -154,6 +154,10 @@ def test_wrong_questions_are_refused(searched):
         index.search(test[0].regions)
     with pytest.raises(ValueError, match="count is 0"):
         index.search("a red dog", 0)
+    captions = Index(matcher, test, of="captions")
+    for regions in (test[0].regions[0], test[0].regions[:0]):
+        with pytest.raises(ValueError, match=r"the query has shape .*; expected regions \(R, F\), at least one"):
+            captions.search(regions)
 
 
 def test_without_faiss_the_error_says_what_to_install(monkeypatch):

@@ -23,6 +23,7 @@ from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.settings import Training
 from vsrpp_lite.show import try_it
 from vsrpp_lite.show.pictures import attended
+from vsrpp_lite.show.widgets import word_picker
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -250,6 +251,21 @@ def test_a_pixel_is_as_clear_as_the_mean_weight_of_the_regions_that_cover_it(dra
     shares = np.array([[2 / 3, 1 / 3], [1, 0]]).repeat(96, 0).repeat(128, 1)
     np.testing.assert_allclose(ax.images[0].get_alpha(), 0.2 + 0.8 * shares)
     assert [edge.get_alpha() for edge in ax.patches] == pytest.approx([(1 / 3) ** 0.5, 0])
+
+
+def test_a_single_region_has_all_the_attention(drawn):
+    _, dev = drawn
+    one = replace(dev[:1], boxes=np.array([[[0.0, 0, 1, 1]]]), mask=np.ones((1, 1), dtype=bool))
+    ax = plt.figure().add_subplot()
+    attended(ax, one, 0, np.array([1.0]), even=1.0, colour="red")
+    assert [edge.get_alpha() for edge in ax.patches] == [1.0]
+
+
+def test_a_sentence_without_words_has_no_attention(drawn):
+    matcher, dev = drawn
+    for draw in (show.attention, word_picker):
+        with pytest.raises(ValueError, match="the sentence is ''; expected at least one word"):
+            draw(matcher, dev, 0, "")
 
 
 def test_attention_chooses_the_rarest_words_in_the_order_of_the_sentence(drawn):

@@ -149,6 +149,12 @@ def test_a_draw_that_fails_loses_and_the_study_goes_on(toy, monkeypatch):
     assert set(winners(SMALL, lines)) == {"VSE++", "SCAN"}
 
 
+def test_if_every_draw_fails_the_study_says_why(toy, monkeypatch):
+    monkeypatch.setattr(Run, "fit", lambda *_, **__: (_ for _ in ()).throw(FloatingPointError("gradient not finite")))
+    with pytest.raises(GridError, match="gradient not finite"):
+        tune(SMALL, PAIR, jobs=1)
+
+
 def test_an_unknown_preset_or_row_is_refused():
     for arguments, told in ((["paper"], "preset is 'paper'"), (["lite", "--rows", "VSRN, BERT"], "rows has BERT")):
         found = CliRunner().invoke(app, ["tune", *arguments])

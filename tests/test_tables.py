@@ -149,6 +149,10 @@ def test_claims_are_judged_by_the_paired_difference(pretend):
     assert found.loc[("VSR++ (full)", "Fusion-similarity"), "verdict"] == "not reproduced"
 
 
+def test_no_rows_have_no_runs():
+    assert TABLE1.runs({}, data="scenes", preset="smoke", seed=0) == {}
+
+
 def test_a_short_training_says_so_and_shows_the_verdict_of_a_long_one(pretend, home, monkeypatch):
     """Of the five claims of Table 1, the first is recorded for preset long, and there it is the other way round."""
     monkeypatch.setattr(files, "notebooks_folder", lambda: home)

@@ -113,7 +113,11 @@ LN2 = math.log(2)
 FEATURES = torch.tensor([[1.0, 5.0], [3.0, 2.0], [2.0, 8.0]])
 SUMS = pd.DataFrame({"row": ["a", "b", "c"], "rsum_paper": [10.0, 12.0, 20.0], "rsum": [3.0, 1.0, 2.0]})
 PROTOCOLS = pd.DataFrame({"row": ["a", "b"], "rsum": [2.0, 1.0], "rsum_5k": [1.0, 2.0]})
-JOINT = pd.DataFrame({"row": ["Fusion-similarity"], "rsum": [400.0]})
+JOINT = {"rsum": 400.0}
+ONE = pd.DataFrame(
+    {"hi": [5.0, 6.0], "verdict": ["reproduced", "reproduced"]}, index=pd.Index(["first", "second"], name="claim")
+)
+TWO = ONE.assign(hi=[9.0, 6.5], verdict=["inconclusive", "reproduced"])
 AFTER = pd.DataFrame({"rsum": {"S_G": 300.0, "S_L": 350.0, "S_G + 2 S_L": 390.0}})
 ERRS, SURE = torch.tensor([[0.5, 0.6], [0.0, 0.9]]), torch.tensor([[0.9, 0.1], [0.0, 0.9]])
 
@@ -155,7 +159,7 @@ RIGHT = [
     (check.own_system.exercise1, (torch.tensor([2.5, 6.5]), FEATURES)),
     (check.table1.exercise1, (("b", "a"), 2 * (9.8 / 2) ** 2, SUMS)),
     (check.table1.exercise2, (10.0, JOINT, AFTER)),
-    (check.table1.exercise3, (4, 2)),
+    (check.table1.exercise3, (["first"], ONE, TWO)),
     (check.table2.exercise1, (98,)),
     (check.table2.exercise2, (vl.VSRpp(mu=2.0, margin=0.02),)),
     (check.table3.exercise1, (0.03125,)),
@@ -167,6 +171,7 @@ RIGHT = [
 WRONG = [
     (check.lesson0.exercise1, (50, 100), "before the change"),
     (check.lesson0.exercise1, (75, 75), "column 2"),
+    (check.lesson0.exercise1, (math.nan, 100), "nan is not the number"),
     (check.lesson1.exercise1, (1 / 3, (0.75, 0.5)), "divided by their number"),
     (check.lesson1.exercise1, (0.25, (0.5, 0.25)), "Both balls send"),
     (check.lesson1.exercise2, (lambda regions: attend(regions, over=0),), "over a row"),
@@ -228,7 +233,10 @@ WRONG = [
     (check.table1.exercise1, (("b", "c"), 1, SUMS), "least step is 2.0"),
     (check.table1.exercise1, (("b", "a"), (9.8 / 2) ** 2, SUMS), "factor 2"),
     (check.table1.exercise2, (-10.0, JOINT, AFTER), "round"),
-    (check.table1.exercise3, (9, 2), "There are five claims"),
+    (check.table1.exercise3, ([], ONE, TWO), "another verdict, too: first"),
+    (check.table1.exercise3, (["first", "second"], ONE, TWO), "same verdict both times: second"),
+    (check.table1.exercise3, (["first"], ONE, ONE), "range(2)"),
+    (check.table1.exercise3, (["first"], 5, 4), "frame of TABLE1.verdicts"),
     (check.table2.exercise1, (49,), "factor 2"),
     (check.table2.exercise2, (vl.VSRpp(mu=1.0, margin=0.02),), "Leave mu"),
     (check.table3.exercise1, (0.1,), "all five contests"),

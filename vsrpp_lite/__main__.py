@@ -22,6 +22,7 @@ from vsrpp_lite.training.grid import GridError
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 # mypy wants the members of an enumeration as literals; here they come from the tables that define them
 Size = StrEnum("Size", list(scenes.SIZES))  # type: ignore[misc]
+JOBS = "Trainings that run at a time; by default one per core, or one if there is a GPU."
 PresetName = StrEnum("PresetName", [*PRESETS, PAPER])  # type: ignore[misc]
 
 
@@ -30,7 +31,7 @@ def told() -> Iterator[None]:
     """Print an error that the user can mend, without a traceback, and exit with 1."""
     try:
         yield
-    except (ValueError, GridError, FileNotFoundError, FileExistsError, ImportError) as error:
+    except (ValueError, GridError, OSError, ImportError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -92,9 +93,7 @@ def reproduce(
     preset: Annotated[PresetName, typer.Option(help="Size of the models and of their training.")] = PresetName["lite"],
     seeds: Annotated[int, typer.Option(min=1, help="Number of trainings per row.")] = 3,
     tables: Annotated[str, typer.Option(help="Numbers of tables, separated by spaces.")] = "1 2 3 4",
-    jobs: Annotated[
-        str, typer.Option(help="Trainings that run at a time; auto is one per core, or one if there is a GPU.")
-    ] = "auto",
+    jobs: Annotated[int | None, typer.Option(min=1, help=JOBS)] = None,
     factorial: Annotated[bool, typer.Option(help="Also train every combination of Table 1's parts.")] = False,
     fresh: Annotated[bool, typer.Option(help="Train every run again, whatever is kept of it.")] = False,
     cluster: Annotated[str, typer.Option(help="Train on the workers of this dask scheduler: tcp://host:8786.")] = "",
@@ -108,9 +107,6 @@ def reproduce(
     known = {table.name.removeprefix("table"): table for table in TABLES}
     if not tables.split() or set(tables.split()) - known.keys():
         raise typer.BadParameter(f"tables is {tables!r}; expected numbers of {' '.join(known)}, separated by spaces")
-    if jobs != "auto" and not (jobs.isdigit() and int(jobs)):
-        raise typer.BadParameter(f"jobs is {jobs!r}; expected a number or auto")
-    count = None if jobs == "auto" else int(jobs)
     folder = Path(data).resolve()
     if data != "scenes" and folder.is_dir():  # notebooks run in another working directory
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
@@ -121,7 +117,7 @@ def reproduce(
             data=data,
             preset=preset.value,
             seeds=seeds,
-            jobs=workers or count,
+            jobs=workers or jobs,
             factorial=factorial,
             fresh=fresh,
         )
@@ -131,7 +127,7 @@ def reproduce(
 def tune(
     preset: Annotated[str, typer.Argument(help="The preset whose study to run, such as lite.")],
     rows: Annotated[str, typer.Option(help="Rows to tune, separated by commas; by default all.")] = "",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help=JOBS)] = None,
 ) -> None:
     """Try the same settings for every system on a draw that no table uses, judged by its dev split alone."""
     from vsrpp_lite.paper.study import ROWS, STUDIES, tune
@@ -212,9 +208,10 @@ def report() -> None:
     """Write RESULTS.md, and the table in README.md, from the recorded tables."""
     from vsrpp_lite.paper import recorded
 
-    for path, text in recorded.pages().items():
-        write_text(path, text)
-        typer.echo(path)
+    with told():
+        for path, text in recorded.pages().items():
+            write_text(path, text)
+            typer.echo(path)
 
 
 @app.command()
@@ -222,7 +219,8 @@ def inventory() -> None:
     """Print the questions of the concept inventory without the answers, to make a form of them."""
     from vsrpp_lite.teaching.quiz import form
 
-    typer.echo(form(), nl=False)
+    with told():
+        typer.echo(form(), nl=False)
 
 
 @app.command()
@@ -234,8 +232,9 @@ def try_it() -> None:
 
     path = recorded_folder() / "try_it.html"
     system = VSRpp()
-    write_text(path, fragment(tuned(system, data="scenes", preset="lite", seed=0).fit(), system.local))
-    typer.echo(path)
+    with told():
+        write_text(path, fragment(tuned(system, data="scenes", preset="lite", seed=0).fit(), system.local))
+        typer.echo(path)
 
 
 @app.command()

@@ -24,7 +24,11 @@ from vsrpp_lite.matcher import Comparison, Loss
 
 
 class CaptionDecoder(Loss):
-    """The caption loss: the negative log-likelihood of the true caption, given V*."""
+    """The caption loss: the negative log-likelihood of the true caption, given V*.
+
+    Raises:
+        ValueError: the hidden size is below 1.
+    """
 
     half_precision = True
 

@@ -7,9 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
 
-import torch
 from filelock import FileLock, Timeout
 
 
@@ -155,17 +153,3 @@ def write_text(path: Path, content: str) -> None:
     """Write a UTF-8 text file; see `atomic`."""
     with atomic(path) as draft:
         draft.write_text(content, encoding="utf-8", newline="\n")
-
-
-def save_checkpoint(state: dict[str, Any], draft: Path) -> None:
-    """Write tensors and plain values with `torch.save`."""
-    try:
-        torch.save(state, draft)
-    except RuntimeError as error:  # torch's own writer tells of a full disk in this way
-        raise OSError(errno.EIO, f"torch could not write it ({error})") from error
-
-
-def load_checkpoint(file: BinaryIO) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote, onto the CPU. It reads tensors and plain values alone, so no code can run."""
-    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    return state

@@ -8,11 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelHubMixin, snapshot_download
-
+from vsrpp_lite.extras import extra
 from vsrpp_lite.matcher import Matcher, System
 from vsrpp_lite.training.kept import CONFIG
 from vsrpp_lite.training.models import load
+
+with extra("hub"):
+    from huggingface_hub import ModelHubMixin, snapshot_download
 
 
 class HubModel(ModelHubMixin, library_name="vsrpp_lite"):

@@ -47,10 +47,15 @@ class InfoNCE(Loss):
     Args:
         similarity: the similarity to train, such as `cosine`. If it is a module, its parameters are trained too.
         temperature: tau at the start. CLIP begins with 0.07.
+
+    Raises:
+        ValueError: the temperature is not above zero.
     """
 
     def __init__(self, similarity: Similarity, temperature: float = 0.07):
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"temperature is {temperature}; expected a number above zero")
         self.similarity = similarity
         self.log_inverse_temperature = nn.Parameter(torch.tensor(-math.log(temperature)))
 

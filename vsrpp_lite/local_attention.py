@@ -62,8 +62,9 @@ def cross_attention(
     """
     if direction not in get_args(Direction):
         raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
-    lengths = texts.mask.sum(1)
-    groups = [(length, (lengths == length).nonzero()[:, 0]) for length in lengths.unique().tolist()]
+    lengths, order = texts.mask.sum(1).sort(stable=True)
+    found, counts = lengths.unique_consecutive(return_counts=True)
+    groups = zip(found.tolist(), order.split(counts.tolist()), strict=True)
     # the texts become the last axis, along which memory is contiguous
     packed = [texts.fragments[same, :length].transpose(0, 1) for length, same in groups]
     affinities = _affinities(images.fragments, packed)
@@ -75,7 +76,7 @@ def cross_attention(
         _pool(_query_cosines(affinity, gram, direction, temperature), images.mask, direction, pooling, lse)
         for affinity, gram in zip(affinities, grams, strict=True)
     ]
-    return torch.cat(scores, 1)[:, torch.cat([same for _, same in groups]).argsort()]
+    return torch.cat(scores, 1)[:, order.argsort()]
 
 
 def _affinities(

@@ -70,7 +70,7 @@ START = Progress()
 class Comparison(NamedTuple):
     """All that a loss may need: the B pairs of this process and all N pairs of the batch, one pair per row.
 
-    A single process holds all pairs, so that B = N and `all_images` is `images`.
+    A single process holds all pairs, so that B = N and `all_images` holds the same numbers as `images`.
     """
 
     images: Encoded
@@ -92,7 +92,8 @@ class Comparison(NamedTuple):
     def scores(self, similarity: Similarity) -> tuple[Float[Tensor, "B N"], Float[Tensor, "N B"]]:
         """Score own images against all texts, and all images against own texts. One process computes one matrix."""
         rows = similarity(self.images, self.all_texts)
-        columns = rows if self.all_images is self.images else similarity(self.all_images, self.texts)
+        alone = len(self.image_ids) == len(self.all_image_ids)
+        columns = rows if alone else similarity(self.all_images, self.texts)
         return rows, columns
 
 
@@ -158,11 +159,9 @@ class Matcher(nn.Module):
         Everything with parameters runs inside this call, so that a wrapper for many processes sees all gradients.
         """
         images, texts = (encoded.map(_full_precision) for encoded in self.encode_batch(batch))
-        all_images = images if gather is alone else images.map(gather)
-        all_texts = texts if gather is alone else texts.map(gather)
         comparison = Comparison(
-            images, texts, all_images, all_texts, batch.image_ids, gather(batch.image_ids), batch.positives,
-            batch, progress,
+            images, texts, images.map(gather), texts.map(gather), batch.image_ids, gather(batch.image_ids),
+            batch.positives, batch, progress,
         )  # fmt: skip
         kind = batch.regions.device.type
         mixed = torch.is_autocast_enabled(kind)

@@ -23,6 +23,7 @@ from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.lines import read_lines
+from vsrpp_lite.extras import extra
 from vsrpp_lite.files import new_folder
 from vsrpp_lite.matcher import Encoded, Matcher, evaluating
 
@@ -111,7 +112,8 @@ class Index:
                 settings, such as `index.nearest.nprobe`, decide how many.
 
         Raises:
-            ValueError: the query is of the other kind, or a number is not positive.
+            ValueError: the query is of the other kind, its regions have another form than those that the matcher was
+                trained with, or a number is not positive.
         """
         if count < 1 or candidates < 1:
             raise ValueError(f"count is {count} and candidates is {candidates}; expected numbers of at least 1")
@@ -119,6 +121,8 @@ class Index:
         proposing = asked if self.proposer is self.matcher else self._encode(query, self.proposer)
         chosen = self.candidates(proposing.pooled.numpy(force=True), max(count, candidates))[0]
         chosen = chosen[chosen >= 0]  # faiss fills up with -1 where it found fewer
+        if not len(chosen):
+            return []
         scores = self._scores(asked, chosen)
         order = np.argsort(-scores, kind="stable")[:count]
         return [Found(int(chosen[k]), self.names[chosen[k]], float(scores[k])) for k in order]
@@ -133,7 +137,10 @@ class Index:
             raise ValueError(f"the query is a {type(query).__name__}; {self.of} are searched with {asks}")
         if isinstance(query, str):
             return by.encode_texts(query)
-        regions = torch.as_tensor(np.asarray(query, dtype=np.float32))[None].to(by.device)
+        array = np.asarray(query, dtype=np.float32)
+        if array.ndim != 2 or not len(array):
+            raise ValueError(f"the query has shape {array.shape}; expected regions (R, F), at least one")
+        regions = torch.from_numpy(array)[None].to(by.device)
         with torch.no_grad(), evaluating(by):
             return by.images(regions, torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device))
 
@@ -230,10 +237,8 @@ def nearest_index(vectors: Float[np.ndarray, "N D"], kind: str) -> "faiss.Index"
         ImportError: faiss is not installed.
         ValueError: faiss has no such kind of index, or there are too few vectors for it.
     """
-    try:
+    with extra("search"):
         import faiss
-    except ImportError as error:
-        raise ImportError("searching needs faiss: pip install 'vsrpp_lite[search]'") from error
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     try:
         index = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)

@@ -59,7 +59,11 @@ def check_at_least(config: Any, low: float, *names: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """The widths of a system's vectors, and the number of its graph layers. Its equations stay the same."""
+    """The widths of a system's vectors, and the number of its graph layers. Its equations stay the same.
+
+    Raises:
+        ValueError: a size is not a whole number, or is too small.
+    """
 
     embed: int
     """D, the size of every region, word, image and sentence vector."""
@@ -78,7 +82,11 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a system is trained: everything that is fixed before training starts and that changes the result."""
+    """How a system is trained: everything that is fixed before training starts and that changes the result.
+
+    Raises:
+        ValueError: a value does not have its declared type, or is too small.
+    """
 
     epochs: int
     """Number of passes over all captions, or the largest number if there is a `patience`."""

@@ -124,7 +124,7 @@ for caption in test.captions_of(image):
 # %% tags=["nbval-ignore-output"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(1, 1.2), layout="constrained")
 count = int(test.mask[image].sum())
-points = show.boxes(left, test, image, np.full(count, 0.35), plt.get_cmap("tab10").colors[:count])
+points = show.boxes(left, test, image, np.full(count, 0.6), plt.get_cmap("tab10").colors[:count])
 for k, point in enumerate(points):
     left.text(*point, k, ha="center", va="center", bbox={"boxstyle": "circle,pad=0.2", "fc": "white"})
 left.set_title("what the detector found")
@@ -384,8 +384,8 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 # | [table3_coco](table3_coco.ipynb), [table4_flickr30k](table4_flickr30k.ipynb) | VSR++ beside the six other systems |
 # | [add_your_own_system](add_your_own_system.ipynb) | a system, a loss, a similarity and a table of your own |
 #
-# The [glossary](glossary.md) explains every term in a sentence. Students take 01 to 05 in this order. If you want
-# numbers first, begin with [table1_structure](table1_structure.ipynb).
+# The [glossary](glossary.md) explains the terms, each in a sentence or two. Students take 01 to 05 in this order. If
+# you want numbers first, begin with [table1_structure](table1_structure.ipynb).
 #
 # ## Exercises
 #

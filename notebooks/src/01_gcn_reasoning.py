@@ -235,8 +235,8 @@ def reason(layer: RegionGraph, regions: torch.Tensor, mask: torch.Tensor) -> tor
 # %% [markdown]
 # ## The same as the package
 #
-# Random weights, two images of four and two regions, padded to four; what stands in the padding is deliberately
-# large.
+# We take random weights and two images, with four and two regions. Both are padded to four regions, and the numbers in
+# the padding are deliberately large.
 
 # %%
 torch.manual_seed(seed)
@@ -349,8 +349,8 @@ predict("1.7")
 
 # %% [markdown]
 # How large are the numbers? There is no softmax and no length normalisation here: $A$ grows with the square of the
-# regions and the messages with their cube. BN takes the scale out again, but not the *shape*: a cube has a few huge
-# values and many small ones.
+# regions and the messages with their cube. BN removes this scale again, but not the *shape* of the distribution: if
+# numbers are cubed, a few become very large, and most stay small.
 
 # %% tags=["nbval-ignore-output"]
 regions, mask = test.regions(np.arange(len(test)))
@@ -448,8 +448,8 @@ measured = pd.DataFrame(rows).T
 display(measured)
 
 # %% [markdown]
-# And the sum of all six recalls, as a difference from the model as trained. The interval resamples the test pictures;
-# both versions see the same ones.
+# The next cell shows the sum of all six recalls, as a difference from the model as trained. Both versions see the same
+# pictures, so the interval comes from the spread of the differences over the test pictures.
 
 # %% tags=["nbval-ignore-output"]
 parts = {name: contributions(*both, test.caption_to_image) for name, both in found.items()}
@@ -500,34 +500,46 @@ figure = show.text_query({name: scores[name] for name in ("no messages", "as tra
 # Read the numbers above with these questions:
 #
 # * How much rsum does it cost to delete the layers? Reported as "the worth of graph reasoning", this would look like a
-#   success. But how much does it cost to silence the messages alone? The difference between the two is the constant
-#   that a layer adds.
+#   success. But how much does it cost to silence the messages alone? The difference between the two is what the
+#   constant that a layer adds is worth to this model.
 # * Do sentences with a relation profit from the messages more than other sentences do?
 # * Are *left* and *right* told apart more often with messages than without?
 
 # %% tags=["nbval-ignore-output"]
-silenced, sides = worth.loc["no messages"], measured["left/right told apart"]
+gained_by_messages = 100.0 * (after <= 10) - 100.0 * (before <= 10)  # of each sentence: -100, 0 or 100
+
+
+def gain(sentences: np.ndarray) -> str:
+    """R@10 with messages less R@10 without, with half of its 95 % interval."""
+    chosen = gained_by_messages[sentences]
+    return f"{chosen.mean():.1f} ± {1.96 * chosen.std() / len(chosen) ** 0.5:.1f}"
+
+
+cost = {name: f"{row['rsum lost']:.1f} points ({row['lo']:.1f} to {row['hi']:.1f})" for name, row in worth.iterrows()}
+sides = measured["left/right told apart"]
 display(
     Markdown(
-        f"Silencing the messages costs {silenced['rsum lost']:.1f} points of rsum ({silenced['lo']:.1f} to "
-        f"{silenced['hi']:.1f}; one seed, so that the interval speaks of the test pictures alone). *Left* and *right* "
-        f"are told apart in {sides['as trained']:.1f} % of the cases with the messages, and in "
-        f"{sides['no messages']:.1f} % without."
+        f"Deleting the layers costs {cost['no layers']} of rsum, and silencing the messages alone costs "
+        f"{cost['no messages']}. The messages change R@10 by {gain(names_relation)} for sentences with a relation, and "
+        f"by {gain(~names_relation)} for the others. *Left* and *right* are told apart in {sides['as trained']:.1f} % "
+        f"of the cases with the messages, and in {sides['no messages']:.1f} % without. (This is one seed, so the "
+        "intervals are about the test pictures alone.)"
     )
 )
 
 # %% [markdown]
-# If both differences are small, these numbers do not show that the *trained* model uses the messages. What the model
-# knows about left and right can come from the regions themselves, since their features say where their boxes are. This
-# test cannot say whether the messages were of use *during* the training. It also says nothing about the graph of the
-# paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. But the test
-# shows how to design an ablation: take away the *idea* (the messages), not only the *code* (the layer). Exercise 3
-# trains models without messages.
+# If these differences are small, or their intervals contain zero, the numbers do not show that the *trained* model
+# uses the messages. What the model knows about left and right can come from the regions themselves, since their
+# features say where their boxes are. This test cannot say whether the messages were of use *during* the training. It
+# also says nothing about the graph of the paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs),
+# which we have not measured. But the test shows how to design an ablation: take away the *idea* (the messages), not
+# only the *code* (the layer). Exercise 3 trains models without messages.
 #
 # ## Pitfalls of the released code
 #
-# * **Dividing by 36.** VSRN divides the affinity by the width of the tensor. Bottom-up features always have 36
-#   regions, so it is never wrong there; with ragged images it would be, as the cell on masks has shown.
+# * **Dividing by 36.** VSRN divides the affinity by the width of the tensor. The features that it uses always have 36
+#   regions, so this is right there. If images had different numbers of regions, it would be wrong, as the cell on masks
+#   has shown.
 # * **Normalising over regions.** After the graph VSRN means to give each region unit length, but its `l2norm` runs
 #   along axis 1, which for `(B, R, D)` is the *region* axis. Its author agrees that it looks wrong (VSRN issue 7);
 #   the published numbers have it. `VSRN(norm="regions")` reproduces it. The difference on our toy:
@@ -557,10 +569,24 @@ by_norm = runs.groupby("V* is normalised", sort=False)["dev_rsum"].agg(["mean", 
 display(by_norm.rename(columns={"count": "seeds"}))
 
 # %% [markdown]
-# In these runs the length counts more than the axis. If we normalise over features and let the GRU read longer vectors,
-# of length $\sqrt{D/R}$, then rsum rises by more than it rises with the axis of the release. `VSRN(norm="scaled")` does
-# this. So a result that seems to come from the *structure* of a model can come from the *scale* of its numbers. When
-# you change one of the two, check the other.
+# The third line normalises over features and lets the region GRU read vectors as long as those of the release,
+# $\sqrt{D/R}$. This is `VSRN(norm="scaled")`. In the fourth line, the decoder of the caption loss reads the long
+# vectors, too. In the last line, the vectors for the GRU are longer still, by $\sqrt R$.
+
+# %%
+over_features, release, scaled, both_read, _ = by_norm["mean"]
+display(
+    Markdown(
+        f"Now change one thing at a time. With the axis of the formula, the longer vectors raise rsum by "
+        f"{scaled - over_features:.0f}. If the lengths are equal and everything reads them, the axis of the release "
+        f"changes it by {release - both_read:.0f}."
+    )
+)
+
+# %% [markdown]
+# So in these runs the axis of the release is *worse* than that of the formula. It came out better only because it also
+# makes the vectors longer. A result that seems to come from the *structure* of a model can come from the *scale* of its
+# numbers. When you change one of the two, check the other.
 
 # %% [markdown]
 # ## Exercises
@@ -587,7 +613,7 @@ display(by_norm.rename(columns={"count": "seeds"}))
 #
 # The kite's products are 1 (itself), 1, 1 (the ball, twice), 0. Affinities fall from 1/3 to 1/4. The message was
 # $\frac13(1, 0) + \frac13(1, 1) = (0.67, 0.33)$ and is $\frac14(1, 0) + \frac24(1, 1) = (0.75, 0.5)$: the ball counts
-# twice. Without the division it would have grown from $(2, 1)$ to $(3, 2)$.
+# twice. Without the division the affinity would stay 1, and the message would have grown from $(2, 1)$ to $(3, 2)$.
 #
 # ```python
 # twice = torch.cat([toy, toy[1:2]])
@@ -604,9 +630,9 @@ kite_message = ...  # two numbers
 check.lesson1.exercise1(kite_to_ball, kite_message)
 
 # %% [markdown]
-# **2. Softmax instead of division** (*medium, 15 minutes*). Transformers take a softmax over each row of the
-# affinity. Write that layer's affinity, and show two things on the toy: how the message grows when all regions are
-# doubled, with softmax and without; and what a region can no longer say to another.
+# **2. A softmax over the affinity** (*medium, 15 minutes*). Transformers take a softmax over each row of the affinity.
+# Keep our affinity, with its division by $R$, and take the softmax of its rows. Show two things on the toy: how the
+# message grows when all regions are doubled, with softmax and without; and what a region can no longer say to another.
 #
 # <details><summary>Hint</summary>
 #

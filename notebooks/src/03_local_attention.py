@@ -25,7 +25,7 @@
 # - the two directions (words look at regions, regions look at words) and four ways to pool;
 # - how to score *all* pairs of a batch without building a single attended vector (the Gram trick);
 # - what happens to captions of different lengths, and to pictures with fewer regions;
-# - how much the attention is worth, measured.
+# - how much a trained model depends on its attention, measured.
 #
 # *Needs:* lesson 2 (cosine, hinge), PyTorch tensors and `einsum`. *Time:* 45 to 60 minutes. *Machine:* a laptop; under
 # a minute if the model is trained already, else two. *The module:* `vsrpp_lite/local_attention.py`. The last check of
@@ -149,8 +149,8 @@ print("attention\n", attention, "\nattended vectors\n", attended, "\ncosines", c
 # %% [markdown]
 # For *dog*, the exponentials are $e^{1} = 2.72$, $e^{0.51} = 1.67$ and $e^{-0.77} = 0.46$. Their sum is 4.85, so the
 # attention is $(0.56, 0.34, 0.10)$. The attended vector is
-# $0.56\,(1, 0) + 0.34\,(0, 1) + 0.10\,(-0.6, -0.8) = (0.50, 0.27)$, and its length is 0.57. Its product with *dog* is
-# 0.56, so the cosine is $0.56 / 0.57 = 0.99$.
+# $0.56\,(1, 0) + 0.34\,(0, 1) + 0.10\,(-0.6, -0.8) = (0.50, 0.27)$, and its length is 0.570. Its product with *dog* is
+# 0.563, so the cosine is $0.563 / 0.570 = 0.99$.
 #
 # This cosine is higher than 0.8, the highest cosine of *dog* with a single region. An attention that spreads over
 # several regions can *mix* them until the mixture fits the word. This helps when a word speaks of several regions, as
@@ -192,9 +192,9 @@ plt.show()
 # %% [markdown]
 # ## Naive code: one pair at a time
 #
-# The equations, loop and all. `query` asks and `context` answers: words and regions for "t2i", regions and words for
-# "i2t". That is the whole difference between the directions; the released code writes them as two functions, 22 of
-# whose 27 statements are the same.
+# This code follows the equations with loops. `query` asks and `context` answers: words and regions for "t2i", regions
+# and words for "i2t". That is the whole difference between the directions. The released code writes them as two
+# functions, 22 of whose 27 statements are the same.
 #
 # And four ways to pool the queries' cosines: the mean; the sum; the largest; and log-sum-exp,
 # $\frac1\kappa \log \sum_q e^{\kappa r_q}$, a soft maximum that lies between $\max_q r_q$ and
@@ -269,8 +269,8 @@ for direction, temperature in {"t2i": 9.0, "i2t": 4.0}.items():
 # %% [markdown]
 # ## The Gram trick
 #
-# The loop is right and hopeless: a batch of 128 pictures and 128 sentences has 16,384 pairs. What is large is the
-# attended vector: one of D numbers **for every word of every pair**.
+# The loop is right and hopeless: a batch of 128 pictures and 128 sentences has 16,384 pairs. The attended vectors need
+# the memory: they are D numbers **for every word of every pair**.
 #
 # But $c_w$ is wanted only for a cosine, which needs two numbers of it:
 #
@@ -303,7 +303,7 @@ predict("3.5")
 # $e^{\lambda \bar s}$ give the same $r$. One division less, and, as we shall see, one mask less. Note which affinities
 # go where: the weights are made of the clipped and normalised $\bar s$, the product $\sum_r a_r s_r$ of the raw $s$.
 #
-# All pairs at once, words attending to regions, mean:
+# The next function scores all pairs at once. Words attend to regions, and the mean is taken.
 
 
 # %%
@@ -559,10 +559,10 @@ plt.show()
 # Attention shows which regions went into a number, but it does not explain why.
 
 # %% [markdown]
-# ## Measured: what is the attention worth?
+# ## Measured: how much does this model depend on its attention?
 #
 # We leave the model as it is and change the temperature **at test time only**. At 0 every word receives the mean of the
-# regions. The first 200 test pictures with their captions; $S_L$ alone.
+# regions. We use the first 200 test pictures with their captions, and score with $S_L$ alone.
 
 
 # %% tags=["hide-input", "nbval-ignore-output"]
@@ -598,8 +598,9 @@ display(sweep[["i2t_r1", "t2i_r1", "rsum"]].rename_axis("temperature"))
 
 # %% [markdown]
 # At the left end of the figure, each word gives all regions the same weight. Compare this end with the temperature of
-# the training. Towards the right end, the attention almost chooses a single region. The figure does *not* show what a
-# model would reach if we trained it at another temperature, because such a model could adapt to that temperature.
+# the training. Towards the right end, the attention almost chooses a single region. The figure shows how much *this*
+# model has come to depend on its attention. It does *not* show what a model would reach if we trained it at another
+# temperature, because such a model could adapt to that temperature.
 #
 # The next cell changes the direction and the pooling, again at test time only. When words ask, we use the temperature
 # of this training. When regions ask, we use 4/9 of this temperature, which is SCAN's proportion:
@@ -618,7 +619,8 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # rows are "words ask" (t2i) and "regions ask" (i2t), and the columns are image retrieval (t2i) and text retrieval
 # (i2t).
 #
-# The model was trained with words asking and a mean. Does that row do best in every column? More telling are two
+# The model was trained with words asking and a mean. Does that row do best in every column? Where another row is
+# ahead, count the pictures: of 200 pictures, one per cent is two, too few for a conclusion. More telling are two
 # coincidences. Where words ask, `mean` and `sum` agree in the columns of image retrieval to the last digit, and not in
 # those of text retrieval. Where regions ask, it is the other way round. Why? That is exercise 1.
 

@@ -149,8 +149,8 @@ close((words * real).sum() / 2, torch.tensor(2.0).log() * 3.5)
 # %% [markdown]
 # ## The decoder
 #
-# Two GRUs. The first reads $V^*$, brought to the decoder's width by a linear layer, into states $E_1 \dots E_R$; its
-# last state is the decoder's first, $h_0$. The second writes. At every step it
+# The decoder has two GRUs. The first reads $V^*$, brought to the decoder's width by a linear layer, into states $E_1
+# \dots E_R$; its last state is the decoder's first, $h_0$. The second writes. At every step it
 #
 # 1. attends: $e_r = w_2 \cdot \tanh(W_1 [E_r; h])$, $a = \text{softmax}_r\, e$, $c = \sum_r a_r E_r$;
 # 2. moves: $h' = \text{GRU}([\text{embedding}(y_{t-1});\, c],\, h)$;
@@ -566,7 +566,8 @@ display(
         f"The caption loss changes rsum by {worth['fusion of similarities']} in the fused model, and by "
         f"{worth['global']} in the global branch alone, where VSRN introduced it. These are means of three seeds of "
         "three epochs, with 95 % intervals. If an interval contains zero, these runs do not show an effect. If it is "
-        "also wide, a large effect is still possible."
+        "also wide, a large effect is still possible. If the whole interval lies below zero, then the caption loss "
+        "lowers rsum in these runs."
     )
 )
 

@@ -55,6 +55,8 @@ from IPython.display import Markdown, display
 from vsrpp_lite import show
 from vsrpp_lite.data.scenes import plans, words
 from vsrpp_lite.data.scenes.draw import draw
+from vsrpp_lite.data.scenes.facts import read
+from vsrpp_lite.data.scenes.truth import fits
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.teaching import check, predict, quiz
@@ -143,12 +145,28 @@ predict("6.4")
 
 # %% [markdown]
 # What did the words look at, in the right picture? Each panel shows one word. The picture is clear where the word
-# looks, and the larger the word's attention to a region, the stronger its box. The words shown are the rarest of the
-# sentence.
+# looks, and the larger the word's attention to a region, the stronger its box. The words shown are the nouns of the
+# sentence that name things, and the rarest of the other words.
 
 # %%
+KINDS: dict[str, set[str]] = {}  # the kinds of things that a noun can name: a child is a girl or a boy
+for kind, names in words.NAMES.items():
+    for name in names:
+        for form in (name, words.PLURALS.get(name, f"{name}s")):
+            KINDS.setdefault(form, set()).add(kind)
+
+
+def look(text: int) -> plt.Figure:
+    """The attention of the nouns of a sentence and of its rarest other words, up to four words, in its own picture."""
+    sentence = test.captions[text]
+    nouns = [1 + place for place, word in enumerate(sentence.split()) if word in KINDS]  # place 0 is <start>
+    others = [place for place in show.rarest(matcher.tokenizer, sentence) if place not in nouns]
+    shown = sorted(nouns + others[: max(1, 4 - len(nouns))])
+    return show.attention(matcher, test, int(test.caption_to_image[text]), sentence, words=shown)
+
+
 for k, text in enumerate(most):
-    figure = show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
+    figure = look(text)
     figure.savefig(folder / f"query_text_gain{k + 1}_attention.png", dpi=150)
 first = most[0]
 weights = show.attention_weights(matcher, test, int(test.caption_to_image[first]), test.captions[first])
@@ -173,7 +191,7 @@ for k, text in enumerate(least):
 
 # %%
 for text in least:
-    show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
+    look(text)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("6.6")
@@ -187,22 +205,18 @@ predict("6.6")
 #
 # A word can fail in three ways, and each has another remedy:
 #
-# 1. **Not detected.** No region lies on the thing that the word names. The remedy is a better detector.
+# 1. **Not detected.** No region lies on a thing that the word means. The remedy is a better detector.
 # 2. **Detected, not attended.** There is such a region, but the word gives its largest weight to another one. The
 #    remedy is better attention.
 # 3. **Attended, but outscored.** Every noun looks at its thing, and another picture still scores higher. It may show
 #    the same things in another number, colour or relation, or the sentence may be true of it, too.
 #
 # For drawn scenes we know where every thing is. A region *lies on* a thing if their boxes overlap by at least 0.3
-# (intersection over union). A sentence counts as 1 if any of its nouns is not detected, else as 2 if any is not
-# attended, and else as 3.
+# (intersection over union). A noun means the things that fit its whole phrase: in *a child with a black jersey*, the
+# noun *child* means a child in black, and not another child. A sentence counts as 1 if any of its nouns is not
+# detected, else as 2 if any is not attended, and else as 3.
 
 # %%
-KINDS: dict[str, set[str]] = {}  # the kinds of things that a noun can name: a child is a girl or a boy
-for kind, names in words.NAMES.items():
-    for name in names:
-        for form in (name, words.PLURALS.get(name, f"{name}s")):
-            KINDS.setdefault(form, set()).add(kind)
 MISSED, OVERLOOKED, ATTENDED = "1 not detected", "2 detected, not attended", "3 attended"
 
 
@@ -214,33 +228,36 @@ def overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return both / (areas[0][:, None] + areas[1][None] - both + 1e-9)
 
 
-def nouns(text: int) -> dict[str, str]:
+def fates(text: int) -> pd.Series:
     """What became of each noun of a sentence in its own picture."""
     image = int(test.caption_to_image[text])
     scene = plans.sample_scene(0, "test", image)  # `scenes` is the draw with seed 0
     drawing, extents = draw(scene)
     on_thing = overlaps(extents / np.tile(drawing.size, 2), test[image].boxes) >= 0.3  # (things, regions)
     weights = show.attention_weights(matcher, test, image, test.captions[text])
-    told = {}
-    for word, row in zip(weights.index, weights.to_numpy(), strict=True):
-        if word in KINDS:
-            named = [k for k, thing in enumerate(scene.things) if thing.kind in KINDS[word]]
-            regions = on_thing[named].any(0)
-            told[word] = MISSED if not regions.any() else ATTENDED if regions[row.argmax()] else OVERLOOKED
-    return told
+    told = []
+    for mention in read(test.captions[text]).mentions:
+        meant = [k for k, thing in enumerate(scene.things) if fits(mention, thing)]
+        regions = on_thing[meant].any(0)
+        for place in range(1 + mention.start, 1 + mention.stop):  # place 0 is <start>
+            if weights.index[place] in KINDS:
+                attended = regions[weights.iloc[place].to_numpy().argmax()]
+                fate = MISSED if not regions.any() else ATTENDED if attended else OVERLOOKED
+                told.append((weights.index[place], fate))
+    return pd.Series([fate for _, fate in told], index=[word for word, _ in told], name="what became of it", dtype=str)
 
 
 if data == "scenes":
     for name, chosen in (("gain", most), ("loss", least)):
         for text in chosen:
             display(Markdown(f"*{name}*: {test.captions[text].rstrip(' .')}"))
-            display(pd.Series(nouns(text), name="what became of it").to_frame())
+            display(fates(text).to_frame())
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("6.7")
 
 # %% [markdown]
-# Four sentences are still four stories. So we ask the same of up to 300 sentences that VSR++ answers right (their
+# Four sentences are too few to find a cause. So we ask the same of up to 300 sentences that VSR++ answers right (their
 # picture comes first) and of up to 300 that it answers wrong. An explanation is worth something only if it is *more
 # frequent among the wrong ones*.
 
@@ -250,36 +267,35 @@ if data == "scenes":
     right = text_ranks["VSR++"] == 1
     pools = {"answered right": np.flatnonzero(right), "answered wrong": np.flatnonzero(~right)}
     causes = {
-        name: [min(nouns(text).values(), default="no noun") for text in rng.permutation(pool)[:300]]
+        name: [min(fates(text), default="no noun") for text in rng.permutation(pool)[:300]]
         for name, pool in pools.items()
     }
     counts = pd.DataFrame({name: pd.Series(found).value_counts() for name, found in causes.items()}).fillna(0)
-    shares = 100 * counts / counts.sum()
-    display(shares.sort_index())
-    half = 1.96 * (shares * (100 - shares) / counts.sum()) ** 0.5  # of the 95 % interval of a share
-
-    def share(answers: str, cause: str) -> str:
-        if cause not in shares.index:
-            return "0 %"
-        return f"{shares.loc[cause, answers]:.1f} ± {half.loc[cause, answers]:.1f} %"
-
-    wrong, plain = "answered wrong", "answered right"
+    shares = (100 * counts / counts.sum()).reindex([MISSED, OVERLOOKED, ATTENDED]).fillna(0)
+    shares["difference"] = shares["answered wrong"] - shares["answered right"]
+    variances = (shares[list(pools)] * (100 - shares[list(pools)]) / counts.sum()).sum(axis=1)
+    shares["± (95 %)"] = 1.96 * variances**0.5
+    display(shares)
+    told = {
+        cause: f"{line['answered wrong']:.1f} % of the wrong answers and in {line['answered right']:.1f} % of the "
+        f"right ones, a difference of {line['difference']:.1f} ± {line['± (95 %)']:.1f} points"
+        for cause, line in shares.iterrows()
+    }
     display(
         Markdown(
-            f"A thing was not detected in {share(wrong, MISSED)} of the wrong answers, and in {share(plain, MISSED)} "
-            f"of the right ones. All things were detected, but a noun did not look at its thing, in "
-            f"{share(wrong, OVERLOOKED)} of the wrong answers, and in {share(plain, OVERLOOKED)} of the right ones. In "
-            f"{share(wrong, ATTENDED)} of the wrong answers every noun looks at its thing, but another picture still "
-            "scores higher. (These are results of one seed, and the intervals are about these sentences alone.)"
+            f"A thing was not detected in {told[MISSED]}. All things were detected, but a noun did not look at its "
+            f"thing, in {told[OVERLOOKED]}. In {shares.loc[ATTENDED, 'answered wrong']:.1f} % of the wrong answers, "
+            "every noun looks at its thing, but another picture still scores higher. (These are results of one seed, "
+            "and the intervals are about these sentences alone.)"
         )
     )
 
 # %% [markdown]
-# A cause can explain mistakes only if it is more frequent among the wrong answers than among the right ones. Compare
-# the two shares with their intervals. Sometimes every noun looks at its thing and the answer is still wrong. Neither
-# detection nor attention explains such a mistake, so we count it as a mistake of *comparison*. We have not measured how
-# the two pictures differ in these cases. [Lesson 9](09_what_recall_cannot_see.ipynb) shows that for some sentences, the
-# picture that came first is a true answer, too.
+# A cause can explain mistakes only if it is more frequent among the wrong answers than among the right ones. So look
+# whether the interval of a difference lies above zero. But most wrong answers are of the third kind: every noun looks
+# at its thing, and the answer is still wrong. We count such a mistake as a mistake of *comparison*. We have not
+# measured how the two pictures differ in these cases. [Lesson 9](09_what_recall_cannot_see.ipynb) shows that for some
+# sentences, the picture that came first is a true answer, too.
 #
 # ## A picture asks
 #

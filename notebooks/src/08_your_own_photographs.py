@@ -246,7 +246,9 @@ figure = show.attention(matcher, test, 0, test.captions_of(0)[0])
 # ## 6. What you may conclude
 #
 # - **Few pictures make wide intervals.** With n test pictures, a recall of p per cent has a standard error of about
-#   $\sqrt{p (100 - p) / n}$. The next cell computes it for your test split.
+#   $\sqrt{p (100 - p) / n}$ if each picture asks one question, as in text retrieval. The next cell computes it for your
+#   test split. In image retrieval each caption asks, but the captions of one picture are not independent of each other,
+#   so the error is not much smaller.
 # - **A small test split is an easy one.** Among fewer pictures, the right one is more easily found. Recalls of test
 #   splits of different sizes cannot be compared.
 # - **The features matter much.** A backbone that was trained on photographs describes the things in your photographs,
@@ -254,9 +256,9 @@ figure = show.attention(matcher, test, 0, test.captions_of(0)[0])
 #   what a thing is.
 
 # %% tags=["nbval-ignore-output"]
-share = recalls["t2i_r10"]
+share = recalls["i2t_r10"]
 error = (share * (100 - share) / len(test)) ** 0.5
-display(Markdown(f"R@10 of image retrieval: {share:.0f} %, with a standard error of about {error:.0f}."))
+display(Markdown(f"R@10 of text retrieval: {share:.0f} %, with a standard error of about {error:.0f}."))
 
 # %% [markdown]
 # ## Exercises
@@ -319,8 +321,8 @@ check.lesson8.exercise1(count)
 # </details>
 
 # %%
-mean = ...
-check.lesson8.exercise2(mean)
+of_ramp = ...
+check.lesson8.exercise2(of_ramp)
 
 # %% [markdown]
 # **3.** How many test pictures do you need for a standard error of one per cent, where the recall is 50 %?
@@ -346,8 +348,8 @@ check.lesson8.exercise2(mean)
 # </details>
 
 # %%
-pictures = ...
-check.lesson8.exercise3(pictures)
+pictures_needed = ...
+check.lesson8.exercise3(pictures_needed)
 
 # %% [markdown]
 # **Next:** [06_visual_analysis](06_visual_analysis.ipynb) shows how to look at many queries, and

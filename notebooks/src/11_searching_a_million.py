@@ -66,7 +66,7 @@ from vsrpp_lite.teaching import check, predict, quiz
 show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
 # %% [markdown]
-# ## The bill of one query
+# ## What one query costs
 #
 # A picture is one vector of $D$ numbers for $S_G$, and $R$ regions of $D$ numbers for $S_L$. A sentence has $W$ words.
 #
@@ -329,7 +329,7 @@ display(Markdown(cheapest(photographs)))
 # **navigable small world** (HNSW) links each vector with near ones and walks along the links; `efSearch` says how many
 # it keeps in view. Both may miss some of the true nearest vectors.
 #
-# On vectors that sit in a few groups, IVF with all groups is exact again:
+# With all groups open, IVF is exact on any vectors:
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("11.7")
@@ -379,9 +379,11 @@ plt.show()
 
 # %% [markdown]
 # The time of the exact index grows about in proportion to the number of vectors, and that of the other two grows far
-# more slowly. But they must be built first, and they miss some, more with some settings than with others. IVF with
-# several open groups does well here from a hundred thousand vectors on, where its groups match the thousand groups that
-# these vectors were drawn in. Real pictures have no such neat groups. So measure on your own vectors.
+# more slowly. But they must be built first, and they miss some, more with some settings than with others. Why does IVF
+# find more of the 100 nearest vectors when there are more vectors? These vectors were drawn around a thousand centres.
+# If there are fewer than a hundred thousand, a centre has fewer than 100 of them. Then the 100 nearest lie around many
+# centres, and so in many groups of IVF. From a hundred thousand on they lie around one centre, and a few open groups
+# hold them. Real pictures have no such neat groups. So measure on your own vectors.
 #
 # ## Pitfalls
 #

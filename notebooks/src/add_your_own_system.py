@@ -124,7 +124,7 @@ for name, (theta, expected) in by_hand.items():
     print(f"{name:24}", found[0].tolist())
 
 # %% [markdown]
-# ## Who writes the weights
+# ## A small network computes the weights
 #
 # One could learn the numbers $\theta_1, \theta_2, \dots$ directly. But a picture with 12 regions can need other
 # weights than a picture with 36 regions, and weights learned for one number of regions would not help with another
@@ -328,7 +328,7 @@ for ax, (title, encoder, counts) in zip(
         ax.hlines(1 / count, 1, count, colors=line.get_color(), ls="--", lw=1)
     ax.set(title=f"weights of ranks: {title}", xlabel="rank k (1: the largest value)", ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="upper center")
 axes[0].set_ylabel("θ")
 show.describe(
     figure,

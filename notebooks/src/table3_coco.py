@@ -86,8 +86,8 @@ grid.rank(TABLE3.rankings(seeds=range(seeds), **settings))
 # | VSRN | graph reasoning, GRU over regions | GRU | cosine | hinge, caption loss |
 # | VSR++ | graph reasoning, GRU over regions | Bi-GRU | $S_G + 2 S_L$ | hinge on the sum, caption loss |
 #
-# One data format, one trainer, one evaluator for all. *-style* means that the paper has no code and that we surmise
-# what its description leaves open; each system's docstring says what.
+# One data format, one trainer, one evaluator for all. *-style* means that the paper has no code and that we had to
+# guess what its description leaves open; each system's docstring says what.
 
 # %% [markdown]
 # ## Measured and published
@@ -252,7 +252,9 @@ check.table3.exercise2(folds, Result(TABLE3.runs(seed=0, **settings)["VSR++"]))
 # ```
 #
 # The order may change. Each system has a curve of recalls over the number of pictures that are searched, and the curves
-# of two systems can cross. If they cross, then a table with one protocol does not show it.
+# of two systems can cross. If they cross, then a table with one protocol does not show it. But compare the steps
+# between the rows that change places with the intervals of the table above. If the steps are smaller, the change may be
+# chance.
 #
 # </details>
 

@@ -89,8 +89,8 @@ grid.rank(TABLE4.rankings(seeds=range(seeds), **settings))
 # | VSRN | graph reasoning, GRU over regions | GRU | cosine | hinge, caption loss |
 # | VSR++ | graph reasoning, GRU over regions | Bi-GRU | $S_G + 2 S_L$ | hinge on the sum, caption loss |
 #
-# One data format, one trainer, one evaluator for all. *-style* means that the paper has no code and that we surmise
-# what its description leaves open; each system's docstring says what.
+# One data format, one trainer, one evaluator for all. *-style* means that the paper has no code and that we had to
+# guess what its description leaves open; each system's docstring says what.
 
 # %% [markdown]
 # ## Measured and published
@@ -265,9 +265,9 @@ check.table4.exercise2(pair)
 # assert check.table4.exercise3(one["VSR++"].contributions([one["SCAN"]]).mean(0)[-1], one)
 # ```
 #
-# Compare with the average of two seeds of VSR++ in the table above. If that is better, then diversity does not make up
-# for the weaker partner. If the average with SCAN is still better than VSR++ alone, then the two err on different
-# queries.
+# Compare with the average of two seeds of VSR++ in the table above. If that is better, then here diversity does not
+# make up for the weaker partner. If the average with SCAN is still better than VSR++ alone, then the two err on
+# different queries. But this is one pair of models without an interval: a first look, and no answer yet.
 #
 # </details>
 

@@ -105,7 +105,7 @@ def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype
 
 
 @lru_cache(maxsize=64)
-def _first_bad_row(path: Path, _state: tuple[int, ...]) -> int | None:
+def _first_bad_row(path: Path, _changed: tuple[int, ...]) -> int | None:
     """Return the first row with NaN, infinity or a number that is too large. A large file takes seconds: cached."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     step = max(1, 2**23 // array[0].size)
@@ -126,7 +126,7 @@ def first_unequal_row(path: Path, first: np.ndarray) -> int | None:
 
 
 @lru_cache(maxsize=64)
-def _first_unequal_row(path: Path, _state: tuple[int, ...], first: tuple[int, ...]) -> int | None:
+def _first_unequal_row(path: Path, _changed: tuple[int, ...], first: tuple[int, ...]) -> int | None:
     """Return what `first_unequal_row` does. A large file takes seconds: cached."""
     known, expected = -1, np.empty(0)
     for row, same in enumerate(first):

@@ -13,7 +13,7 @@ def data_folder(name: str, *, tiny: bool = False) -> Path:
     """Return the folder of a data set. An embedded data set that does not exist yet is drawn now.
 
     Args:
-        name: "scenes" or "scenes-coco", the path of a data folder, or the name of a folder in data/.
+        name: a name in `EMBEDDED`, such as "scenes", the path of a data folder, or the name of a folder in data/.
         tiny: use an embedded data set of a few hundred pictures, for tests.
 
     Raises:

@@ -13,6 +13,7 @@ import numpy as np
 
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.extras import extra
 from vsrpp_lite.files import write_text
 
 SPECIALS = ("<pad>", "<start>", "<end>", "<unk>")
@@ -40,7 +41,7 @@ def tokenize(caption: str) -> list[str]:
 
 def has_word(caption: str) -> bool:
     """Tell whether a caption has a word in it."""
-    return _WORD.search(caption.lower()) is not None
+    return _WORD.search(caption) is not None
 
 
 FUNCTION_WORDS = frozenset(
@@ -130,10 +131,8 @@ class TreebankVocabulary(Vocabulary):
         Raises:
             ImportError: nltk is not installed.
         """
-        try:
+        with extra("released"):
             from nltk.tokenize import word_tokenize
-        except ImportError as error:
-            raise ImportError("this vocabulary splits captions by nltk: pip install 'vsrpp_lite[released]'") from error
         # released code looks for sentences first; captions hold one, and this needs no data of nltk
         words = word_tokenize(caption.lower(), preserve_line=True)
         return np.array([START, *(self.index.get(word, UNK) for word in words), END], dtype=np.int32)
@@ -153,11 +152,13 @@ class WordPieces(Tokenizer):
         folder: the folder that `save_pretrained` of a tokenizer or of a whole model wrote.
 
     Raises:
+        ImportError: transformers is not installed.
         ValueError: the tokenizer has no token for start, end or unknown words.
     """
 
     def __init__(self, folder: str | Path):
-        from transformers import AutoTokenizer
+        with extra("bert"):
+            from transformers import AutoTokenizer
 
         self.pieces = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         ends = (

@@ -81,10 +81,10 @@ def effects(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
     return adjusted(found).replace({"verdict": helps, "verdict_holm": helps})
 
 
-def mu_effects(sampled: Mapping[float, np.ndarray], base: float = 2.0) -> pd.DataFrame:
-    """Return what each mu adds to the summed recalls at mu = `base`, in each direction. `sampled` has samples by mu."""
+def mu_effects(sampled: Mapping[float, np.ndarray]) -> pd.DataFrame:
+    """Return what each mu adds to the summed recalls at mu = 2, in each direction. `sampled` has samples by mu."""
     return pd.DataFrame(
-        {"mu": mu, "direction": direction} | tables.compare(of_mu, sampled[base], direction)
+        {"mu": mu, "direction": direction} | tables.compare(of_mu, sampled[2.0], direction)
         for mu, of_mu in sampled.items()
         for direction in ("i2t", "t2i")
     ).drop(columns=["verdict", "p"])

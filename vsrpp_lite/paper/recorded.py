@@ -215,8 +215,10 @@ def effect(recorded: str, *better_and_worse: str) -> str:
 
 
 def _points(difference: Any, low: Any, high: Any) -> str:
-    """Describe a difference and its interval in whole points. A small negative number becomes zero without a sign."""
-    return f"{round(float(difference))} ({round(float(low))} to {round(float(high))})"
+    """Describe a difference and its interval in whole points. What would round to zero keeps a digit and its sign."""
+    numbers = map(float, (difference, low, high))
+    mean, least, most = (str(round(x)) if round(x) or x == 0 else f"{x:.1f}" for x in numbers)
+    return f"{mean} ({least} to {most})"
 
 
 def fact(recorded: str, *path: str) -> str:

@@ -23,14 +23,13 @@ from torch import Tensor
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import sha256
 from vsrpp_lite.data.text import SPECIALS, TreebankVocabulary
-from vsrpp_lite.files import save_checkpoint
 from vsrpp_lite.matcher import System
 from vsrpp_lite.settings import Sizes
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.training import models
-from vsrpp_lite.training.kept import BEST, CONFIG, RESULT
+from vsrpp_lite.training.kept import BEST, CONFIG, RESULT, save_checkpoint
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.runs import Result, Run
 
@@ -224,16 +223,13 @@ def _graph(images: Weights) -> Weights:
         if name.startswith("Rs_GCN_"):
             number, _, rest = name.removeprefix("Rs_GCN_").partition(".")
             part, _, kind = rest.rpartition(".")
-            # a convolution over one region is a linear map of it
-            renamed[f"reason.layers.{int(number) - 1}.{parts[part]}.{kind}"] = (
-                value.squeeze(2) if value.ndim == 3 else value
-            )
+            linear = value.squeeze(2) if value.ndim == 3 else value  # a convolution over one region is a linear map
+            renamed[f"reason.layers.{int(number) - 1}.{parts[part]}.{kind}"] = linear
         elif name.startswith("img_rnn."):
             renamed[f"read.gru.{name.removeprefix('img_rnn.')}"] = value
         elif name.startswith("bn."):
             renamed[f"read.norm.{name.removeprefix('bn.')}"] = value
-    for name in [
-        name for name in renamed if name.endswith("running_var")
-    ]:  # old releases of torch did not count batches
+    statistics = [name for name in renamed if name.endswith("running_var")]
+    for name in statistics:  # old releases of torch did not count batches
         renamed.setdefault(name.replace("running_var", "num_batches_tracked"), torch.tensor(0))
     return renamed

@@ -132,7 +132,6 @@ def _with_folds(
     return {
         run: table.folds
         for table, of_table in zip(tables, rows, strict=True)
-        if of_table
         for run in table.runs(of_table, seed=seed, **settings).values()
     }
 

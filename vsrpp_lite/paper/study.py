@@ -149,6 +149,8 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
     failures: dict[Run, str] = {}
     chosen = [(row, number) for number in range(len(study.settings())) for row in rows]
     for seed in range(study.seeds):
+        if seed == 1 and failures and lines.empty:
+            break
         if seed == 1:
             chosen = finalists(study, lines)
         runs = {study.run(rows[row], number, seed): (row, number) for row, number in chosen}

@@ -79,7 +79,7 @@ class Table:
     def runs(self, rows: Mapping[str, System] | None = None, *, data: str, preset: str, seed: int) -> dict[str, Run]:
         """Return the runs of one seed, by row: the table's own rows, or other `rows` on its data, by tuned recipes."""
         shared: dict[str, Any] = {"data": self.data(data), "preset": preset, "seed": seed}
-        return {row: tuned(system, **shared) for row, system in (rows or self.rows).items()}
+        return {row: tuned(system, **shared) for row, system in (self.rows if rows is None else rows).items()}
 
     def rankings(self, *, data: str, preset: str, seeds: Sequence[int]) -> list[Ranking]:
         """Return the rankings that the table needs beyond each run's own.
@@ -108,10 +108,11 @@ class Table:
         for the first seed's model on the whole test split; they are empty until `grid.rank` has ranked it.
         """
         records = []
-        for row in rows or self.rows:
-            of_row = [self.runs(rows, data=data, preset=preset, seed=seed)[row] for seed in seeds]
+        by_seed = [self.runs(rows, data=data, preset=preset, seed=seed) for seed in seeds]
+        for row in by_seed[0]:
+            of_row = [runs[row] for runs in by_seed]
             record: dict[str, Any] = {"row": row, "data": self.data(data), "preset": preset, "seeds": len(seeds)}
-            paper = {} if rows else self.published_metrics(row)
+            paper = self.published_metrics(row) if rows is None else {}
             for metric, mean, low, high in zip(METRICS, *interval(samples(of_row, self.folds)), strict=True):
                 record |= {
                     metric: mean,

@@ -36,7 +36,7 @@ def attention(
             content words that are rarest in the vocabulary, since they tell the most.
 
     Raises:
-        ValueError: the system has no attention between regions and words.
+        ValueError: the system has no attention between regions and words, or the sentence has no word.
     """
     weights = attention_weights(matcher, dataset, image, sentence)
     chosen = weights.iloc[rarest(matcher.tokenizer, sentence) if words is None else list(words)]
@@ -76,10 +76,12 @@ def attention_weights(matcher: Matcher, dataset: Dataset, image: int, sentence: 
     `<start>`, and the last row is `<end>`.
 
     Raises:
-        ValueError: the system has no attention between regions and words.
+        ValueError: the system has no attention between regions and words, or the sentence has no word.
     """
     if matcher.attention is None:
         raise ValueError("this system has no attention between regions and words to show")
+    if len(matcher.tokenizer.encode(sentence)) == 2:
+        raise ValueError(f"the sentence is {sentence!r}; expected at least one word")
     regions = matcher.encode_images(dataset[np.array([image])])
     texts = matcher.encode_texts(sentence)
     weights = matcher.attention(regions.fragments[0, regions.mask[0]], texts.fragments[0]).numpy(force=True)
@@ -120,10 +122,10 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     ax.add_patch(Rectangle((0, region), len(matrix), 1, fill=False, lw=2, clip_on=False))
     ax.set(xlabel="from region", ylabel="region", title=f"layer {layer + 1}")
     ax.tick_params(axis="y", rotation=0)
-    taken = np.abs(matrix[region])
-    told = f"Region {region} takes most from region {int(taken.argmax())}, by {matrix[region][taken.argmax()]:.2f}"
+    largest = int(np.abs(matrix[region]).argmax())
+    told = f"The largest affinity of region {region}, in size, is {matrix[region][largest]:.2f}, to region {largest}"
     return describe(
-        figure, f"Affinities of {len(matrix)} regions in layer {layer + 1}. {told}; the largest is {most:.2f}."
+        figure, f"Affinities of {len(matrix)} regions in layer {layer + 1}. {told}; the largest of all is {most:.2f}."
     )
 
 

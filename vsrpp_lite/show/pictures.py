@@ -43,9 +43,8 @@ def boxes(
     corners = _picture_with_corners(ax, dataset, image)
     ax.images[0].set_alpha(0.7)
     for (x0, y0, x1, y1), weight, colour in zip(corners, weights, colours, strict=True):
-        box = (x0, y0), x1 - x0, y1 - y0
-        ax.add_patch(Rectangle(*box, color=colour, alpha=0.5 * weight, lw=0))
-        ax.add_patch(Rectangle(*box, fill=False, color=colour, alpha=0.15 + 0.85 * weight, lw=0.5 + 4 * weight))
+        shape = {"xy": (x0, y0), "width": x1 - x0, "height": y1 - y0, "fill": False}  # a fill would change the colours
+        ax.add_patch(Rectangle(**shape, color=colour, alpha=0.15 + 0.85 * weight, lw=0.5 + 4 * weight))
     along = (np.arange(len(corners)) + 1) / (len(corners) + 1)
     return np.stack([corners[:, 0] + along * (corners[:, 2] - corners[:, 0]), corners[:, 1::2].mean(1)], 1)
 
@@ -69,7 +68,8 @@ def attended(
         covered = np.s_[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)]
         total[covered] += weight
         count[covered] += 1
-        strength = (max(weight - even, 0) / (1 - even)) ** 0.5  # by the root, weights of 0.1 can be told apart too
+        # by the root, weights of 0.1 can be told apart, too; a single region has all the attention
+        strength = (max(weight - even, 0) / (1 - even)) ** 0.5 if even < 1 else 1.0
         rectangle = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, alpha=strength, lw=4 * strength)
         ax.add_patch(rectangle)
     mean = total / np.maximum(count, 1)

@@ -74,8 +74,8 @@ def recall_table(recalls: pd.Series) -> str:
 
 def word_picker(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> Still:
     """Return buttons for the words of a sentence, and the regions that the chosen word attends to: `show.attention`."""
-    ids = matcher.tokenizer.encode(sentence)
-    words = [(matcher.tokenizer.words[k], place) for place, k in enumerate(ids)][1:-1]  # without <start> and <end>
+    rows = show.attention_weights(matcher, dataset, image, sentence).index
+    words = [(word, place) for place, word in enumerate(rows)][1:-1]  # without <start> and <end>
     word = ipywidgets.ToggleButtons(options=words, description="word", style={"button_width": "auto"})
     return Still([word, live(lambda position: show.attention(matcher, dataset, image, sentence, [position]), word)])
 

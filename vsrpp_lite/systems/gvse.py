@@ -67,7 +67,8 @@ def gated(
     common: Float[Tensor, "B E"], uncommon: Float[Tensor, "B E"], gate: Float[Tensor, "B 1"]
 ) -> Float[Tensor, "B D"]:
     """Join both embeddings to one unit vector, with D = 2E. The second embedding has the weight `sigmoid(gate)`."""
-    weight = gate.sigmoid()
+    # a weight that is rounded to 0 or 1 would have an infinite gradient of its root
+    weight = gate.to(torch.promote_types(gate.dtype, torch.float32)).clamp(-15, 15).sigmoid()
     return torch.cat([(1 - weight).sqrt() * l2norm(common), weight.sqrt() * l2norm(uncommon)], 1)
 
 
@@ -116,6 +117,11 @@ class GVSE(System):
     published_training: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        """Build the matcher.
+
+        Raises:
+            ValueError: D is odd, so that it cannot be divided between the two embeddings.
+        """
         if sizes.embed % 2:
             raise ValueError(f"embed is {sizes.embed}; expected an even number, half of it for each of two embeddings")
         return Matcher(

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
 from vsrpp_lite.data.text import Tokenizer, WordPieces
+from vsrpp_lite.extras import extra
 from vsrpp_lite.global_alignment import RELEASED_BATCH, Hinge, cosine, l2norm
 from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
 from vsrpp_lite.settings import Sizes, Training
@@ -76,11 +77,17 @@ class LearnedWords(nn.Module):
 
 
 class Bert(nn.Module):
-    """A frozen, pretrained BERT from a local folder. With `faithful`, its dropout is on in training, as released."""
+    """A frozen, pretrained BERT from a local folder. With `faithful`, its dropout is on in training, as released.
+
+    Raises:
+        ImportError: transformers is not installed.
+        OSError: the folder holds no model.
+    """
 
     def __init__(self, folder: str, *, faithful: bool):
         super().__init__()
-        from transformers import AutoModel  # optional
+        with extra("bert"):
+            from transformers import AutoModel
 
         self.model = AutoModel.from_pretrained(folder, local_files_only=True).requires_grad_(False)
         self.faithful = faithful
@@ -160,6 +167,11 @@ class SAEM(System):
         return WordPieces(self.bert) if self.bert else super().tokenizer(captions, min_count)
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
+        """Build the matcher.
+
+        Raises:
+            ValueError: the heads of the attention do not divide the sizes.
+        """
         if sizes.embed % 16 or (not self.bert and sizes.word % 4):
             found = f"embed is {sizes.embed} and word is {sizes.word}"
             raise ValueError(f"{found}; expected multiples of 16 and of 4, which the heads of the attention divide")

@@ -30,12 +30,15 @@ from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
 from vsrpp_lite.settings import Sizes, Training
 from vsrpp_lite.systems.encoders import masked_mean, project, whole
 
+CONCEPTS = 256
+"""K, the number of concepts that a picture may show."""
 
-def concepts_of(tokenizer: Tokenizer, count: int = 256) -> list[int]:
-    """Return the token ids of the `count` most frequent content words."""
+
+def concepts_of(tokenizer: Tokenizer) -> list[int]:
+    """Return the token ids of the `CONCEPTS` most frequent content words."""
     # a vocabulary is sorted by falling counts, after its special tokens
     words = enumerate(tokenizer.words[len(SPECIALS) :], len(SPECIALS))
-    return [k for k, word in words if word not in FUNCTION_WORDS][:count]
+    return [k for k, word in words if word not in FUNCTION_WORDS][:CONCEPTS]
 
 
 class ConceptPredictor(nn.Module):
@@ -101,16 +104,18 @@ class SentenceLSTM(nn.Module):
 
 
 class SentenceGenerator(Loss):
-    """The negative log-likelihood of a caption. An LSTM sees v, then the true words, and predicts each next word."""
+    """The negative log-likelihood of a caption. An LSTM sees v, then the true words, and predicts each next word.
+
+    Raises:
+        ValueError: the hidden size is below 1.
+    """
 
     half_precision = True
 
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, hidden_size: int):
         super().__init__()
         if hidden_size < 1:
-            raise ValueError(
-                f"caption is {hidden_size}; expected the size of the sentence generator's state, at least 1"
-            )
+            raise ValueError(f"caption is {hidden_size}; expected the size of the sentence generator's state")
         self.first = nn.Linear(embed_size, word_size)
         self.embedding = nn.Embedding(vocabulary_size, word_size)
         self.lstm = nn.LSTM(word_size, hidden_size, batch_first=True)

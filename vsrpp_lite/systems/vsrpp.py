@@ -31,7 +31,11 @@ from vsrpp_lite.systems.encoders import GraphRegions, Norm
 
 @dataclass(frozen=True, kw_only=True)
 class VSRpp(System):
-    """Fusion of global and local alignment, with graph reasoning and a caption loss."""
+    """Fusion of global and local alignment, with graph reasoning and a caption loss.
+
+    Raises:
+        ValueError: a choice is not one of those that its type names, is negative, or does not go with another one.
+    """
 
     mu: float = 2.0
     """Weight of the local similarity."""

@@ -75,7 +75,7 @@ def number(found: Any, expected: float, mistakes: Mapping[str, float] | None = N
     if abs(found - expected) <= within:
         return
     for message, wrong in (mistakes or {}).items():
-        assert abs(found - wrong) > within, message
+        assert not abs(found - wrong) <= within, message  # NaN is no known mistake
     raise AssertionError(f"{found:g} is not the number. Work it out once more, and open the hint if you are stuck.")
 
 
@@ -100,7 +100,7 @@ def tensor(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None =
         AssertionError: it does not. The message says where, and keeps the right number to itself.
     """
     if isinstance(found, list | tuple):
-        found = torch.tensor([float(part) for part in found])
+        found = torch.as_tensor(found, dtype=expected.dtype)
     place = misplaced(found, expected, mistakes, atol=within)
     where = ", ".join(map(str, place or ()))
     assert place is None, (

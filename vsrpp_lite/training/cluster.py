@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import joblib
 
+from vsrpp_lite.extras import extra
+
 
 @contextmanager
 def engine(scheduler: str, *, ray: bool) -> Iterator[int | None]:
@@ -38,11 +40,12 @@ def dask_workers(scheduler: str) -> Iterator[int]:
     """Run grids on the workers of a dask scheduler, such as tcp://host:8786, and give the number of its workers.
 
     Raises:
+        ImportError: dask.distributed is not installed.
         ValueError: no scheduler answers at this address; or it has no worker; or a worker has several threads, which
             would share one random generator.
     """
-    from distributed import Client
-
+    with extra("cluster"):
+        from distributed import Client
     try:
         connected = Client(scheduler)
     except OSError as error:
@@ -63,11 +66,12 @@ def ray_workers() -> Iterator[int]:
     """Run grids on the Ray cluster that this machine belongs to, and give the number of its CPUs.
 
     Raises:
+        ImportError: Ray is not installed.
         ValueError: no Ray cluster is running here.
     """
-    import ray
-    from ray.util.joblib import register_ray
-
+    with extra("cluster"):
+        import ray
+        from ray.util.joblib import register_ray
     try:
         ray.init(address="auto", log_to_driver=False)
     except ConnectionError as error:

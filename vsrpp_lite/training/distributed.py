@@ -1,12 +1,30 @@
-"""The only collective: it gives every process all encodings, and returns gradients to the process of each encoding."""
+"""Several processes that share a batch: what they need, and the only collective, which gives all encodings to each."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from lightning_fabric import Fabric
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-def gather(fabric: Fabric, x: Tensor) -> Tensor:
+
+def check_processes(devices: int, strategy: str | None, batch_size: int) -> None:
+    """Check that processes can train together. An error that they raise would reach the caller as another error.
+
+    Raises:
+        ValueError: the processes cannot share a batch; or the strategy is one that starts the script again, and the
+            new script would wait for the lock that this one holds.
+    """
+    if strategy not in (None, "auto", "ddp_spawn", "ddp_fork"):
+        raise ValueError(f"strategy is {strategy!r}; expected ddp_spawn or ddp_fork")
+    if devices > 1 and (batch_size % devices or batch_size < 2 * devices):  # BatchNorm needs two pairs
+        raise ValueError(
+            f"batch_size is {batch_size}; expected a multiple of {devices}, the number of devices, with at least two "
+            "pairs for each"
+        )
+
+
+def gather(fabric: "Fabric", x: Tensor) -> Tensor:
     """Join `x` (B, ...) of all W processes in the order of their ranks: (W B, ...).
 
     Gradients pass through (`sync_grads`), since a text of this process is a negative for images of other processes.

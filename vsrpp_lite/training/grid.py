@@ -113,13 +113,14 @@ def train(
         return
     pool = parallel(_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
     failures: dict[Run, str] = {}
-    options = {"where": str(home()), "fresh": fresh, "blind": blind}
+    options = {"where": str(home()), "blind": blind}
 
     def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
         tasks = ((number, missing[number], (folds or {}).get(missing[number], 1)) for number in numbers)
-        return pool(joblib.delayed(_fit)(*task, wait=wait, **options) for task in tasks)
+        anew = fresh and not wait  # what another process is training now is fresh already
+        return pool(joblib.delayed(_fit)(*task, wait=wait, fresh=anew, **options) for task in tasks)
 
-    with _progress(missing, since=time.time() if fresh else 0.0):
+    with _bar(missing, since=time.time() if fresh else 0.0):
         elsewhere = []
         for number, finished, failure in work(range(len(missing)), wait=False):
             if finished:
@@ -166,7 +167,7 @@ def _fit(number: int, run: Run, folds: int, *, where: str, wait: bool, fresh: bo
     """Train a run in a worker, and rank its test split unless `blind`. `where` is home."""
     with _one_thread(where):
         try:
-            result = run.fit(wait=wait, fresh=fresh, blind=blind, progress=False)
+            result = run.fit(wait=wait, fresh=fresh, blind=blind, bar=False)
             if not blind:
                 result.rank(folds=folds)
         except Timeout:
@@ -215,7 +216,7 @@ def _written(path: Path, since: float) -> bool:
 
 
 @contextmanager
-def _progress(runs: list[Run], since: float) -> Iterator[None]:
+def _bar(runs: list[Run], since: float) -> Iterator[None]:
     """Show a bar over all epochs of all runs. It reads the run folders, so it works with any backend."""
     stop = threading.Event()
     epochs = sum(run.settings.training.epochs for run in runs)

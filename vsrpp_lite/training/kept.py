@@ -1,11 +1,13 @@
-"""The folder of a run: the names of its files, whether the run is done, and arrays that are kept once computed."""
+"""The folder of a run: the names of its files, whether the run is done, its checkpoints, and arrays that are kept."""
 
 import errno
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+import torch
 
 from vsrpp_lite.files import remove_dead_drafts
 from vsrpp_lite.training.sealed import SealedFolder
@@ -71,3 +73,17 @@ def forget(files: SealedFolder) -> None:
             path.unlink()
     for path in files.folder.parent.glob(f"*/test-ranks-*-{files.owner}*.npz"):
         path.unlink()
+
+
+def save_checkpoint(state: dict[str, Any], draft: Path) -> None:
+    """Write tensors and plain values with `torch.save`."""
+    try:
+        torch.save(state, draft)
+    except RuntimeError as error:  # torch's own writer tells of a full disk in this way
+        raise OSError(errno.EIO, f"torch could not write it ({error})") from error
+
+
+def load_checkpoint(file: BinaryIO) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote, onto the CPU. It reads tensors and plain values alone, so no code can run."""
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return state

@@ -23,10 +23,10 @@ from safetensors.torch import load_model, save_model
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.errors import DataError, check_plain_file
 from vsrpp_lite.data.text import Tokenizer
-from vsrpp_lite.files import load_checkpoint, new_folder, scratch
+from vsrpp_lite.files import new_folder, scratch
 from vsrpp_lite.matcher import Matcher, System
 from vsrpp_lite.settings import Sizes
-from vsrpp_lite.training.kept import BEST, CONFIG, LAST, check_done, run_folder
+from vsrpp_lite.training.kept import BEST, CONFIG, LAST, check_done, load_checkpoint, run_folder
 from vsrpp_lite.training.sealed import LOCK, SealedFolder
 
 WEIGHTS, CARD = "model.safetensors", "README.md"

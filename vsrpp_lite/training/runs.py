@@ -30,6 +30,7 @@ from vsrpp_lite.files import home, remove_dead_drafts
 from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check_fields, resolve
 from vsrpp_lite.training import evaluate, models, ranking
+from vsrpp_lite.training.distributed import check_processes
 from vsrpp_lite.training.kept import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.sealed import SealedFolder
@@ -47,7 +48,7 @@ class Run:
 
     Args:
         system: the system to train, such as `VSRpp(mu=2.0)`.
-        data: "scenes" or "scenes-coco" (drawn at first use), another folder in data/, or the path of a data folder.
+        data: a name in `EMBEDDED`, such as "scenes" (drawn at first use), a folder in data/, or a data folder's path.
         preset: a name in `settings.PRESETS`, or `settings.PAPER`.
         seed: the seed of weights, order and dropout.
         sizes, training: replacements for the preset's; `settings` has what the run uses.
@@ -155,7 +156,7 @@ class Run:
         wait: bool = True,
         fresh: bool = False,
         blind: bool = False,
-        progress: bool | None = None,
+        bar: bool | None = None,
     ) -> "Result":
         """Train the run. A finished run is not trained again, and an interrupted run is resumed.
 
@@ -163,25 +164,25 @@ class Run:
             devices, accelerator, strategy: options of Lightning Fabric. Several devices share each batch and give the
                 gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm. They
                 start new processes, so a script must call this under `if __name__ == "__main__":`. The strategies are
-                "ddp_spawn" and "ddp_fork"; any other starts the script again, which would wait for this one's lock.
+                "ddp_spawn" and "ddp_fork".
             wait: whether to wait for another process that is training the same run.
             fresh: whether to delete what an earlier training of this run left, and to train from the start.
             blind: whether to leave the test split alone. By default it is opened and checked before the training.
-            progress: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
+            bar: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
 
         Raises:
             DataError: a split is not as it should be; see `splits`.
             ValueError: the strategy is another, a batch is larger than the split, or the devices cannot share it.
+            torch.multiprocessing.ProcessRaisedException: one of several processes failed; it quotes the reason.
             FileNotFoundError: there is no such data set.
             FloatingPointError: a gradient was not finite.
             DamagedError: a kept file that is needed is not the one that was written.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
-        if strategy not in (None, "auto", "ddp_spawn", "ddp_fork"):
-            raise ValueError(f"strategy is {strategy!r}; expected ddp_spawn or ddp_fork")
         if self.done and not fresh:  # also where nothing can be written
             remove_dead_drafts(self.folder)
             return Result(self)
+        check_processes(devices, strategy, self.settings.training.batch_size)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
             if fresh:
@@ -193,10 +194,10 @@ class Run:
                 precision = self.settings.training.precision
                 fabric = Fabric(accelerator=accelerator, devices=devices, strategy=chosen, precision=precision)
                 with torch.random.fork_rng(devices=[]):  # keep the caller's generator
-                    fabric.launch(partial(self._train, blind=blind, progress=progress))
+                    fabric.launch(partial(self._train, blind=blind, bar=bar))
         return Result(self)
 
-    def _train(self, fabric: "Fabric", *, blind: bool, progress: bool | None) -> None:
+    def _train(self, fabric: "Fabric", *, blind: bool, bar: bool | None) -> None:
         from vsrpp_lite.training.train import fit
 
         began = time.time()
@@ -205,8 +206,7 @@ class Run:
         if fabric.is_global_zero and not self.files.has(LAST):  # a resumed training has them already
             self.files.write_text(CONFIG, json.dumps(self.config(train.feature_size), indent=2))
             models.save_tokenizer(matcher.tokenizer, self.files)
-        training = self.settings.training
-        fit(matcher, train, dev, training, seed=self.seed, files=self.files, fabric=fabric, progress=progress)
+        fit(matcher, train, dev, self.settings.training, seed=self.seed, files=self.files, fabric=fabric, bar=bar)
         if fabric.is_global_zero:
             record = {"seconds": round(time.time() - began, 1), "device": str(fabric.device)} | provenance()
             self.files.write_text(RESULT, json.dumps(record, indent=2))

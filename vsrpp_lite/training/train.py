@@ -13,11 +13,10 @@ from tqdm.auto import tqdm
 
 from vsrpp_lite.data.dataset import Dataset, batches, prefetched
 from vsrpp_lite.data.text import hide_rare
-from vsrpp_lite.files import load_checkpoint, save_checkpoint
 from vsrpp_lite.matcher import Matcher, Progress, alone
 from vsrpp_lite.settings import Training
 from vsrpp_lite.training.distributed import gather
-from vsrpp_lite.training.kept import BEST, HISTORY, LAST
+from vsrpp_lite.training.kept import BEST, HISTORY, LAST, load_checkpoint, save_checkpoint
 from vsrpp_lite.training.ranking import evaluate
 from vsrpp_lite.training.sealed import SealedFolder
 
@@ -33,7 +32,7 @@ def fit(
     seed: int,
     files: SealedFolder,
     fabric: Fabric,
-    progress: bool | None = None,
+    bar: bool | None = None,
 ) -> None:
     """Train to the end. If an earlier call with this folder was interrupted, resume after its last epoch.
 
@@ -43,7 +42,7 @@ def fit(
 
     Args:
         files: the folder that gets `best.pt`, `last.pt` and `history.jsonl` after every epoch.
-        progress: whether to show a bar of epochs on stderr; None shows it on a terminal only.
+        bar: whether to show a bar of epochs on stderr; None shows it on a terminal only.
 
     Raises:
         FloatingPointError: a gradient was not finite.
@@ -56,10 +55,9 @@ def fit(
     adam = torch.optim.Adam(matcher.parameters(), lr=training.learning_rate, fused=True)
     model, optimizer = fabric.setup(matcher, adam)
     history = _resume(files, matcher, adam)
-    shown = progress if fabric.is_global_zero else False
+    shown = bar if fabric.is_global_zero else False
     disable = None if shown is None else not shown  # None asks tqdm to show it on a terminal only
-    bar = tqdm(total=training.epochs, initial=len(history), desc=name, unit="epoch", disable=disable)
-    with bar:
+    with tqdm(total=training.epochs, initial=len(history), desc=name, unit="epoch", disable=disable) as counter:
         for epoch in range(len(history), training.epochs):
             if out_of_patience(history, training):
                 break
@@ -71,8 +69,8 @@ def fit(
             history.append({"loss": losses, "dev": recalls})
             _name_plateau(history, matcher, training, name)
             log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch + 1, losses, recalls["rsum"])
-            bar.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
-            bar.update()
+            counter.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
+            counter.update()
             if fabric.is_global_zero:
                 _save(files, matcher, adam, history)
             fabric.barrier()

@@ -48,6 +48,7 @@ def ensure(folder: Path, *, seed: int, size: str) -> Path:
 
     Raises:
         DataError: the folder holds a data set of another seed, size or version.
+        FileExistsError: the folder exists and is no data set.
     """
     remove_dead_drafts(folder.parent)
     manifest = folder / "manifest.json"

@@ -10,12 +10,17 @@ from vsrpp_lite.global_alignment import hinge
 from vsrpp_lite.teaching.verdict import asked, exercise, number
 from vsrpp_lite.training.evaluate import ranks, recalls
 
+LEAD = (
+    "The right sentence of picture 2 leads by 0.4 in S_G. Each unit of mu adds 0.5 to the right sentence and "
+    "0.55 to the wrong one. After how many units is the lead gone?"
+)
+
 
 @exercise
 def exercise1(least: float, most: float) -> str:
     """The bounds of mu between which all three pictures of the hand example find their sentences."""
     number(least, 0.25, {"Picture 0 is wrong without S_L: solve its inequality for mu.": 0.0}, within=1e-6)
-    number(most, 8, {"Picture 2 gains 0.5 and loses 0.55 for each unit of mu.": 0.4}, within=1e-6)
+    number(most, 8, {LEAD: 0.4}, within=1e-6)
     return "The range is broad, like the broad top of the curve."
 
 

@@ -1,7 +1,6 @@
 """Exercises of `09_what_recall_cannot_see`."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -81,7 +80,7 @@ def exercise4(one_side: np.ndarray, pairs: Sequence[Probe], scenes: Sequence[Sce
         link = next(link for link in facts.links if link.name in ("left of", "right of"))
         things = scenes[pair.image].things
         where = [np.mean([t.x for t in things if fits(facts.mentions[k], t)]) for k in (link.subject, link.object)]
-        expected = all((one < 128) == (other < 128) for one, other in pairwise(where))
+        expected = (where[0] < 128) == (where[1] < 128)
         assert bool(given) == expected, (
             f"In picture {pair.image} the things of {pair.right!r} stand at x = {where[0]:.0f} and {where[1]:.0f}; "
             "the middle is 128."

@@ -1,6 +1,6 @@
 """Exercises of `table1_structure`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 
 import pandas as pd
@@ -26,23 +26,27 @@ def exercise1(rows: Iterable[str], seeds: float, measured: pd.DataFrame) -> str:
 
 
 @exercise
-def exercise2(gained: float, measured: pd.DataFrame, after_the_fact: pd.DataFrame) -> str:
-    """The rsum that joint training has added to the sum after the fact."""
-    together = measured.set_index("row").loc["Fusion-similarity", "rsum"]
+def exercise2(gained: float, trained_as_a_sum: Mapping[str, float], after_the_fact: pd.DataFrame) -> str:
+    """By how much rsum the system that was trained as a sum leads the sum after the fact, with the same seed."""
+    together = trained_as_a_sum["rsum"]
     afterwards = after_the_fact["rsum"]
     mistakes = {
-        "Turn the difference round: what does joint training *add*?": afterwards["S_G + 2 S_L"] - together,
+        "Turn the difference round: by how much is the first *ahead*?": afterwards["S_G + 2 S_L"] - together,
         "That is the gain over S_G alone. Compare with the sum.": together - afterwards["S_G"],
     }
     number(gained, together - afterwards["S_G + 2 S_L"], mistakes, within=0.1)
-    return "The two differ in the caption loss, too, so this is not the worth of joint training alone."
+    return "The two also differ in caption loss and recipe, so this is not the worth of joint training alone."
 
 
 @exercise
-def exercise3(with_one_seed: int, with_all: int) -> str:
-    """How many claims are decided (not inconclusive) with one seed, and with all seeds that you have."""
-    for count in (with_one_seed, with_all):
-        assert isinstance(count, int) and 0 <= count <= 5, f"There are five claims, and {count!r} is no count."
-    return (
-        "An interval from one seed knows nothing of other seeds, so it is too narrow: believe the verdicts of several."
-    )
+def exercise3(changed: Sequence[str], one: pd.DataFrame, two: pd.DataFrame) -> str:
+    """The claims whose verdict with one seed differs from that with two, and both frames of verdicts by claim."""
+    for count, verdicts in (("one", one), ("two", two)):
+        assert isinstance(verdicts, pd.DataFrame), f"The verdicts with {count} seed(s) are a frame of TABLE1.verdicts."
+        assert verdicts.index.name == "claim", "Set the column `claim` as the index of both frames."
+    assert not one["hi"].equals(two["hi"]), "Both frames have the same intervals. Use range(1) and range(2) as seeds."
+    expected = set(one.index[one["verdict"] != two["verdict"]])
+    missing, extra = expected - set(changed), set(changed) - expected
+    assert not missing, f"This claim has another verdict, too: {min(missing)}."
+    assert not extra, f"This claim has the same verdict both times: {min(extra)}."
+    return "An interval of one seed knows nothing of other seeds, so it is too narrow: believe the verdicts of several."
