@@ -134,17 +134,17 @@ test-gpu: .venv/.ready ## what needs a GPU; says why it skips where there is non
 	$(BIN)/python -m pytest -m gpu -rs tests
 
 data-multi30k: .venv/.ready ## real captions: FROM=folder uses files at hand, IMAGES=N keeps N training images
-	$(BIN)/python data_scripts/multi30k.py data/multi30k $(if $(FROM),--from "$(FROM)") --images $(IMAGES)
+	$(BIN)/python data_scripts/multi30k.py "$(VSRPP_HOME)/data/multi30k" $(if $(FROM),--from "$(FROM)") --images $(IMAGES)
 
 data-f30k data-coco: .venv/.ready ## the paper's region features, from Kaggle: FROM=folder or archive of your own, KARPATHY=json for its captions, KEEP=1
-	$(BIN)/python data_scripts/released.py data/$(@:data-%=%) $(if $(FROM),--from "$(FROM)") $(if $(KARPATHY),--karpathy "$(KARPATHY)") $(if $(KEEP),--keep)
+	$(BIN)/python data_scripts/released.py "$(VSRPP_HOME)/data/$(@:data-%=%)" $(if $(FROM),--from "$(FROM)") $(if $(KARPATHY),--karpathy "$(KARPATHY)") $(if $(KEEP),--keep)
 
 data-photographs: .venv/.ready ## pictures and captions of your own: NAME=mine FROM=folder CAPTIONS=file LISTS="files" DETECTOR= FEATURES= REGIONS=36 TOLERATE=1
-	$(BIN)/python data_scripts/photographs.py data/$(NAME) --from "$(FROM)" --captions "$(CAPTIONS)" $(foreach list,$(LISTS),--lists "$(list)") \
+	$(BIN)/python data_scripts/photographs.py "$(VSRPP_HOME)/data/$(NAME)" --from "$(FROM)" --captions "$(CAPTIONS)" $(foreach list,$(LISTS),--lists "$(list)") \
 	  $(if $(DETECTOR),--detector "$(DETECTOR)") $(if $(FEATURES),--features "$(FEATURES)") $(if $(REGIONS),--regions $(REGIONS)) $(if $(TOLERATE),--tolerate $(TOLERATE))
 
 data-flickr8k: .venv/.ready ## 8,000 photographs: FROM=data folder that is made already, else their pictures and captions are downloaded
-	$(BIN)/python data_scripts/flickr8k.py data/flickr8k $(if $(FROM),--from "$(FROM)")
+	$(BIN)/python data_scripts/flickr8k.py "$(VSRPP_HOME)/data/flickr8k" $(if $(FROM),--from "$(FROM)")
 
 assignments: .venv/.ready ## the student version of the assignments: DRAW=year
 	$(BIN)/python notebooks/assignments/course build --draw $(DRAW)

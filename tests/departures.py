@@ -48,8 +48,8 @@ class CaptionsOfOneImage(VSRN):
 
 class EveryOtherPair(Hinge):
     def forward(self, comparison):
-        pairs = torch.arange(len(comparison.image_ids))
-        return super().forward(comparison._replace(image_ids=pairs, all_image_ids=pairs))
+        pairs = torch.arange(len(comparison.image_positions))
+        return super().forward(comparison._replace(image_positions=pairs, all_image_positions=pairs))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -241,9 +241,9 @@ def uses(root, subject):
         "scores": lambda: Result(run).scores().tolist(),
     }
     if subject == "begun":
-        return {"epochs": lambda: run.epochs_done >= 1} | after
+        return {"epochs": lambda: len(Result(run).history) >= 1} | after
     before = {
-        "epochs": lambda: run.epochs_done,
+        "epochs": lambda: len(Result(run).history),
         "recalls": lambda: Result(run).recalls,
         "record": lambda: Result(run).record,
         "load": lambda: weights(load(folder)),

@@ -115,8 +115,8 @@ LESSONS = [
     Mutant(
         "another caption of the same image is a negative for the hinge",
         "global_alignment.py",
-        "negatives = image_ids[:, None] != all_image_ids",
-        "negatives = torch.arange(len(all_image_ids)) != positives[:, None]",
+        "negatives = image_positions[:, None] != all_image_positions",
+        "negatives = torch.arange(len(all_image_positions)) != positives[:, None]",
         "test_global_alignment.py::test_two_captions_of_one_image_are_never_negatives",
     ),
     Mutant(
@@ -241,8 +241,8 @@ LESSONS = [
     Mutant(
         "InfoNCE counts other captions of the image as wrong, as CLIP does",
         "matcher.py",
-        "return self.image_ids[:, None] != self.all_image_ids",
-        "return torch.arange(len(self.all_image_ids)) != self.positives[:, None]",
+        "return self.image_positions[:, None] != self.all_image_positions",
+        "return torch.arange(len(self.all_image_positions)) != self.positives[:, None]",
         "test_info_nce.py::"
         "test_the_loss_of_a_batch_is_the_mean_of_both_directions_and_knows_which_image_a_caption_is_of",
     ),
@@ -632,7 +632,7 @@ RUNS = [
     Mutant(
         "an edited build of a notebook's class is the same system",
         "training/models.py",
-        'if kind.__module__ == "__main__":',
+        'if not kind.__module__.startswith("vsrpp_lite."):',
         "if False:",
         "test_runs.py::test_an_edited_build_of_a_notebooks_class_is_another_system",
     ),
@@ -749,16 +749,37 @@ DATA = [
     Mutant(
         "one region too many exists",
         "data/write.py",
-        "np.arange(regions) < raw.counts[:, None]",
-        "np.arange(regions) <= raw.counts[:, None]",
+        "np.arange(regions) < counts[:, None]",
+        "np.arange(regions) <= counts[:, None]",
         "test_precomp.py::test_what_is_written_is_read_back test_properties.py",
     ),
     Mutant(
-        "what would not open is put in its place",
+        "splits that do not fit each other are put in their place",
         "data/write.py",
-        "open_split(draft, split).features.shape for split",
-        "(9, 9, 9) for split",
-        "test_precomp.py::test_a_dataset_is_written_whole_or_not_at_all",
+        "check_fit(list(opened.values()))",
+        "pass",
+        "test_precomp.py::test_splits_that_do_not_fit_each_other_are_not_written",
+    ),
+    Mutant(
+        "letters of a string are written as captions",
+        "data/write.py",
+        "if isinstance(texts, str) or not texts:",
+        "if not texts:",
+        "test_precomp.py::test_what_is_no_data_set_is_refused_before_it_is_written",
+    ),
+    Mutant(
+        "a fresh grid trains again what another one has just trained",
+        "training/grid.py",
+        "anew = fresh and not wait",
+        "anew = fresh",
+        "test_runs.py::test_what_another_grid_is_training_afresh_is_not_trained_afresh_again",
+    ),
+    Mutant(
+        "a gate that is sure has an infinite slope",
+        "systems/gvse.py",
+        ".clamp(-15, 15)",
+        "",
+        "test_systems.py::test_a_gate_that_is_sure_has_finite_gradients",
     ),
     Mutant(
         "a changed file passes for the one in the manifest",
@@ -1139,7 +1160,7 @@ TEACHING = [
     Mutant(
         "an index of another matcher is read",
         "search.py",
-        "if about.get(role) != weights_digest(given):",
+        "if about[role] != weights_digest(given):",
         "if False:",
         "test_search.py::test_damaged_or_foreign_indexes_are_refused",
     ),

@@ -220,10 +220,10 @@ def test_a_training_is_not_resumed_over_a_damaged_file(kept, name):
 
 def test_a_damaged_history_tells_no_number_of_epochs(kept):
     history = kept["begun"].folder / "history.jsonl"
-    assert kept["begun"].epochs_done == len(history.read_text().splitlines())
+    assert len(Result(kept["begun"]).history) == len(history.read_text().splitlines())
     history.write_text(history.read_text() * 2)
     with pytest.raises(DamagedError, match=r"history\.jsonl: found sha256"):
-        _ = kept["begun"].epochs_done
+        _ = Result(kept["begun"]).history
 
 
 def test_a_grid_names_the_damaged_run_and_finishes_the_others(kept):

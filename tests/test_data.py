@@ -45,7 +45,7 @@ def test_a_batch_pairs_each_caption_with_its_own_image(toy):
     batch = next(batches(train, tokens, 16, seed=3, epoch=0))
     for row, token in enumerate(batch.tokens[:, 1].tolist()):
         image = train.caption_to_image[token - 4]
-        assert batch.image_ids[row] == image
+        assert batch.image_positions[row] == image
         assert torch.equal(batch.regions[row], torch.from_numpy(np.array(train.features[image])))
 
 

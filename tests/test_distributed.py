@@ -83,7 +83,7 @@ def repeated(toy):
     """The number of the batch in which the most images stand twice, and how many images it has."""
     train = open_split(toy, "train")
     tokens = Vocabulary.build(train.captions).encode_all(train.captions)
-    counts = [len(batch.image_ids.unique()) for batch in batches(train, tokens, 24, seed=1, epoch=0)]
+    counts = [len(batch.image_positions.unique()) for batch in batches(train, tokens, 24, seed=1, epoch=0)]
     return int(np.argmin(counts)), min(counts)
 
 

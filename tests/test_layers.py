@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "training": {"matcher", "data", "settings", "extras", "files", "workers"},
     "paper": {"systems", "lessons", "training", "matcher", "data", "settings", "files", "workers"},
     "hub": {"training", "matcher", "extras"},
-    "search": {"matcher", "data", "extras", "files"},
+    "search": {"training", "matcher", "data", "extras", "files"},
     "teaching": {"show", "paper", "search", "systems", "training", "lessons", "matcher", "data", "settings", "files"},
     "show": {"training", "lessons", "matcher", "data"},
 }

@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -65,6 +66,9 @@ def test_the_model_card_has_the_measured_recalls(run, tmp_path):
     for metric, value in result.recalls.items():
         assert f"| {metric} | {value:.1f} |" in card
     assert "VSRpp(mu=2.0" in card
+    assert f"| split `test`, {len(run.dataset('test'))} images | per cent |" in card
+    assert 'vl.load("the folder of this file")' in card
+    assert len({path.stat().st_mode for path in (tmp_path / "exported").iterdir() if path.is_file()}) == 1
 
 
 def test_the_folder_of_a_run_loads_too_once_it_is_done(run):
@@ -115,12 +119,53 @@ def test_weights_of_another_system_are_refused(run, tmp_path):
 
 def test_a_system_is_rebuilt_from_what_describes_it_or_refused_by_name():
     assert rebuild(json.loads(json.dumps(describe(VSRpp(mu=0.5))))) == VSRpp(mu=0.5)
-    with pytest.raises(ValueError, match=r"the class VSRpq of .*vsrpp is not here"):
+    with pytest.raises(ValueError, match=r"the class VSRpq of .*vsrpp is not here .*vl.load\(folder, VSRpq\)"):
         rebuild(describe(VSRpp()) | {"name": "VSRpq"})
     with pytest.raises(ValueError, match=r"pathlib\.Path is no System"):
         rebuild(describe(VSRpp()) | {"module": "pathlib", "name": "Path"})
     with pytest.raises(ValueError, match="VSRpp has version 1; expected 7, as it was trained"):
         rebuild(describe(VSRpp()) | {"version": 7})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own(VSEpp):
+    """A system of another module, with choices that JSON writes in another way, or cannot write."""
+
+    ways: tuple[int, ...] = (1, 2)
+    rate: Optional[float] = None  # noqa: UP045  # the older spelling of `float | None`
+    kind: type = int
+
+
+def test_choices_come_back_as_they_were_or_are_refused_when_the_run_is_described():
+    kept = Own(kind=int, ways=[3.0, 4], rate=2)
+    assert (kept.ways, kept.rate) == ((3, 4), 2.0) and isinstance(kept.rate, float)
+    for wrong in ({"ways": 3}, {"ways": ["x"]}, {"rate": "fast"}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}.* is "):
+            Own(**wrong)
+    with pytest.raises(ValueError, match=r"Own\(.*cannot be made again from its fields \(.*type"):
+        describe(kept)
+
+
+def test_a_system_whose_fields_do_not_make_it_is_refused_before_it_is_trained(toy):
+    class Configured(VSEpp):
+        def __init__(self, width: int):
+            super().__init__()
+            object.__setattr__(self, "width", width)
+
+    with pytest.raises(ValueError, match="cannot be made again from its fields"):
+        vl.Run(system=Configured(3), data=str(toy)).digest  # noqa: B018
+
+
+def test_an_edited_build_of_a_class_from_outside_is_another_system():
+    @dataclass(frozen=True, kw_only=True)
+    class Edited(VSEpp):
+        def build(self, tokenizer, feature_size, sizes):
+            return super().build(tokenizer, feature_size, sizes)
+
+    before = describe(Edited())
+    Edited.build = lambda self, tokenizer, feature_size, sizes: None
+    assert before != describe(Edited())
+    assert "build" not in describe(VSEpp())
 
 
 def test_through_the_hubs_own_mixin_and_a_local_folder(run, tmp_path):

@@ -242,3 +242,26 @@ def test_a_caption_with_a_line_break_is_refused_by_name_and_nothing_is_written(t
     with pytest.raises(DataError, match=f"^{where}: line 4 is empty"):
         write_dataset(tmp_path / "mine", name="mine", source="tests", splits={"train": raw})
     assert not any(tmp_path.iterdir())
+
+
+REFUSED = {
+    "its captions are 'dog'; expected a list": {"captions": ["dog", ["a cat"], ["a horse"]]},
+    "image 501: its captions are \\[\\]": {"captions": [["a dog"], [], ["a horse"]]},
+    "image 502 has 9 regions; expected a whole number from 1 to 5": {"counts": [5, 5, 9]},
+    "image 500 has 2.5 regions": {"counts": np.array([2.5, 3, 3])},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_no_data_set_is_refused_before_it_is_written(tmp_path, message):
+    raw = replace(toy_split(3, 1, 500), **REFUSED[message])
+    with pytest.raises(DataError, match=message):
+        write_dataset(tmp_path / "mine", name="mine", source="tests", splits={"train": raw})
+    assert not any(tmp_path.iterdir())
+
+
+def test_splits_that_do_not_fit_each_other_are_not_written(tmp_path):
+    narrow = replace(toy_split(3, 1, 500), features=np.ones((3, 5, 2), dtype=np.float32))
+    for splits, message in (({"train": toy_split(3, 1), "dev": narrow}, "has 2 numbers a region"), ({}, "no split")):
+        with pytest.raises(DataError, match=message):
+            write_dataset(tmp_path / "mine", name="mine", source="tests", splits=splits)

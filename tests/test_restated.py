@@ -124,7 +124,7 @@ def test_scores_equal_the_equations(paper, toy):
 def test_losses_equal_the_equations(paper, toy, hardest, decays, steps):
     matcher, batch = setup(paper.system, toy)
     _, scores, v, t, added = restate(paper, matcher, batch)
-    image_of = batch.image_ids.tolist()
+    image_of = batch.image_positions.tolist()
     assert len(set(image_of)) < len(image_of)  # some image is there twice
     ranked = {name: eq.hinge(S, image_of, paper.margin, hardest) for name, S in scores.items()}
     if isinstance(paper.system, SAEM):

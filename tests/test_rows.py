@@ -54,8 +54,15 @@ def test_a_row_trained_again_has_every_rank_that_was_recorded(kept, monkeypatch)
 
 
 def test_a_row_that_is_not_recorded_or_is_another_now_is_refused(kept, monkeypatch):
-    with pytest.raises(ValueError, match=r"no row 'VSR\+\+' with seed 0; expected a seed of Global, Local"):
-        rows.verify(kept, table="", row="VSR++", seed=0)
+    for asked, found in {
+        ("", "VSR++", 0): r"no row 'VSR\+\+'; expected one of Global, Local",
+        ("table9", "Global", 0): "no table 'table9'; expected one of table1",
+        ("table1", "Global", 7): "no seed 7; expected one of 0, 1",
+    }.items():
+        with pytest.raises(ValueError, match=found):
+            rows.verify(kept, table=asked[0], row=asked[1], seed=asked[2])
+    with pytest.raises(FileNotFoundError, match=r"runs\.csv: missing; the sets with a record of runs are toy-smoke"):
+        rows.verify(kept.with_name("nothing-smoke"), table="", row="Global", seed=0)
     monkeypatch.setattr(rows, "TABLES", (Table(name="table1", rows={"Global": VSEpp(margin=0.3), "Local": SCAN()}),))
     with pytest.raises(ValueError, match=r"Global: recorded was \w{10}, Run\(.*; now it would be \w{10}, Run\("):
         rows.verify(kept, table="", row="Global", seed=0)

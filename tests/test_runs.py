@@ -27,7 +27,7 @@ from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.grid import GridError, expand, train
-from vsrpp_lite.training.kept import BEST, RESULT
+from vsrpp_lite.training.kept import BEST, HISTORY, RESULT
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.runs import Result, Run
@@ -174,7 +174,7 @@ def test_what_would_fail_after_the_training_fails_before_it(run, toy):
     np.save(toy / "test_ims.npy", features[:, :, :-1])
     with pytest.raises(DataError, match=r"test_ims\.npy has 11 numbers a region; expected 12, as train_ims\.npy has"):
         run.fit()
-    assert run.epochs_done == 0
+    assert not run.files.has(HISTORY)
 
 
 def test_where_there_is_a_testall_that_is_the_test(run, toy):
@@ -251,7 +251,7 @@ def test_a_model_that_still_learns_has_no_results(run, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run.fit()
     half_way = Result(run)
-    assert run.epochs_done == 1
+    assert len(Result(run).history) == 1
     for ask in (half_way.contributions, half_way.scores, lambda: one_epoch.contributions([half_way])):
         with pytest.raises(FileNotFoundError, match="not trained to its end"):
             ask()
@@ -324,12 +324,12 @@ def test_a_run_killed_outright_resumes_to_the_same_numbers(run, tmp_path, monkey
     long = replace(run, training=replace(SHORT, epochs=30))
     program = f"import torch; torch.set_num_threads(1); from vsrpp_lite import *; {long!r}.fit()"
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], stderr=subprocess.DEVNULL)
-    while long.epochs_done < 2 and process.poll() is None:
+    while grid._epochs_done(long, since=0.0) < 2 and process.poll() is None:
         time.sleep(0.02)
     process.kill()
     process.wait()
     assert not long.done
-    assert long.epochs_done >= 2
+    assert len(Result(long).history) >= 2
     interrupted = next(train([long], jobs=1))
     history, recalls = interrupted.history, interrupted.recalls
     monkeypatch.setenv("VSRPP_HOME", str(tmp_path / "elsewhere"))
@@ -367,6 +367,7 @@ def test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end(run):
         next(results)
     assert list(failed.value.failures) == [grid[1]]
     assert "180 captions, batch size 1000" in str(failed.value)
+    assert "dataset.py, line " in str(failed.value)  # where it happened
 
 
 def test_fit_shows_a_bar_when_asked_and_can_be_silenced(run, capsys):

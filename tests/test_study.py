@@ -156,7 +156,11 @@ def test_if_every_draw_fails_the_study_says_why(toy, monkeypatch):
 
 
 def test_an_unknown_preset_or_row_is_refused():
-    for arguments, told in ((["paper"], "preset is 'paper'"), (["lite", "--rows", "VSRN, BERT"], "rows has BERT")):
+    for arguments, told in (
+        (["paper"], "preset is 'paper'"),
+        (["lite", "--rows", "VSRN, BERT"], "rows is"),
+        (["lite", "--rows", ","], "rows is"),
+    ):
         found = CliRunner().invoke(app, ["tune", *arguments])
         assert found.exit_code == 2 and told in found.output
 

@@ -149,6 +149,21 @@ def test_claims_are_judged_by_the_paired_difference(pretend):
     assert found.loc[("VSR++ (full)", "Fusion-similarity"), "verdict"] == "not reproduced"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rows": {}}, "mine has no rows"),
+        ({"name": "a/b"}, "the table's name is 'a/b'"),
+        ({"claims": [Claim("x", "VSE", "VSRN")]}, "mine: there is no row 'VSE'; expected one of VSE\\+\\+, VSRN"),
+        ({"claims": [Claim("x", "VSE++", "VSRN", "i2t_r1")]}, "a claim is about 'i2t_r1'; expected one of rsum, i2t"),
+        ({"averaged": ["SCAN"]}, "there is no row 'SCAN'"),
+    ],
+)
+def test_a_table_that_cannot_be_made_is_refused_before_any_training(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Table(**{"name": "mine", "rows": {"VSE++": VSEpp(), "VSRN": VSRN()}} | wrong)
+
+
 def test_no_rows_have_no_runs():
     assert TABLE1.runs({}, data="scenes", preset="smoke", seed=0) == {}
 

@@ -192,7 +192,7 @@ def test_hinges_are_taken_in_float32_whatever_the_encoders_compute_in(toy):
     model(batch)
     assert seen[0].dtype == torch.float32
     texts = len({tuple(row) for row in batch.tokens.tolist()})
-    assert len(seen[0].unique()) > 0.9 * texts * len(batch.image_ids.unique())
+    assert len(seen[0].unique()) > 0.9 * texts * len(batch.image_positions.unique())
 
 
 def test_the_balance_of_losses_is_the_released_one_at_any_batch_size():

@@ -134,9 +134,9 @@ def tune(
 
     if preset not in STUDIES:
         raise typer.BadParameter(f"preset is {preset!r}; expected one of {', '.join(STUDIES)}")
-    chosen = [row.strip() for row in rows.split(",") if row.strip()] or list(ROWS)
-    if unknown := set(chosen) - ROWS.keys():
-        raise typer.BadParameter(f"rows has {', '.join(sorted(unknown))}; expected some of {', '.join(ROWS)}")
+    chosen = [row.strip() for row in rows.split(",")] if rows else list(ROWS)
+    if set(chosen) - ROWS.keys():
+        raise typer.BadParameter(f"rows is {rows!r}; expected some of {', '.join(ROWS)}, separated by commas")
     with told():
         typer.echo(tune(STUDIES[preset], {row: ROWS[row] for row in chosen}, jobs))
 
@@ -196,6 +196,9 @@ def search(
             raise DataError(f"{folder / CONFIG}: names no data; give the data to search with --data")
         searched = data_folder(data) if data else data_folder(known["data_name"], tiny=known.get("preset") == "smoke")
         dataset = open_split(searched, name_of_test(searched) if split == "test" else split)
+        if dataset.feature_size != known["feature_size"]:
+            expected = f"expected {known['feature_size']}, which the model reads"
+            raise DataError(f"{searched} has regions of {dataset.feature_size} numbers; {expected}")
         index = Index(matcher, dataset, of="captions" if image else "images")
         query = regions_of(image, dataset) if image else sentence
         for place, found in enumerate(index.search(query, count, candidates=candidates), start=1):
@@ -253,6 +256,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells of each kind of processor that this one is not
     app(prog_name="vsrpp-lite" if not sys.argv[0].endswith("__main__.py") else "python -m vsrpp_lite")
 
 

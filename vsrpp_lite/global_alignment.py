@@ -114,8 +114,8 @@ def hinge(
 def ranking_loss(
     rows: Float[Tensor, "B N"],
     columns: Float[Tensor, "N B"],
-    image_ids: Int[Tensor, " B"],
-    all_image_ids: Int[Tensor, " N"],
+    image_positions: Int[Tensor, " B"],
+    all_image_positions: Int[Tensor, " N"],
     positives: Int[Tensor, " B"] | None = None,
     *,
     margin: float,
@@ -127,12 +127,12 @@ def ranking_loss(
     scores its own B images against all texts (`rows`) and all images against its own texts (`columns`).
 
     Args:
-        image_ids, all_image_ids: the image of each pair; pairs of one image are not negatives of each other.
+        image_positions, all_image_positions: the image of each pair. Pairs of one image are no negatives of each other.
         positives: position of each of the B pairs among the N pairs; by default, 0 ... B - 1.
     """
     if positives is None:
         positives = torch.arange(len(rows), device=rows.device)
-    negatives = image_ids[:, None] != all_image_ids
+    negatives = image_positions[:, None] != all_image_positions
     texts_for_images = hinge(rows, positives, negatives, margin=margin, hardest=hardest)
     images_for_texts = hinge(columns.T, positives, negatives, margin=margin, hardest=hardest)
     return (texts_for_images + images_for_texts).mean()
@@ -151,6 +151,6 @@ class Hinge(Loss):
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
         rows, columns = comparison.scores(self.similarity)
-        ids = comparison.image_ids, comparison.all_image_ids
+        ids = comparison.image_positions, comparison.all_image_positions
         hardest = not comparison.progress.warming_up
         return ranking_loss(rows, columns, *ids, comparison.positives, margin=self.margin, hardest=hardest)

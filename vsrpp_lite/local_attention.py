@@ -60,8 +60,7 @@ def cross_attention(
     Raises:
         ValueError: there is no such direction or pooling.
     """
-    if direction not in get_args(Direction):
-        raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
+    _check_direction(direction)
     lengths, order = texts.mask.sum(1).sort(stable=True)
     found, counts = lengths.unique_consecutive(return_counts=True)
     groups = zip(found.tolist(), order.split(counts.tolist()), strict=True)
@@ -77,6 +76,11 @@ def cross_attention(
         for affinity, gram in zip(affinities, grams, strict=True)
     ]
     return torch.cat(scores, 1)[:, order.argsort()]
+
+
+def _check_direction(direction: str) -> None:
+    if direction not in get_args(Direction):
+        raise ValueError(f"direction is {direction!r}; expected t2i or i2t")
 
 
 def _affinities(
@@ -141,5 +145,10 @@ def attention_map(
     direction: Direction = "t2i",
     temperature: float = 9.0,
 ) -> Float[Tensor, "W R"]:
-    """Return the attention of one pair. Each row sums to one for t2i, and each column for i2t."""
+    """Return the attention of one pair. Each row sums to one for t2i, and each column for i2t.
+
+    Raises:
+        ValueError: there is no such direction.
+    """
+    _check_direction(direction)
     return _attention((regions @ words.T)[None, :, :, None], direction, temperature)[0, :, :, 0].T

@@ -77,8 +77,8 @@ class Comparison(NamedTuple):
     texts: Encoded
     all_images: Encoded
     all_texts: Encoded
-    image_ids: Int[Tensor, " B"]
-    all_image_ids: Int[Tensor, " N"]
+    image_positions: Int[Tensor, " B"]
+    all_image_positions: Int[Tensor, " N"]
     positives: Int[Tensor, " B"]
     """Position of each of the B pairs among the N pairs."""
     batch: Batch
@@ -87,12 +87,12 @@ class Comparison(NamedTuple):
     @property
     def negatives(self) -> Bool[Tensor, "B N"]:
         """Return true where pair n shows another image. Another caption of the same image is not a negative."""
-        return self.image_ids[:, None] != self.all_image_ids
+        return self.image_positions[:, None] != self.all_image_positions
 
     def scores(self, similarity: Similarity) -> tuple[Float[Tensor, "B N"], Float[Tensor, "N B"]]:
         """Score own images against all texts, and all images against own texts. One process computes one matrix."""
         rows = similarity(self.images, self.all_texts)
-        alone = len(self.image_ids) == len(self.all_image_ids)
+        alone = len(self.image_positions) == len(self.all_image_positions)
         columns = rows if alone else similarity(self.all_images, self.texts)
         return rows, columns
 
@@ -111,7 +111,7 @@ class Loss(nn.Module):
     """Whether the loss may use mixed precision. Ranking losses must not, since rounded similarities would tie."""
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no forward(comparison), which returns the loss")
 
 
 IMAGES, TEXTS = 256, 1024
@@ -130,7 +130,7 @@ class Matcher(nn.Module):
         attention: returns how the regions and words of one pair attend to each other, if the system can show it.
 
     Raises:
-        ValueError: there is no loss, so nothing would be learned.
+        ValueError: there is no loss, so nothing would be learned; or a loss is no `Loss`.
     """
 
     def __init__(
@@ -146,6 +146,9 @@ class Matcher(nn.Module):
         super().__init__()
         if not losses:
             raise ValueError("losses is empty; expected at least one loss, or nothing would be trained")
+        for name, loss in losses.items():
+            if not isinstance(loss, Loss):
+                raise ValueError(f"the loss {name!r} is a {type(loss).__name__}; expected a subclass of Loss")
         self.tokenizer = tokenizer
         self.images = images
         self.texts = texts
@@ -157,10 +160,13 @@ class Matcher(nn.Module):
         """Encode a batch of pairs and return every loss, by name.
 
         Everything with parameters runs inside this call, so that a wrapper for many processes sees all gradients.
+
+        Raises:
+            ValueError: a loss is no scalar.
         """
         images, texts = (encoded.map(_full_precision) for encoded in self.encode_batch(batch))
         comparison = Comparison(
-            images, texts, images.map(gather), texts.map(gather), batch.image_ids, gather(batch.image_ids),
+            images, texts, images.map(gather), texts.map(gather), batch.image_positions, gather(batch.image_positions),
             batch.positives, batch, progress,
         )  # fmt: skip
         kind = batch.regions.device.type
@@ -169,6 +175,10 @@ class Matcher(nn.Module):
         for name, loss in self.terms.items():
             with torch.autocast(kind, enabled=mixed and loss.half_precision):
                 losses[name] = loss(comparison)
+            if not isinstance(losses[name], Tensor) or losses[name].ndim:
+                raise ValueError(
+                    f"the loss {name!r} is {losses[name]!r}; expected a scalar tensor, the mean over pairs"
+                )
         return losses
 
     def total(self, losses: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
@@ -182,8 +192,16 @@ class Matcher(nn.Module):
         return {name: cast(Loss, loss) for name, loss in self.losses.items()}
 
     def encode_batch(self, batch: Batch) -> tuple[Encoded, Encoded]:
-        """Encode the images and the texts of a batch of pairs; row k of both is pair k."""
-        return self.images(batch.regions, batch.region_mask), self.texts(batch.tokens, batch.token_mask)
+        """Encode the images and the texts of a batch of pairs; row k of both is pair k.
+
+        Raises:
+            ValueError: an encoder returns something else than `Encoded`.
+        """
+        both = self.images(batch.regions, batch.region_mask), self.texts(batch.tokens, batch.token_mask)
+        for encoder, encoded in zip((self.images, self.texts), both, strict=True):
+            if not isinstance(encoded, Encoded):
+                raise ValueError(f"{type(encoder).__name__} returns a {type(encoded).__name__}; expected an Encoded")
+        return both
 
     def encode(self, dataset: Dataset) -> tuple[Encoded, Encoded]:
         """Encode all I images and all T captions of a split, each of them once."""
@@ -247,7 +265,8 @@ class System:
     published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     """The sizes of the paper."""
     published_training: ClassVar[Training] = Training(epochs=30)
-    """The training of the paper, or of its released code, on Flickr30K, with one epoch of warm-up, which is ours."""
+    """The training of the paper, or of its released code, on Flickr30K, with one epoch of warm-up, which is ours. If
+    its learning rate is not that of `Training`, the learning rates of the presets change in proportion."""
     version: ClassVar[int] = 1
     """Version of the code. Raise it when a change of the code changes results, so that earlier runs are not reused."""
 
@@ -269,4 +288,4 @@ class System:
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         """Build a new matcher. Its random weights come from torch's generator. `feature_size` is F."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no build(tokenizer, feature_size, sizes)")

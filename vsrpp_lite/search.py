@@ -10,22 +10,24 @@ part proposes candidates, and the matcher's own similarity orders them. Another 
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.lines import read_lines
+from vsrpp_lite.data.text import has_word
 from vsrpp_lite.extras import extra
 from vsrpp_lite.files import new_folder
 from vsrpp_lite.matcher import Encoded, Matcher, evaluating
+from vsrpp_lite.training.sealed import LOCK, SealedFolder
 
 if TYPE_CHECKING:
     import faiss
@@ -82,7 +84,7 @@ class Index:
         encoded = encode(matcher)
         proposed = encoded.pooled if proposer is None else encode(proposer).pooled
         names = [str(number) for number in dataset.image_ids] if of == "images" else dataset.captions
-        self._fill(matcher, proposer or matcher, encoded, proposed, names, of, kind)
+        self._fill(matcher, proposer or matcher, encoded, proposed, names, of, kind, dataset.feature_size)
 
     def _fill(
         self,
@@ -93,9 +95,10 @@ class Index:
         names: list[str],
         of: Side,
         kind: str,
+        feature_size: int,
     ) -> None:
         self.matcher, self.proposer, self.encoded, self.proposed = matcher, proposer, encoded, proposed
-        self.names, self.of, self.kind = names, of, kind
+        self.names, self.of, self.kind, self.feature_size = names, of, kind, feature_size
         self.nearest = nearest_index(proposed.numpy(), kind)
 
     def __len__(self) -> int:
@@ -112,8 +115,8 @@ class Index:
                 settings, such as `index.nearest.nprobe`, decide how many.
 
         Raises:
-            ValueError: the query is of the other kind, its regions have another form than those that the matcher was
-                trained with, or a number is not positive.
+            ValueError: the query is of the other kind; it has no word, or its regions are not finite or have another
+                form than those of the split; or a number is not positive.
         """
         if count < 1 or candidates < 1:
             raise ValueError(f"count is {count} and candidates is {candidates}; expected numbers of at least 1")
@@ -136,10 +139,15 @@ class Index:
             asks = "a sentence" if self.of == "images" else "the regions of an image, an array (R, F)"
             raise ValueError(f"the query is a {type(query).__name__}; {self.of} are searched with {asks}")
         if isinstance(query, str):
+            if not has_word(query):
+                raise ValueError(f"the query is {query!r}; expected a sentence with a word in it")
             return by.encode_texts(query)
-        array = np.asarray(query, dtype=np.float32)
-        if array.ndim != 2 or not len(array):
-            raise ValueError(f"the query has shape {array.shape}; expected regions (R, F), at least one")
+        array = np.array(query, dtype=np.float32)
+        if array.ndim != 2 or not len(array) or array.shape[1] != self.feature_size:
+            expected = f"regions (R, {self.feature_size}), at least one"
+            raise ValueError(f"the query has shape {array.shape}; expected {expected}")
+        if not np.isfinite(array).all():
+            raise ValueError("the query has NaN or infinity; expected finite numbers")
         regions = torch.from_numpy(array)[None].to(by.device)
         with torch.no_grad(), evaluating(by):
             return by.images(regions, torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device))
@@ -154,17 +162,23 @@ class Index:
     def save(self, folder: str | Path) -> Path:
         """Write the encodings to a new folder, without the matcher.
 
+        Settings of the faiss index, such as `index.nearest.nprobe`, are not written. Set them again after `load`.
+
         Raises:
             FileExistsError: the folder exists and is not empty.
         """
         folder = Path(folder)
         made = {"matcher": weights_digest(self.matcher), "proposer": weights_digest(self.proposer)}
-        about = {"of": self.of, "kind": self.kind} | made
+        about = {"of": self.of, "kind": self.kind, "feature_size": self.feature_size} | made
         tensors = self.encoded._asdict() | {"proposed": self.proposed.clone()}
         with new_folder(folder) as draft:
-            save_file({name: x.contiguous() for name, x in tensors.items()}, draft / ENCODINGS)
-            (draft / ENTRIES).write_text(json.dumps(about), encoding="utf-8")
-            (draft / NAMES).write_text("".join(f"{name}\n" for name in self.names), encoding="utf-8", newline="\n")
+            files = SealedFolder(draft)
+            files.write_text(ENTRIES, json.dumps(about))
+            files.write_text(NAMES, "".join(f"{name}\n" for name in self.names))
+            with files.write(ENCODINGS) as encodings:
+                save_file({name: x.contiguous() for name, x in tensors.items()}, encodings)
+                shutil.copymode(draft / NAMES, encodings)  # safetensors writes a file that only its owner may read
+            (draft / LOCK).unlink()  # nobody writes into an index later
         return folder
 
     @classmethod
@@ -176,31 +190,22 @@ class Index:
 
         Raises:
             FileNotFoundError: the folder holds no index.
-            ValueError: another matcher made the encodings, or a file is damaged.
+            DamagedError: a file is not the one that was written.
+            ValueError: another matcher made the encodings.
         """
         folder = Path(folder)
         for name in (ENTRIES, NAMES, ENCODINGS):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder / name}: missing; expected a folder that Index.save wrote")
-        keys = {"of", "kind", "matcher", "proposer"}
+        SealedFolder(folder, remedy="Make the index again, or copy the folder again").check((ENTRIES, NAMES, ENCODINGS))
         about = read_json(folder / ENTRIES, "what is searched, and by which matchers")
-        if not (isinstance(about, dict) and keys <= about.keys()):
-            raise ValueError(f"{folder / ENTRIES}: expected an object with {', '.join(sorted(keys))}")
         for role, given in (("matcher", matcher), ("proposer", proposer or matcher)):
-            if about.get(role) != weights_digest(given):
+            if about[role] != weights_digest(given):
                 raise ValueError(f"{folder}: another {role} made this index; its vectors say nothing about this one's")
-        try:
-            tensors = load_file(folder / ENCODINGS)
-            proposed = tensors.pop("proposed")
-            encoded = Encoded(**tensors)
-        except (SafetensorError, TypeError, KeyError) as error:
-            raise ValueError(f"{folder / ENCODINGS}: expected the encodings of Index.save; found {error}") from error
-        names = [name for _, name in read_lines(folder / NAMES)]
-        if not len(encoded.pooled) == len(proposed) == len(names):
-            found = f"{len(encoded.pooled)} encodings, {len(proposed)} proposed vectors, and {len(names)} names"
-            raise ValueError(f"{folder}: found {found}; expected equal numbers")
-        index = cls.__new__(cls)
-        index._fill(matcher, proposer or matcher, encoded, proposed, names, about["of"], about["kind"])
+        tensors = load_file(folder / ENCODINGS)
+        proposed, names = tensors.pop("proposed"), [name for _, name in read_lines(folder / NAMES)]
+        index, described = cls.__new__(cls), (about["of"], about["kind"], about["feature_size"])
+        index._fill(matcher, proposer or matcher, Encoded(**tensors), proposed, names, *described)
         return index
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from types import UnionType
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 
 def check_fields(config: Any) -> None:
@@ -21,7 +21,7 @@ def check_fields(config: Any) -> None:
 
 def cast(name: str, value: Any, expected: Any) -> Any:
     """Return `value` as the type that was declared for the field `name`; see `check_fields`."""
-    if get_origin(expected) is UnionType and type(None) in get_args(expected):
+    if get_origin(expected) in (Union, UnionType) and type(None) in get_args(expected):
         if value is None:
             return None
         expected = next(choice for choice in get_args(expected) if choice is not type(None))
@@ -29,6 +29,14 @@ def cast(name: str, value: Any, expected: Any) -> Any:
         if value in get_args(expected):
             return value
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(str, get_args(expected)))}")
+    if get_origin(expected) is tuple:
+        if not isinstance(value, list | tuple):  # a list is what JSON makes of a tuple
+            raise ValueError(f"{name} is {value!r}; expected a tuple")
+        kinds = get_args(expected)
+        kinds = kinds[:1] * len(value) if kinds[1:] == (Ellipsis,) else kinds
+        if len(kinds) != len(value):
+            raise ValueError(f"{name} is {value!r}; expected {len(kinds)} parts")
+        return tuple(cast(f"{name}[{k}]", *pair) for k, pair in enumerate(zip(value, kinds, strict=True)))
     if expected is bool:
         if isinstance(value, (bool, Integral)) and value in (0, 1):
             return bool(value)

@@ -416,7 +416,7 @@ tokens = matcher.tokenizer.encode_all(train.captions)
 asked = siblings = chosen = 0
 itself = torch.eye(size, dtype=torch.bool)
 for batch in islice(batches(train, tokens, size, seed=seed, epoch=0), 40):
-    sibling = (batch.image_ids[:, None] == batch.image_ids) & ~itself
+    sibling = (batch.image_positions[:, None] == batch.image_positions) & ~itself
     with torch.no_grad():
         scores = matcher.similarity(*matcher.encode_batch(batch))
     worst = scores.masked_fill(itself, -9).argmax(1)

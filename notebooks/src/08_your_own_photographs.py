@@ -202,8 +202,8 @@ figure = show.gallery(test, range(min(8, len(test))))
 # %% [markdown]
 # ## 4. Train, and search
 #
-# From here on, your data set is like any other one. `make reproduce-tables DATA=mine` would make the paper's tables on
-# it. One model is enough for a search.
+# From here on, your data set is like any other one. `make reproduce-tables DATA=mine TABLES="1 2 4"` would make three
+# of the paper's tables on it (Table 3 needs a second data set). One model is enough for a search.
 
 # %% tags=["nbval-ignore-output"]
 run = vl.Run(system=vl.VSRpp(mu=2.0), data=str(out), preset=preset)

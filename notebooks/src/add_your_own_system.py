@@ -259,7 +259,8 @@ class Words(nn.Module):
 # %% [markdown]
 # A system is a frozen dataclass. Its fields are the choices that a reader may want to change. `build` puts the parts
 # together. `sizes` come from the preset or from the caller; `published_sizes` and `published_training`
-# (here those of the base class) say what preset `paper` would use.
+# (here those of the base class) say what preset `paper` would use. One of their numbers counts in the other presets,
+# too: if the published learning rate is not that of `vl.Training`, the presets' rates change in proportion.
 
 
 # %%
@@ -304,12 +305,11 @@ result = run.fit()
 print({metric: round(value, 1) for metric, value in result.recalls.items()})
 
 # %% [markdown]
-# **A warning about the digest.** The package names its own classes by their module and their `version`. A class that
-# you define in a notebook or in a script lives in the module `__main__`, which does not say which class it is. So the
-# digest also covers the byte code of its `build`: if you edit `build`, the run is another one and is trained anew.
-# The digest does *not* see an edit of `GeneralizedPooling` or of `Words`. After such an edit, raise the version by a
-# line in the class, `version: ClassVar[int] = 2` (with `from typing import ClassVar`), or you will be shown the old
-# result.
+# **A warning about the digest.** The package names its own classes by their module and their `version`. For a class of
+# your own, in a notebook or in a module, the digest also covers the byte code of its `build`: if you edit `build`, the
+# run is another one and is trained anew. The digest does *not* see an edit of `GeneralizedPooling` or of `Words`.
+# After such an edit, raise the version by a line in the class, `version: ClassVar[int] = 2` (with `from typing import
+# ClassVar`), or you will be shown the old result.
 #
 # What has the layer learned? We ask for its weights for different numbers of fragments. The dashed lines are the mean.
 
@@ -436,7 +436,7 @@ print(f"temperature: {first:.3f} before training, {learned:.3f} after")
 # |---|---|
 # | `images`, `texts` | the `Encoded` of this process's B pairs, row for row |
 # | `all_images`, `all_texts` | of the N pairs of the whole batch; the same, where one process has all |
-# | `image_ids`, `all_image_ids` | which picture each pair shows |
+# | `image_positions`, `all_image_positions` | which picture each pair shows, by its position in the split |
 # | `positives` | which of the N pairs each of the B is |
 # | `batch` | what was encoded: regions, tokens, masks |
 # | `progress` | the epoch, and whether training is warming up |

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     region_mask: Bool[Tensor, "B R"]
     tokens: Int[Tensor, "B W"]
     token_mask: Bool[Tensor, "B W"]
-    image_ids: Int[Tensor, " B"]
+    image_positions: Int[Tensor, " B"]
     """Position of each pair's image in the split: equal for two captions of one image."""
     positives: Int[Tensor, " B"]
     """Position of each pair in the batch that all processes share: 0 ... B - 1 for a single process."""
@@ -174,8 +174,8 @@ def batches(
         images = dataset.caption_to_image[mine]
         regions, region_mask = dataset.regions(images, device)
         padded, mask = pad([tokens[k] for k in mine], width)
-        image_ids = torch.from_numpy(images).to(device)
-        yield Batch(regions, region_mask, padded.to(device), mask.to(device), image_ids, positives)
+        image_positions = torch.from_numpy(images).to(device)
+        yield Batch(regions, region_mask, padded.to(device), mask.to(device), image_positions, positives)
 
 
 def similar_lengths(

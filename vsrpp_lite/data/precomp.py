@@ -13,7 +13,8 @@ SCAN, VSRN, SGRAF and their descendants read the first three files. There are th
 
     one row per image    rows = ids,  captions = k x rows     row i owns captions k i ... k i + k - 1
     one row per caption  rows = ids = captions                equal ids are one image, its features repeated
-    explicit map         ids = captions, distinct ids = rows  caption j belongs to the image with id ids[j]
+    explicit map         ids = captions, distinct ids = rows  caption j belongs to the image with id ids[j], and row i
+                                                              to the i-th different id of the file, not to the id i
 """
 
 import os

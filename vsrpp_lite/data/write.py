@@ -12,7 +12,7 @@ import numpy as np
 from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import sha256, split_files
-from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.files import new_folder
 
 
@@ -43,7 +43,8 @@ def write_dataset(
 
     Raises:
         FileExistsError: `folder` exists already, or another process is writing it; it is not changed.
-        DataError: `open_split` refuses the draft, a caption has a line break, or ids and captions differ in number.
+        DataError: there is no split, `open_split` refuses the draft, the splits do not fit each other, a caption has a
+            line break, an image has no caption, its captions are no list, or a number of regions is none.
     """
     folder = Path(folder)
     with new_folder(folder) as draft:
@@ -60,11 +61,15 @@ def fill_dataset(draft: Path, *, name: str, source: str, splits: Mapping[str, Ra
     """Write arrays, captions, ids and the manifest into the draft of a data folder, and check it.
 
     Raises:
-        DataError: `open_split` refuses the draft, or a caption has a line break.
+        DataError: see `write_dataset`.
     """
+    if not splits:
+        raise DataError("there is no split to write; expected at least one")
     for split, raw in splits.items():
         _write_split(draft, split, raw)
-    shapes = {split: open_split(draft, split).features.shape for split in splits}
+    opened = {split: open_split(draft, split) for split in splits}
+    check_fit(list(opened.values()))
+    shapes = {split: dataset.features.shape for split, dataset in opened.items()}
     manifest = {
         "name": name,
         "source": source,
@@ -82,6 +87,8 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
     if len(raw.image_ids) != len(raw.captions):
         raise DataError(f"{split}: found {len(raw.image_ids)} ids and captions of {len(raw.captions)} images")
     for image_id, texts in zip(raw.image_ids, raw.captions, strict=True):
+        if isinstance(texts, str) or not texts:
+            raise DataError(f"{split}, image {image_id}: its captions are {texts!r}; expected a list, one at least")
         for caption in texts:
             if len(caption.splitlines()) > 1:
                 raise DataError(
@@ -100,6 +107,11 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
         (folder / f"{split}_{kind}.txt").write_text(text, encoding="utf-8", newline="\n")
     if raw.counts is not None:
         regions = open_array(folder / f"{split}_ims.npy", ("float16", "float32"), 3).shape[1]
-        np.save(folder / f"{split}_masks.npy", np.arange(regions) < raw.counts[:, None])
+        counts = np.asarray(raw.counts)
+        wrong = np.flatnonzero((counts < 1) | (counts > regions) | (counts % 1 != 0))
+        if len(wrong):
+            found = f"image {raw.image_ids[wrong[0]]} has {counts[wrong[0]]} regions"
+            raise DataError(f"{split}: {found}; expected a whole number from 1 to {regions}")
+        np.save(folder / f"{split}_masks.npy", np.arange(regions) < counts[:, None])
     if raw.boxes is not None:
-        np.save(folder / f"{split}_boxes.npy", raw.boxes.astype(np.float32))
+        np.save(folder / f"{split}_boxes.npy", np.asarray(raw.boxes, dtype=np.float32))

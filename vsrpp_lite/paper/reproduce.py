@@ -142,7 +142,8 @@ def _look_at_data(table: Table, *, data: str, preset: str) -> None:
         _, _, test = next(iter(table.runs(data=data, preset=preset, seed=0).values())).splits()
     except FileNotFoundError as error:
         if table.second_data:
-            second = f"{table.name} needs a second data set, {table.data(data)}; leave this table out if you have none"
+            remedy = 'if you have none, leave this table out, such as by TABLES="1 2 4"'
+            second = f"{table.name} needs a second data set, {table.data(data)}; {remedy}"
             raise FileNotFoundError(f"{error} ({second})") from error
         raise
     fold_of_text(len(test), test.caption_to_image, table.folds)

@@ -78,16 +78,21 @@ def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Ta
     """Return the recorded line of a row, its table, and the run that the package would train for it now.
 
     Raises:
+        FileNotFoundError: the folder has no record of runs.
         ValueError: there is no such line, or settings or data have changed since, so that the digest is another.
     """
+    if not (folder / RUNS).exists():
+        known = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{RUNS}")))
+        raise FileNotFoundError(f"{folder / RUNS}: missing; the sets with a record of runs are {known}")
     lines = pd.read_csv(folder / RUNS)
-    rows = lines[(lines["row"] == row) & (lines["seed"] == seed)]
-    if table:
-        rows = rows[rows["table"] == table]
-    if rows.empty:
-        known = ", ".join(lines["row"].unique())
-        raise ValueError(f"{folder / RUNS}: no row {row!r} with seed {seed}; expected a seed of {known}")
-    line = rows.iloc[0]
+    for column, wanted in (("table", table), ("row", row), ("seed", seed)):
+        if column != "table" or table:  # an empty name takes the first table that has the row
+            found = lines[lines[column] == wanted]
+            if found.empty:
+                known = ", ".join(map(str, lines[column].unique()))
+                raise ValueError(f"{folder / RUNS}: no {column} {wanted!r}; expected one of {known}")
+            lines = found
+    line = lines.iloc[0]
     data, preset = folder.name.rsplit("-", 1)
     (of_table,) = (known for known in TABLES if known.name == line["table"])
     run = of_table.runs(data=data, preset=preset, seed=seed)[row]

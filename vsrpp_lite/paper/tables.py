@@ -4,6 +4,7 @@ To add a table of your own, make a `Table` and, if you like, a notebook that sho
 The paper's four tables are in `four_tables`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -45,6 +46,10 @@ class Table:
     """A table: its rows, their published numbers, and claims about them.
 
     All methods take `data`, the name of a data set, `preset`, and one seed or several.
+
+    Raises:
+        ValueError: the name is no file name, there are no rows, or a claim or an average is about a row or a metric
+            that does not exist.
     """
 
     name: str
@@ -69,6 +74,20 @@ class Table:
     """Systems that the notebook shows beside the table, trained with the first seed."""
     slides: Sequence[str] = ()
     """Further notebooks that run when the table is made, with the parameters `data` and `preset`."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w. -]+", self.name):
+            raise ValueError(f"the table's name is {self.name!r}; expected letters, digits, spaces, dots or dashes")
+        if not self.rows:
+            raise ValueError(f"{self.name} has no rows; expected one at least")
+        named = [*self.averaged, *(row for claim in self.claims for row in (claim.better, claim.worse))]
+        for row in named:
+            if row not in self.rows:
+                raise ValueError(f"{self.name}: there is no row {row!r}; expected one of {', '.join(self.rows)}")
+        for claim in self.claims:
+            if claim.metric not in COMPARED:
+                known = ", ".join(COMPARED)
+                raise ValueError(f"{self.name}: a claim is about {claim.metric!r}; expected one of {known}")
 
     def data(self, data: str) -> str:
         """Return the name of the data set that this table uses when the other tables use `data`."""

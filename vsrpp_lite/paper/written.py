@@ -1,5 +1,6 @@
 """Files of tables and claims: results/tables/<name>.csv and .md, and results/claims.csv."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from vsrpp_lite.training.evaluate import holm
 
 
 def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:
-    """Write a table's two files and its lines of claims.csv. Return the Markdown."""
+    """Write a table's two files and its lines of claims.csv. Return the Markdown.
+
+    The verdicts by Holm's method are about all claims that are written at that time, so write your tables once more at
+    the end, as `reproduce_tables` does.
+    """
     measured = table.measure(data=data, preset=preset, seeds=seeds)
     verdicts = table.verdicts(data=data, preset=preset, seeds=seeds)
     folder = results_folder(data)
@@ -67,7 +72,7 @@ def in_markdown(table: Table, measured: pd.DataFrame, verdicts: pd.DataFrame, da
     """
     used, preset, count = measured.iloc[0][["data", "preset", "seeds"]]
     seeds = "1 seed" if count == 1 else f"{count} seeds"
-    name = table.name.replace("table", "Table ")
+    name = re.sub(r"^table(?=\d)", "Table ", table.name)
     lines = [
         f"### {name} on `{Path(used).name}`, preset `{preset}`, {seeds}",
         "",

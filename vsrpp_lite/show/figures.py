@@ -170,9 +170,9 @@ def claims(verdicts: pd.DataFrame) -> Figure:
     return describe(figure, f"Differences in rsum with 95 % intervals and verdicts. {told}.")
 
 
-def history(results: dict[str, pd.DataFrame]) -> Figure:
-    """Draw rsum on the dev split after each epoch of training, with one line per system."""
-    frame = pd.concat({row: of["dev.rsum"] for row, of in results.items()}, names=["row", "epoch"]).reset_index()
+def history(histories: dict[str, pd.DataFrame]) -> Figure:
+    """Draw rsum on the dev split after each epoch of training, with one line per system, from each `Result.history`."""
+    frame = pd.concat({row: of["dev.rsum"] for row, of in histories.items()}, names=["row", "epoch"]).reset_index()
     figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     shown = {"x": "epoch", "y": "dev.rsum", "hue": "row", "style": "row", "palette": "colorblind"}
     sns.lineplot(frame, **shown, markers=True, dashes=False, markersize=8, errorbar=None, ax=ax)
@@ -180,7 +180,7 @@ def history(results: dict[str, pd.DataFrame]) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None, frameon=False)
     sns.despine(ax=ax)
-    ends = {row: (of["dev.rsum"].iloc[0], of["dev.rsum"].iloc[-1]) for row, of in results.items()}
+    ends = {row: (of["dev.rsum"].iloc[0], of["dev.rsum"].iloc[-1]) for row, of in histories.items()}
     told = ", ".join(f"{row} from {first:.0f} to {last:.0f}" for row, (first, last) in ends.items())
     return describe(figure, f"rsum on dev by epoch, from the first to the last: {told}.")
 

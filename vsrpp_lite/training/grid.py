@@ -86,7 +86,7 @@ def train(
 ) -> Iterator[Result]:
     """Train the runs that are not done, and yield every result as soon as it is there, in no particular order.
 
-    A run that fails does not stop the others.
+    Nothing is trained before you ask for results: `list(grid.train(runs))`. A run that fails does not stop others.
 
     Args:
         jobs: number of processes at a time; by default one per core or, with a GPU, one. Each has one thread, so that
@@ -174,8 +174,15 @@ def _fit(number: int, run: Run, folds: int, *, where: str, wait: bool, fresh: bo
             return Outcome(number, finished=False)
         except Exception as error:
             log.debug("%s", traceback.format_exc())
-            return Outcome(number, finished=False, failure=f"{type(error).__name__}: {error}")
+            return Outcome(number, finished=False, failure=f"{type(error).__name__}: {error} ({_place(error)})")
     return Outcome(number, finished=True)
+
+
+def _place(error: Exception) -> str:
+    """Return file and line of the last call that is no installed library's, which is where a user can look."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    return f"{own[-1].filename}, line {own[-1].lineno}"
 
 
 @contextmanager
@@ -202,7 +209,7 @@ def _epochs_done(run: Run, since: float) -> int:
     try:
         if _written(run.folder / RESULT, since):
             return run.settings.training.epochs  # patience may have ended the run early
-        return run.epochs_done if _written(run.folder / HISTORY, since) else 0
+        return len(Result(run).history) if _written(run.folder / HISTORY, since) else 0
     except (DamagedError, FileNotFoundError):  # or a worker is deleting the folder
         return 0
 

@@ -26,7 +26,8 @@ def run_folder(folder: Path, digest: str | None = None) -> SealedFolder:
     Args:
         digest: the digest of the run; None reads the folder of any run.
     """
-    remedy = f"Nothing was changed. To train this run again, delete {folder}, or use --fresh or fit(fresh=True)"
+    again = f"To train this run again, delete {folder}, or use --fresh or fit(fresh=True)"
+    remedy = f"Nothing was changed. If it is an .npz file, delete it alone: it is computed again. {again}"
     return SealedFolder(folder, digest, remedy)
 
 

@@ -9,6 +9,7 @@ README.md           the model card, with the measured recalls
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -35,15 +36,30 @@ WEIGHTS, CARD = "model.safetensors", "README.md"
 def describe(system: System) -> dict[str, Any]:
     """Return what identifies a system: module, name and version of its class, and its choices.
 
-    All notebooks and scripts have the module name `__main__`. For their classes, the description therefore includes a
-    hash of the byte code of `build`, so that an edited `build` is another system.
+    For a class from outside of this package, the description includes a hash of the byte code of `build`, so that an
+    edited `build` is another system.
+
+    Raises:
+        ValueError: the choices do not make the system again, such as a class with an `__init__` of its own.
     """
     kind = type(system)
     choices = {field.name: getattr(system, field.name) for field in fields(system)}
+    _check_remade(system, choices)
     described = {"module": kind.__module__, "name": kind.__qualname__, "version": kind.version, "choices": choices}
-    if kind.__module__ == "__main__":
+    if not kind.__module__.startswith("vsrpp_lite."):
         described["build"] = hashlib.sha256(_byte_code(kind.build.__code__)).hexdigest()[:16]
     return described
+
+
+def _check_remade(system: System, choices: Mapping[str, Any]) -> None:
+    """Raise ValueError if the choices, once written as JSON and read again, do not make the same system."""
+    expected = "expected a dataclass whose fields are numbers, words, True, False, None, or tuples of them"
+    try:
+        same = type(system)(**json.loads(json.dumps(choices))) == system
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{system!r} cannot be made again from its fields ({error}); {expected}") from error
+    if not same:
+        raise ValueError(f"{system!r} is not the system that its fields make; {expected}")
 
 
 def _byte_code(code: Any) -> bytes:
@@ -61,6 +77,10 @@ def _constant(value: Any) -> bytes:
     return repr(value).encode()
 
 
+class OtherSystemError(ValueError):
+    """The class of a trained system is not here, or it is another one now."""
+
+
 def rebuild(described: Mapping[str, Any], system: type[System] | None = None) -> System:
     """Return the system that `describe` described.
 
@@ -68,7 +88,7 @@ def rebuild(described: Mapping[str, Any], system: type[System] | None = None) ->
         system: the class of the system; by default, it is imported by its module and name.
 
     Raises:
-        ValueError: there is no such class, it is not a `System`, or it has another version.
+        OtherSystemError: there is no such class, it is not a `System`, or it has another version.
     """
     module, name = described["module"], described["name"]
     if system is None:
@@ -77,12 +97,14 @@ def rebuild(described: Mapping[str, Any], system: type[System] | None = None) ->
             for part in name.split("."):
                 found = getattr(found, part)
         except (ImportError, AttributeError) as error:
-            raise ValueError(f"the class {name} of {module} is not here ({error}); pass it as system=") from error
+            remedy = f"make {module} importable (PYTHONPATH), or pass the class: vl.load(folder, {name})"
+            raise OtherSystemError(f"the class {name} of {module} is not here ({error}); {remedy}") from error
         if not (isinstance(found, type) and issubclass(found, System)):
-            raise ValueError(f"{module}.{name} is no System of vsrpp_lite")
+            raise OtherSystemError(f"{module}.{name} is no System of vsrpp_lite")
         system = found
     if system.version != described["version"]:
-        raise ValueError(f"{name} has version {system.version}; expected {described['version']}, as it was trained")
+        expected = f"expected {described['version']}, as it was trained"
+        raise OtherSystemError(f"{name} has version {system.version}; {expected}")
     return system(**described["choices"])
 
 
@@ -90,7 +112,8 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
     """Write a trained matcher to a new folder; the top of this file lists what is in it.
 
     Args:
-        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are.
+        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are. The model
+            card tells of `data_name`, `preset`, `seed`, and of `test`, the split and the images behind the recalls.
 
     Raises:
         FileExistsError: the folder exists and is not empty, or another process is writing it.
@@ -98,11 +121,12 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
     folder = Path(folder)
     with new_folder(folder) as draft:
         files = SealedFolder(draft)
+        (draft / CARD).write_text(card(config, recalls), encoding="utf-8")
         save_tokenizer(matcher.tokenizer, files)
         with files.write(WEIGHTS) as weights:
             save_model(matcher, str(weights), metadata={"format": "pt"})
+            shutil.copymode(draft / CARD, weights)  # safetensors writes a file that only its owner may read
         files.write_text(CONFIG, json.dumps(config, indent=2) + "\n")
-        (draft / CARD).write_text(card(config, recalls), encoding="utf-8")
         (draft / LOCK).unlink()  # nobody writes into an export later
     return folder
 
@@ -161,8 +185,8 @@ def _load_exported(folder: Path, system: type[System] | None) -> Matcher:
     config = read_json(path, expected)
     try:
         matcher = _build(folder, config, system)
-    except DataError:
-        raise  # it tells of the vocabulary
+    except (DataError, OtherSystemError):
+        raise  # they tell of the vocabulary and of the system
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path}: expected {expected}; found {type(error).__name__}: {error}") from error
     with _fits(folder / WEIGHTS, config):
@@ -193,8 +217,11 @@ def _fits(path: Path, config: Mapping[str, Any]) -> Iterator[None]:
 def card(config: Mapping[str, Any], recalls: Mapping[str, float]) -> str:
     """Return the model card, in Markdown."""
     system, feature_size = config["system"], config["feature_size"]
-    data_name, seed = config.get("data_name", ""), config.get("seed", "")
-    name = system["name"]
+    data_name, seed = Path(config.get("data_name", "")).name, config.get("seed", "")
+    name, preset = system["name"], config.get("preset", "")
+    test = config.get("test", {"split": "test", "images": "all"})
+    own = not system["module"].startswith("vsrpp_lite.")
+    imported, passed = (f"\nfrom {system['module']} import {name}\n", f", {name}") if own else ("", "")
     choices = ", ".join(f"{choice}={value!r}" for choice, value in system["choices"].items())
     measured = "\n".join(f"| {metric} | {value:.1f} |" for metric, value in recalls.items())
     return f"""---
@@ -205,10 +232,10 @@ tags: [image-text-matching, image-text-retrieval]
 # {name}({choices})
 
 An image-text matching model of [vsrpp_lite](https://pypi.org/project/vsrpp-lite/). It reads regions of
-{feature_size} numbers and English captions, and was trained on `{data_name}` with seed
+{feature_size} numbers and English captions, and was trained on `{data_name}` with preset `{preset}` and seed
 {seed}.
 
-| test split | per cent |
+| split `{test["split"]}`, {test["images"]} images | per cent |
 |:--|--:|
 {measured}
 
@@ -217,9 +244,9 @@ In i2t, a picture asks for its sentences; in t2i, a sentence asks for its pictur
 
 ```python
 import vsrpp_lite as vl
-
-matcher = vl.load("the folder of this file")
-images, texts = matcher.encode(vl.open_split("a data folder", "test"))
+{imported}
+matcher = vl.load("the folder of this file"{passed})
+images, texts = matcher.encode(vl.open_split("a data folder", "{test["split"]}"))
 scores = vl.score(matcher.similarity, images, texts)
 ```
 """

@@ -101,7 +101,8 @@ class Run:
     def config(self, feature_size: int) -> dict[str, Any]:
         """Return the content of config.json. It has the values of the preset, since presets may change later."""
         whole = replace(self, **self.settings._asdict())
-        names = {"run": repr(whole), "data_name": self.data, "preset": self.preset}
+        data_name = str(self.data_folder) if Path(self.data).is_dir() else self.data  # readable from any folder
+        names = {"run": repr(whole), "data_name": data_name, "preset": self.preset}
         return names | {"feature_size": feature_size} | self.content
 
     @property
@@ -118,11 +119,6 @@ class Run:
     def done(self) -> bool:
         """Tell whether the run is trained to its end."""
         return (self.folder / RESULT).exists()
-
-    @property
-    def epochs_done(self) -> int:
-        """Return how many epochs are trained. A damaged history raises DamagedError."""
-        return len(Result(self).history) if self.files.has(HISTORY) else 0
 
     def dataset(self, split: str) -> Dataset:
         """Open one split of the data: train, dev or test. If there is a `testall`, that is the test split."""
@@ -241,7 +237,9 @@ class Result:
 
     def export(self, folder: str | Path) -> Path:
         """Write the trained model to a folder that `vl.load` can read without the data; see `models.export`."""
-        return models.export(self.matcher(), self.run.files.read_json(CONFIG), self.recalls, folder)
+        test = self.run.dataset("test")
+        config = self.run.files.read_json(CONFIG) | {"test": {"split": test.split, "images": len(test)}}
+        return models.export(self.matcher(), config, self.recalls, folder)
 
     def ranked(self, partners: "Sequence[Result]" = (), folds: int = 1) -> bool:
         """Tell whether `rank` has written its file."""

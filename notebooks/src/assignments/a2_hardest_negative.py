@@ -51,7 +51,7 @@ batch = next(batches(test, tokens, 64, seed=draw, epoch=0))
 with torch.no_grad():
     images, texts = matcher.encode_batch(batch)
     scores = matcher.similarity(images, texts)
-image_ids = batch.image_ids
+image_ids = batch.image_positions
 print(f"{len(scores)} pairs of {len(image_ids.unique())} pictures")
 
 # %% [markdown]
