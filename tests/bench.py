@@ -24,7 +24,7 @@ from vsrpp_lite.gcn_reasoning import RegionGraph
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded, Progress
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training.evaluate import score
+from vsrpp_lite.training.metrics import score
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.runs import Run
 

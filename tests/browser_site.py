@@ -15,7 +15,7 @@ import pytest
 from browser import ROOT, SCREENSHOTS, browser, pytestmark, wait_for  # noqa: F401
 from selenium.webdriver.common.by import By
 
-from vsrpp_lite.training.evaluate import ranks, recalls
+from vsrpp_lite.training.metrics import ranks, recalls
 
 SITE = ROOT / "results" / "book" / "_build" / "html"
 PAGES = sorted(path for path in SITE.rglob("*.html") if not {"_static", "_sources"} & {*path.relative_to(SITE).parts})

@@ -10,7 +10,7 @@ from pathlib import Path
 from jaxtyping import install_import_hook
 
 SHAPED = """data.dataset data.scenes.truth gcn_reasoning global_alignment local_attention fusion caption_loss info_nce
-    matcher systems training.evaluate training.judged training.ranking paper.judging show"""
+    matcher systems training.metrics training.judged training.ranking paper.beyond_recall show"""
 install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "shapes.checked")
 
 import numpy as np

@@ -30,7 +30,7 @@ from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.training import train
-from vsrpp_lite.training.evaluate import best_epoch
+from vsrpp_lite.training.metrics import best_epoch
 from vsrpp_lite.training.runs import Run
 
 STABLE = Training(epochs=3, batch_size=64, learning_rate=0.006, rise_steps=50, warmup_epochs=2, decay_every=3)

@@ -18,7 +18,7 @@ from vsrpp_lite.paper.tables import compare, samples
 from vsrpp_lite.paper.tuned import TUNED, Recipe, tuned
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import grid
-from vsrpp_lite.training.evaluate import contributions, ranks
+from vsrpp_lite.training.metrics import contributions, ranks
 from vsrpp_lite.training.runs import Run
 
 BETTER = {"Fusion-loss": "Fusion-similarity", "mu = 0.5": "mu = 2.0", "mu = 3.0": "mu = 2.0"}

@@ -6,7 +6,7 @@ import pytest
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import RESCALED, TABLE1, TABLE2
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training.evaluate import METRICS, sweep
+from vsrpp_lite.training.metrics import METRICS, sweep
 from vsrpp_lite.training.runs import Run
 
 

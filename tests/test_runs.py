@@ -25,9 +25,9 @@ from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import grid, kept, models
 from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
-from vsrpp_lite.training.evaluate import METRICS
 from vsrpp_lite.training.grid import GridError, expand, train
 from vsrpp_lite.training.kept import BEST, HISTORY, RESULT
+from vsrpp_lite.training.metrics import METRICS
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.runs import Result, Run
@@ -273,7 +273,7 @@ class Interrupts:
 
 
 def test_the_kept_matcher_scores_as_the_result_says(run):
-    from vsrpp_lite.training.evaluate import ranks, recalls
+    from vsrpp_lite.training.metrics import ranks, recalls
     from vsrpp_lite.training.ranking import evaluate
 
     result = run.fit()

@@ -27,7 +27,7 @@ from vsrpp_lite.show.widgets import word_picker
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training.evaluate import METRICS, score, sweep
+from vsrpp_lite.training.metrics import METRICS, score, sweep
 from vsrpp_lite.training.runs import Run
 
 pytestmark = pytest.mark.slow

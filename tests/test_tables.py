@@ -15,7 +15,7 @@ from vsrpp_lite.paper.written import adjusted, write
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training.evaluate import METRICS, ranks, recalls
+from vsrpp_lite.training.metrics import METRICS, ranks, recalls
 from vsrpp_lite.training.runs import Run
 
 # rsum and mR, recomputed by hand from the slides' six recalls

@@ -21,7 +21,7 @@ from vsrpp_lite.search import two_stage
 from vsrpp_lite.teaching import check, predict, prompts, quiz
 from vsrpp_lite.teaching.compare import compare
 from vsrpp_lite.teaching.quiz import questions
-from vsrpp_lite.training.evaluate import ranks, recalls
+from vsrpp_lite.training.metrics import ranks, recalls
 
 TOY = check.lesson1.TOY
 NOT_YET = "Not answered yet"

@@ -11,7 +11,7 @@ import pytest
 
 from vsrpp_lite import show
 from vsrpp_lite.show import widgets
-from vsrpp_lite.training.evaluate import score, sweep
+from vsrpp_lite.training.metrics import score, sweep
 
 pytestmark = pytest.mark.slow
 

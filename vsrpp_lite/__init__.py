@@ -39,7 +39,7 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import grid
-from vsrpp_lite.training.evaluate import ensemble, ranks, recalls, score
+from vsrpp_lite.training.metrics import ensemble, ranks, recalls, score
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.runs import Result, Run
 

@@ -61,7 +61,7 @@ import vsrpp_lite as vl
 from vsrpp_lite import show
 from vsrpp_lite.show import widgets
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.evaluate import METRICS, ranks, recalls
+from vsrpp_lite.training.metrics import METRICS, ranks, recalls
 
 pd.options.display.float_format = "{:.1f}".format
 show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PNG

@@ -66,7 +66,7 @@ from vsrpp_lite.global_alignment import RegionGRU, SentenceGRU, cosine, hinge, l
 from vsrpp_lite.paper import recorded
 from vsrpp_lite.show import widgets
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.evaluate import score
+from vsrpp_lite.training.metrics import score
 
 show.inline()
 plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small

@@ -67,7 +67,7 @@ from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.show import widgets
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.evaluate import ranks, recalls, score
+from vsrpp_lite.training.metrics import ranks, recalls, score
 
 torch.set_printoptions(precision=2, sci_mode=False)
 show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG

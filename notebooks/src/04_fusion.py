@@ -69,7 +69,7 @@ from vsrpp_lite.paper.published import SEED_SPREAD
 from vsrpp_lite.settings import Training
 from vsrpp_lite.show import widgets
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.evaluate import ranks, recalls
+from vsrpp_lite.training.metrics import ranks, recalls
 
 torch.set_printoptions(precision=2, sci_mode=False)
 pd.options.display.float_format = "{:.1f}".format
@@ -552,7 +552,7 @@ check.lesson4.exercise1(least, most)
 # <details><summary>Hint</summary>
 #
 # `matcher.encode(run.dataset("dev"))`, then `score(cosine, ...)` and
-# `score(run.system.local, ...)` from `vsrpp_lite.training.evaluate`.
+# `score(run.system.local, ...)` from `vsrpp_lite.training.metrics`.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -563,7 +563,7 @@ check.lesson4.exercise1(least, most)
 # <details><summary>Solution</summary>
 #
 # ```python
-# from vsrpp_lite.training.evaluate import score
+# from vsrpp_lite.training.metrics import score
 #
 # dev = run.dataset("dev")
 # encoded = result.matcher().encode(dev)

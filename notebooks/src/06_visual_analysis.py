@@ -61,7 +61,7 @@ from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training import grid
-from vsrpp_lite.training.evaluate import ranks
+from vsrpp_lite.training.metrics import ranks
 from vsrpp_lite.training.runs import Result
 
 show.inline("jpeg", quality=55)  # many pictures: a small part of the size of PNG

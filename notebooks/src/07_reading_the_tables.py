@@ -63,7 +63,7 @@ from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, RECALLS, SEED_SPRE
 from vsrpp_lite.paper.study import authors
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training import grid
-from vsrpp_lite.training.evaluate import METRICS
+from vsrpp_lite.training.metrics import METRICS
 
 show.inline("jpeg", quality=70)  # pictures: a fifth of the size of PNG
 pd.options.display.float_format = "{:.1f}".format

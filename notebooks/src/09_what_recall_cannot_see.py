@@ -68,7 +68,7 @@ from vsrpp_lite.data.scenes.probes import EDITS, Probe, probes
 from vsrpp_lite.data.scenes.truth import fits, holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 from vsrpp_lite.files import recorded_folder
-from vsrpp_lite.paper.judging import judge
+from vsrpp_lite.paper.beyond_recall import judge
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.judged import average_precision_at_r, best_first, judged
 

@@ -281,7 +281,7 @@ check.table2.exercise2(narrow_system)
 # deviations, which the code prints. A $\mu$ without the scales of its two scores says little.
 #
 # ```python
-# from vsrpp_lite.training.evaluate import sweep
+# from vsrpp_lite.training.metrics import sweep
 #
 # parts = global_scores, local_scores
 # unit = [part / part.std() for part in parts]

@@ -13,7 +13,7 @@ from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2
 from vsrpp_lite.paper.written import adjusted
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training.evaluate import contributions, ranks
+from vsrpp_lite.training.metrics import contributions, ranks
 from vsrpp_lite.training.runs import Result
 
 BRANCHES = {"similarity": "fusion of similarities", "loss": "fusion at the loss", "global": "global", "local": "local"}

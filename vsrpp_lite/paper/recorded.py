@@ -30,11 +30,11 @@ from typing import Any
 import pandas as pd
 
 from vsrpp_lite.files import home, recorded_folder, write_text
-from vsrpp_lite.paper.judging import DRAWN, TRUTH, record_truth
+from vsrpp_lite.paper.beyond_recall import DRAWN, TRUTH, record_truth
 from vsrpp_lite.paper.rows import record_rows, samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, compare, results_folder
-from vsrpp_lite.training.evaluate import METRICS, holm, interval, p_value
+from vsrpp_lite.training.metrics import METRICS, holm, interval, p_value
 from vsrpp_lite.training.provenance import provenance
 
 TEMPLATE = "RESULTS.template.md"
@@ -44,7 +44,7 @@ def record(data: str) -> Path:
     """Copy the tables and claims of results/ to notebooks/recorded/<data>-<preset>, and return that folder.
 
     It also gets facts.json, which has the provenance, what `rows` keeps of every run, and for drawn scenes what
-    `judging` found.
+    `beyond_recall` found.
 
     Raises:
         FileNotFoundError: there are no tables of these data.
@@ -169,7 +169,7 @@ def minutes(recorded: str) -> str:
 
 
 def truth(recorded: str) -> str:
-    """Return what `judging` measured of each system, in Markdown.
+    """Return what `beyond_recall` measured of each system, in Markdown.
 
     Each cell is the mean over seeds (lowest to highest seed); `of` is the mean number of queries or pairs.
     """

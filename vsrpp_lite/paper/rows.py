@@ -13,7 +13,7 @@ import pandas as pd
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.tables import Table
-from vsrpp_lite.training.evaluate import best_epoch, contributions, recalls
+from vsrpp_lite.training.metrics import best_epoch, contributions, recalls
 from vsrpp_lite.training.runs import Result, Run
 
 RUNS, RANKS = "runs.csv", "ranks.npz"

@@ -24,8 +24,8 @@ from vsrpp_lite.paper.four_tables import SYSTEMS, TABLE1, TABLE2
 from vsrpp_lite.paper.tuned import Recipe, recipe
 from vsrpp_lite.settings import PRESETS
 from vsrpp_lite.training import grid
-from vsrpp_lite.training.evaluate import best_epoch
 from vsrpp_lite.training.grid import GridError
+from vsrpp_lite.training.metrics import best_epoch
 from vsrpp_lite.training.runs import Result, Run
 
 ROWS: dict[str, System] = {

@@ -18,8 +18,8 @@ from vsrpp_lite.files import home
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.published import Recalls, metrics_of
 from vsrpp_lite.paper.tuned import tuned
-from vsrpp_lite.training.evaluate import METRICS, interval, p_value, ranks, recalls
 from vsrpp_lite.training.grid import Ranking
+from vsrpp_lite.training.metrics import METRICS, interval, p_value, ranks, recalls
 from vsrpp_lite.training.runs import Result, Run
 
 

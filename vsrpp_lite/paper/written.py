@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from vsrpp_lite.files import atomic, recorded_folder, write_text
 from vsrpp_lite.paper.tables import Table, beside, results_folder
-from vsrpp_lite.training.evaluate import holm
+from vsrpp_lite.training.metrics import holm
 
 
 def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:

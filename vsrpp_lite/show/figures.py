@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vsrpp_lite.show.alt import describe
-from vsrpp_lite.training.evaluate import sweep
+from vsrpp_lite.training.metrics import sweep
 
 TASKS = {"i2t": "text retrieval", "t2i": "image retrieval"}
 MEASURED, PAPER = "#1f6f8b", "#e07a3f"
@@ -222,7 +222,7 @@ def mu_sweep(
     mus: Sequence[float] | None = None,
     mu: float | None = None,
 ) -> Figure:
-    """Draw the recall of S_G + mu S_L against mu, from the scores of one model; see `evaluate.sweep`.
+    """Draw the recall of S_G + mu S_L against mu, from the scores of one model; see `metrics.sweep`.
 
     Args:
         mus: the values of mu. By default, 21 values from 0 to 4, and infinity.
@@ -235,7 +235,7 @@ def mu_sweep(
 
 
 def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
-    """Draw what `evaluate.sweep` returned, one panel for text retrieval and one for image retrieval.
+    """Draw what `metrics.sweep` returned, one panel for text retrieval and one for image retrieval.
 
     A row at mu = inf, which is S_L alone, becomes a dashed horizontal line. With `mu`, the figure marks this value.
     """

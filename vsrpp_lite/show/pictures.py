@@ -15,7 +15,7 @@ from PIL import Image
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.alt import describe
-from vsrpp_lite.training.evaluate import score
+from vsrpp_lite.training.metrics import score
 
 
 def picture(ax: Axes, dataset: Dataset, image: int) -> None:

@@ -15,7 +15,7 @@ from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.matcher import Matcher, Similarity
 from vsrpp_lite.show.attention import attention_weights
-from vsrpp_lite.training.evaluate import score
+from vsrpp_lite.training.metrics import score
 from vsrpp_lite.training.runs import Result
 
 PICTURES, ATTENDED = 60, 8

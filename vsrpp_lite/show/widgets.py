@@ -20,7 +20,7 @@ from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.attention import graph_layers
 from vsrpp_lite.show.pictures import captions_found, pictures_found
 from vsrpp_lite.show.still import Still
-from vsrpp_lite.training.evaluate import score, sweep
+from vsrpp_lite.training.metrics import score, sweep
 
 
 def png(figure: Figure) -> bytes:
@@ -65,7 +65,7 @@ def mu_slider(
 
 
 def recall_table(recalls: pd.Series) -> str:
-    """Return the eight numbers of `evaluate.METRICS` as HTML."""
+    """Return the eight numbers of `metrics.METRICS` as HTML."""
     cells = [[recalls[f"{way}_r{cut}"] for cut in (1, 5, 10)] for way in ("i2t", "t2i")]
     table = pd.DataFrame(cells, index=["text retrieval", "image retrieval"], columns=["R@1", "R@5", "R@10"])
     html, mean, total = table.to_html(float_format="{:.1f}".format), recalls["mR"], recalls["rsum"]

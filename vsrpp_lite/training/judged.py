@@ -1,6 +1,6 @@
 """How well a model retrieves if every true answer counts, and whether it prefers a true caption to its false twin.
 
-`evaluate` knows one right image for each text. Here the right answers are those of `data.scenes.truth`, or of people's
+`metrics` knows one right image for each text. Here the right answers are those of `data.scenes.truth`, or of people's
 judgements. A tie counts against the model here, too.
 """
 
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.scenes.probes import Probe
 from vsrpp_lite.matcher import Encoded, Matcher
-from vsrpp_lite.training.evaluate import check_finite
+from vsrpp_lite.training.metrics import check_finite
 
 
 def judged(scores: Float[np.ndarray, "I T"], true: Bool[np.ndarray, "I T"]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.matcher import Encoded, Matcher, Similarity, evaluating
-from vsrpp_lite.training.evaluate import check_finite, ranks, recalls, score
+from vsrpp_lite.training.metrics import check_finite, ranks, recalls, score
 
 
 def evaluate(matcher: Matcher, dataset: Dataset) -> dict[str, float]:

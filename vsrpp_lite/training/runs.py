@@ -29,7 +29,7 @@ from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.files import home, remove_dead_drafts
 from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check_fields, resolve
-from vsrpp_lite.training import evaluate, models, ranking
+from vsrpp_lite.training import metrics, models, ranking
 from vsrpp_lite.training.distributed import check_processes
 from vsrpp_lite.training.kept import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 from vsrpp_lite.training.provenance import provenance
@@ -217,7 +217,7 @@ class Result:
     @property
     def recalls(self) -> dict[str, float]:
         """Return recalls at 1, 5, 10 of text (i2t) and image (t2i) retrieval on the test split, mR and rsum, in %."""
-        return dict(zip(evaluate.METRICS, self.contributions().mean(0).tolist(), strict=True))
+        return dict(zip(metrics.METRICS, self.contributions().mean(0).tolist(), strict=True))
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -275,7 +275,7 @@ class Result:
     def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
         """Return what each test image adds to each metric, (I, M); see `rank`."""
         found = self.rank(partners, folds)
-        return evaluate.contributions(found["images"], found["texts"], found["caption_to_image"])
+        return metrics.contributions(found["images"], found["texts"], found["caption_to_image"])
 
     def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
         """Return the test scores (I, T) of the system's own similarity, or of one that `choose` takes from the matcher.

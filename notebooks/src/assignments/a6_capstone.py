@@ -98,7 +98,7 @@ import time
 import numpy as np
 from unit import hidden_split
 
-from vsrpp_lite.training.evaluate import METRICS, contributions, interval
+from vsrpp_lite.training.metrics import METRICS, contributions, interval
 
 RSUM = METRICS.index("rsum")
 split = hidden_split(hidden_draw)

@@ -7,7 +7,7 @@ import numpy as np
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.teaching.verdict import exercise, number
-from vsrpp_lite.training.evaluate import score
+from vsrpp_lite.training.metrics import score
 
 
 @exercise

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vsrpp_lite.global_alignment import hinge
 from vsrpp_lite.teaching.verdict import asked, exercise, number
-from vsrpp_lite.training.evaluate import ranks, recalls
+from vsrpp_lite.training.metrics import ranks, recalls
 
 LEAD = (
     "The right sentence of picture 2 leads by 0.4 in S_G. Each unit of mu adds 0.5 to the right sentence and "

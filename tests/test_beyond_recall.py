@@ -5,7 +5,7 @@ import pytest
 
 import vsrpp_lite as vl
 from vsrpp_lite.data.scenes.probes import EDITS
-from vsrpp_lite.paper import judging
+from vsrpp_lite.paper import beyond_recall
 from vsrpp_lite.paper.tables import Table
 
 pytestmark = pytest.mark.slow
@@ -14,11 +14,11 @@ pytestmark = pytest.mark.slow
 def test_recorded_measures_are_those_of_the_runs(home, monkeypatch):
     """With one answer, R@1 is that of the run. With all true answers it cannot be lower."""
     table = Table(name="table4", rows={"VSE++": vl.VSEpp(), "SCAN": vl.SCAN()})
-    monkeypatch.setattr(judging, "TABLE4", table)
+    monkeypatch.setattr(beyond_recall, "TABLE4", table)
     runs = table.runs(data="scenes", preset="smoke", seed=1)
     for run in runs.values():
         run.fit()
-    judging.record_truth(home, data="scenes", preset="smoke", seeds=[1])
+    beyond_recall.record_truth(home, data="scenes", preset="smoke", seeds=[1])
     lines = pd.read_csv(home / "truth.csv")
     assert set(lines["seed"]) == {1}
     assert set(EDITS) < set(lines["measure"])

@@ -12,8 +12,7 @@ from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
-from vsrpp_lite.training import evaluate as ev
-from vsrpp_lite.training import ranking
+from vsrpp_lite.training import metrics, ranking
 from vsrpp_lite.training.runs import Run
 
 # four images, two captions each
@@ -29,14 +28,14 @@ SCORES = np.array(
 
 
 def test_ranks_by_eye():
-    images, texts = ev.ranks(SCORES, WHERE)
+    images, texts = metrics.ranks(SCORES, WHERE)
     assert images.tolist() == [1, 3, 7, 2]
     # column by column: .9 first; .1 behind .6 .4 .2; .5 behind .8; .3 behind .4 .4; .4 behind .5 and a tied .4; ...
     assert texts.tolist() == [1, 4, 2, 3, 3, 2, 1, 4]
 
 
 def test_recalls_by_eye():
-    found = ev.recalls(*ev.ranks(SCORES, WHERE), WHERE)
+    found = metrics.recalls(*metrics.ranks(SCORES, WHERE), WHERE)
     assert found["i2t_r1"] == 25.0  # one image of four
     assert found["i2t_r5"] == 75.0
     assert found["t2i_r1"] == 25.0  # two texts of eight
@@ -47,7 +46,7 @@ def test_recalls_by_eye():
 
 def test_a_constant_scorer_is_at_chance_or_below():
     where = np.repeat(np.arange(20), 5)
-    found = ev.recalls(*ev.ranks(np.zeros((20, 100)), where), where)
+    found = metrics.recalls(*metrics.ranks(np.zeros((20, 100)), where), where)
     assert found["i2t_r1"] == 0  # chance is 5
     assert found["t2i_r10"] == 0  # chance is 50
 
@@ -56,7 +55,7 @@ def test_ranks_equal_a_sort_where_nothing_ties():
     rng = np.random.default_rng(0)
     where = rng.permutation(np.concatenate([np.arange(9), rng.integers(0, 9, 14)]))  # ragged numbers of captions
     scores = rng.random((9, 23))
-    images, texts = ev.ranks(scores, where)
+    images, texts = metrics.ranks(scores, where)
     for image in range(9):
         order = where[np.argsort(-scores[image])]
         assert images[image] == 1 + np.flatnonzero(order == image)[0]
@@ -69,12 +68,12 @@ def test_scores_that_are_not_numbers_are_refused(bad):
     scores = SCORES.copy()
     scores[2, 3] = bad
     with pytest.raises(ValueError, match=f"image 2 and text 3 is {bad}"):
-        ev.ranks(scores, WHERE)
+        metrics.ranks(scores, WHERE)
 
 
 def test_an_image_without_caption_is_refused():
     with pytest.raises(ValueError, match="image 1 has no caption"):
-        ev.ranks(np.eye(2), np.array([0, 0]))
+        metrics.ranks(np.eye(2), np.array([0, 0]))
 
 
 @pytest.mark.parametrize("block", [1, 37, 10**9])
@@ -82,7 +81,7 @@ def test_pieces_equal_the_whole(block):
     images, texts = random_encoded([3, 5, 4] * 3), random_encoded([4, 2, 6, 4, 3] * 4, seed=1)
     similarity = lambda i, t: fusion(i, t, mu=2.0)  # noqa: E731
     whole = similarity(images, texts).float().numpy()
-    np.testing.assert_allclose(ev.score(similarity, images, texts, block), whole, atol=1e-6)
+    np.testing.assert_allclose(metrics.score(similarity, images, texts, block), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -95,7 +94,7 @@ def test_ranks_do_not_depend_on_the_pieces_of_texts(seed, monkeypatch):
     texts = texts.map(lambda x: x[[0, 0, *range(2, 23)]])  # two captions are the same, and tie
     similarity = partial(fusion, mu=2.0)
     of_pieces = ranking.fold_ranks([encodings(images, texts, similarity)], where)
-    whole = ev.ranks(similarity(images, texts).numpy(), where)
+    whole = metrics.ranks(similarity(images, texts).numpy(), where)
     assert of_pieces[0].tolist() == whole[0].tolist()
     assert of_pieces[1].tolist() == whole[1].tolist()
 
@@ -113,16 +112,16 @@ def test_folds_are_means_over_consecutive_images():
         *(x[::2] + 0.2 * y for x, y in zip(texts[:2], random_encoded([2] * 12)[:2], strict=True)), texts.mask[::2]
     )
     where = np.repeat(np.arange(12), 2)
-    joined = ev.recalls(*ranking.fold_ranks([encodings(images, texts)], where, folds=3), where)
+    joined = metrics.recalls(*ranking.fold_ranks([encodings(images, texts)], where, folds=3), where)
     whole = cosine(images, texts).numpy()
     each = [
-        ev.recalls(
-            *ev.ranks(whole[4 * k : 4 * k + 4, 8 * k : 8 * k + 8], np.repeat(np.arange(4), 2)),
+        metrics.recalls(
+            *metrics.ranks(whole[4 * k : 4 * k + 4, 8 * k : 8 * k + 8], np.repeat(np.arange(4), 2)),
             np.repeat(np.arange(4), 2),
         )
         for k in range(3)
     ]
-    for metric in ev.METRICS:
+    for metric in metrics.METRICS:
         assert joined[metric] == pytest.approx(np.mean([fold[metric] for fold in each]))
     with pytest.raises(ValueError, match="12 images with 24 captions do not divide into 5"):
         ranking.fold_ranks([encodings(images, texts)], where, folds=5)
@@ -131,27 +130,27 @@ def test_folds_are_means_over_consecutive_images():
 def test_contributions_average_to_the_recalls():
     rng = np.random.default_rng(1)
     where = np.sort(np.concatenate([np.arange(30), rng.integers(0, 30, 70)]))
-    ranks = ev.ranks(rng.random((30, 100)), where)
-    means = ev.contributions(*ranks, where).mean(0)
+    ranks = metrics.ranks(rng.random((30, 100)), where)
+    means = metrics.contributions(*ranks, where).mean(0)
     assert means[0] == pytest.approx(100 * (ranks[0] <= 1).mean())
     assert means[5] == pytest.approx(100 * (ranks[1] <= 10).mean())
 
 
 def test_an_ensemble_averages_scores_not_ranks():
-    np.testing.assert_allclose(ev.ensemble([np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])]), [[0.5, 0.5]])
+    np.testing.assert_allclose(metrics.ensemble([np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])]), [[0.5, 0.5]])
 
 
 def test_the_scores_of_two_models_are_averaged_piece_by_piece(monkeypatch):
     monkeypatch.setattr(ranking, "PIECE", 3)
     pairs = [(random_encoded([2] * 4, seed=k), random_encoded([3, 2, 4, 3, 2], seed=9 + k)) for k in (0, 1)]
     found = ranking.mean_scores([encodings(*pair) for pair in pairs], np.array([1, 3]), np.array([4, 0, 2]))
-    whole = ev.ensemble([cosine(*pair).numpy() for pair in pairs])
+    whole = metrics.ensemble([cosine(*pair).numpy() for pair in pairs])
     np.testing.assert_allclose(found, whole[np.ix_([1, 3], [4, 0, 2])], atol=1e-6)
 
 
 def test_the_interval_of_one_seed_is_that_of_a_mean():
     hits = (np.arange(400) % 4 == 0)[None, :, None] * 100.0
-    mean, low, high = ev.interval(hits)
+    mean, low, high = metrics.interval(hits)
     assert mean[0] == 25
     expected = 1.966 * np.sqrt(25 * 75 / 399)
     assert high[0] - mean[0] == pytest.approx(expected, rel=0.08)
@@ -160,9 +159,9 @@ def test_the_interval_of_one_seed_is_that_of_a_mean():
 
 def test_seeds_that_disagree_widen_the_interval():
     images = np.tile(np.arange(200) % 2 * 100.0, (3, 1))[:, :, None]
-    _, low, high = ev.interval(images)
+    _, low, high = metrics.interval(images)
     apart = images + np.array([-5.0, 0.0, 5.0])[:, None, None]
-    _, low_apart, high_apart = ev.interval(apart)
+    _, low_apart, high_apart = metrics.interval(apart)
     assert high_apart[0] - low_apart[0] > high[0] - low[0] + 5
 
 
@@ -170,7 +169,7 @@ def test_the_variance_of_a_mean_over_images_is_the_bootstraps():
     """s^2 / I is what drawing the images again and again would come to."""
     samples = np.random.default_rng(0).normal(50, 20, (1, 200, 1))
     draws = np.random.default_rng(1).integers(0, 200, (20_000, 200))
-    _, variance, _ = ev.spread(samples)
+    _, variance, _ = metrics.spread(samples)
     assert variance[0] == pytest.approx(samples[0, draws, 0].mean(1).var() * 200 / 199, rel=0.03)
 
 
@@ -178,17 +177,17 @@ def test_a_p_value_is_below_a_twentieth_where_the_interval_does_not_hold_zero():
     rng = np.random.default_rng(0)
     for mean in (0.0, 1.0, 2.0, 4.0):
         samples = rng.normal(mean, 20, (3, 400, 1))
-        _, low, high = ev.interval(samples)
-        assert (ev.p_value(samples)[0] < 0.05) == (low[0] > 0 or high[0] < 0)
-    assert ev.p_value(np.ones((1, 10, 1))).tolist() == [0.0]  # every image differs by the same
-    assert ev.p_value(np.zeros((1, 10, 1))).tolist() == [1.0]  # none differs
+        _, low, high = metrics.interval(samples)
+        assert (metrics.p_value(samples)[0] < 0.05) == (low[0] > 0 or high[0] < 0)
+    assert metrics.p_value(np.ones((1, 10, 1))).tolist() == [0.0]  # every image differs by the same
+    assert metrics.p_value(np.zeros((1, 10, 1))).tolist() == [1.0]  # none differs
 
 
 def test_holm_by_hand():
     """Three claims: the smallest p counts three times, the next twice, the largest once, and none is below the last."""
-    assert ev.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
-    assert ev.holm([0.5, 0.6]) == [1.0, 1.0]
-    assert ev.holm([]) == []
+    assert metrics.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
+    assert metrics.holm([0.5, 0.6]) == [1.0, 1.0]
+    assert metrics.holm([]) == []
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
@@ -198,7 +197,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     for _ in range(300):
         images = rng.normal(50, 20, (1, 100, 1))
         samples = images + rng.normal(0, 2, (3, 1, 1)) + rng.normal(0, 10, (3, 100, 1))
-        _, low, high = ev.interval(samples)
+        _, low, high = metrics.interval(samples)
         held += low[0] <= 50 <= high[0]
     assert 0.91 <= held / 300 <= 0.99
 
@@ -215,9 +214,9 @@ def test_evaluation_leaves_the_mode_of_the_model(toy):
 def test_the_variance_of_a_mean_over_seeds_by_hand():
     """Seeds of mean -3, 0 and 3, all images alike: s^2 = 9, so that the mean of three has a variance of 3."""
     samples = np.array([-3.0, 0.0, 3.0])[:, None, None] + np.zeros((3, 4, 1))
-    mean, variance, freedom = ev.spread(samples)
+    mean, variance, freedom = metrics.spread(samples)
     assert (mean[0], variance[0], freedom[0]) == pytest.approx((0, 3, 2))
-    _, low, high = ev.interval(samples)
+    _, low, high = metrics.interval(samples)
     assert high[0] == pytest.approx(4.303 * 3**0.5, rel=1e-3)  # Student's t at 97.5 % with 2 degrees of freedom
     assert low[0] == pytest.approx(-high[0])
 
@@ -228,10 +227,10 @@ def test_both_variances_add_and_their_degrees_of_freedom_are_welchs():
     Welch and Satterthwaite: (1 + 1)^2 / (1^2 / 1 + 1^2 / 1) = 2.
     """
     samples = np.array([[-1.0, 1.0], [1.0, 3.0]])[:, :, None]
-    mean, variance, freedom = ev.spread(samples)
+    mean, variance, freedom = metrics.spread(samples)
     assert (mean[0], variance[0], freedom[0]) == pytest.approx((1, 2, 2))
     # one seed alone: the images' variance, 2 / 2, and I - 1 = 1
-    assert [float(x[0]) for x in ev.spread(samples[:1])] == pytest.approx([0, 1, 1])
+    assert [float(x[0]) for x in metrics.spread(samples[:1])] == pytest.approx([0, 1, 1])
 
 
 class Dropping(torch.nn.Module):
