@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from workplace import told_in_a_line
 
-from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.manifest import verify
 from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.files import new_folder
@@ -75,7 +74,7 @@ def main(
     """Copy a data folder of Flickr8k, or download its pictures and captions."""
     pictures = out.with_name(f"{out.name}-pictures")
     if source:
-        with told_in_a_line(DataError, OSError):
+        with told():
             copy(source, out)
         typer.echo(f"{out}: written")
         return
@@ -86,7 +85,7 @@ def main(
         get = (
             f"get pictures and captions from {ELSEWHERE} into {pictures}. {NEXT.format(name=out.name, folder=pictures)}"
         )
-        typer.echo(f"error: {URL} cannot be reached ({error}). Instead, {get}", err=True)
+        typer.echo(f"error: the download from {URL} failed ({error}). Instead, {get}", err=True)
         raise typer.Exit(1) from error
 
 

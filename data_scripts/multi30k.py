@@ -21,8 +21,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from workplace import told_in_a_line
 
+from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.files import refuse_existing
 
@@ -221,7 +221,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed that draws the training images.")] = 0,
 ) -> None:
     """Prepare multi30k: English captions, with German descriptions standing in for image regions."""
-    with told_in_a_line(OSError, ValueError, ImportError):
+    with told():
         table = read_table(Path(__file__).with_suffix(".sha256"))
         convert(out, folder or download(table), table, images, seed)
 

@@ -36,8 +36,9 @@ from matched import SPLITS, Photograph, check_splits, match
 from picture_files import PictureError, read_picture, thumbnail
 from PIL import Image
 from tqdm.auto import tqdm
-from workplace import told_in_a_line, workplace
+from workplace import workplace
 
+from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.write import RawSplit, fill_dataset
 from vsrpp_lite.files import atomic, new_folder, write_text
@@ -228,7 +229,7 @@ def main(
     """Turn a folder of pictures and a file of captions into a data set."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
     options = {"detector": detector, "features": features, "regions": regions, "tolerate": tolerate}
-    with told_in_a_line(DataError, FileExistsError):
+    with told():
         typer.echo(prepare(out, folder, captions, lists, **options))
     typer.echo(f"{out}: written")
 

@@ -27,8 +27,9 @@ import numpy as np
 import typer
 from caption_files import SPLIT_NAMES
 from sources import Source, find, open_source
-from workplace import told_in_a_line, workplace
+from workplace import workplace
 
+from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.arrays import read_rows
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.errors import DataError
@@ -278,7 +279,7 @@ def main(
     keep: Annotated[bool, typer.Option(help="Keep what was downloaded or unpacked.")] = False,
 ) -> None:
     """Convert released or your own region features into the one format."""
-    with told_in_a_line(DataError, OSError):
+    with told():
         for line in prepare(source, out, karpathy, keep=keep):
             typer.echo(line)
     typer.echo(f"{out}: written")

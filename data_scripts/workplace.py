@@ -1,11 +1,10 @@
-"""What the scripts of this folder share: a place where long work is kept, and how they say that something is wrong."""
+"""What the scripts of this folder share: a place where long work is kept."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import typer
 from filelock import FileLock, Timeout
 
 from vsrpp_lite.files import refuse_existing
@@ -33,13 +32,3 @@ def workplace(out: Path) -> Iterator[Path]:
     except Timeout:
         raise FileExistsError(f"{parts}: another process is at work there; nothing was written") from None
     shutil.rmtree(parts, ignore_errors=True)  # a second call may clean up at the same moment
-
-
-@contextmanager
-def told_in_a_line(*errors: type[Exception]) -> Iterator[None]:
-    """End the command with exit code 1 and the message of an error, in the place of a traceback."""
-    try:
-        yield
-    except errors as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
