@@ -16,6 +16,7 @@ install_import_hook([f"vsrpp_lite.{module}" for module in SHAPED.split()], "shap
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.write import RawSplit, write_dataset
@@ -122,3 +123,46 @@ def random_encoded(lengths, *, size=6, seed=0, dtype=torch.float64):
 def encodings(images, texts, similarity=cosine):
     """As `Encodings.of` gives them, of texts that are encoded already."""
     return Encodings(similarity, images, texts.mask.sum(1).numpy(), lambda chosen: texts.map(lambda x: x[chosen]))
+
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def halves(width=40, height=20):
+    """Red on the left, blue on the right."""
+    picture = Image.new("RGB", (width, height), RED)
+    picture.paste(BLUE, (width // 2, 0, width, height))
+    return picture
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A detector and three backbones with random weights, in the layout of the hub."""
+    import transformers as tf
+
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    yolos = tf.YolosConfig(**small, image_size=[32, 48], patch_size=16, num_detection_tokens=5, num_labels=2)
+    made = {
+        "yolos": (
+            tf.YolosForObjectDetection(yolos),
+            tf.YolosImageProcessorPil(size={"shortest_edge": 32, "longest_edge": 48}),
+        ),
+        "dinov2": (
+            tf.Dinov2Model(tf.Dinov2Config(**small, image_size=28, patch_size=14)),
+            tf.BitImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28}),
+        ),
+        "resnet": (
+            tf.ResNetModel(tf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])),
+            tf.ConvNextImageProcessorPil(size={"shortest_edge": 32}),
+        ),
+        "clip": (
+            tf.CLIPModel(tf.CLIPConfig(vision_config={**small, "image_size": 32, "patch_size": 16}, text_config=small)),
+            tf.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        ),
+    }  # fmt: skip
+    for name, (model, processor) in made.items():
+        model.save_pretrained(folder / name)
+        processor.save_pretrained(folder / name)
+    return folder
