@@ -218,6 +218,8 @@ def test_the_command(run, tmp_path):
     answered = CliRunner().invoke(app, ["search", str(run.folder), "--image", str(tmp_path / "mine.npy")])
     assert len(answered.output.splitlines()) == 5
     assert CliRunner().invoke(app, ["search", run.folder.name]).exit_code == 2
+    told = CliRunner().invoke(app, ["search", run.folder.name, "a red zzz and a qqq"]).output
+    assert "the model does not know zzz, qqq\n" in told
     lost = CliRunner().invoke(app, ["search", "nothing", "a dog"])
     assert lost.exit_code == 1
     assert "missing" in lost.output

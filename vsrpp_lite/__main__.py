@@ -182,6 +182,7 @@ def search(
     """Find the pictures of a sentence, or the captions of a picture, in two stages."""
     from vsrpp_lite.data.document import read_json
     from vsrpp_lite.data.named import data_folder
+    from vsrpp_lite.data.text import tokenize
     from vsrpp_lite.search import Index, regions_of
     from vsrpp_lite.training.kept import CONFIG
     from vsrpp_lite.training.models import load
@@ -201,6 +202,9 @@ def search(
             raise DataError(f"{searched} has regions of {dataset.feature_size} numbers; {expected}")
         index = Index(matcher, dataset, of="captions" if image else "images")
         query = regions_of(image, dataset) if image else sentence
+        unknown = [word for word in tokenize(sentence) if matcher.tokenizer.unknown in matcher.tokenizer.encode(word)]
+        if unknown:
+            typer.echo(f"the model does not know {', '.join(unknown)}", err=True)
         for place, found in enumerate(index.search(query, count, candidates=candidates), start=1):
             picture = None if image else dataset.picture(found.position)
             typer.echo(f"{place:3}  {found.score:6.3f}  {picture or found.name}")
