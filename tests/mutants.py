@@ -627,7 +627,7 @@ RUNS = [
         "training/grid.py",
         "failures[missing[number]] = failure\n",
         "pass\n",
-        "test_runs.py::test_a_run_that_fails_is_named_and_does_not_stop_the_others",
+        "test_runs.py::test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end",
     ),
     Mutant(
         "an edited build of a notebook's class is the same system",
@@ -770,9 +770,9 @@ DATA = [
     Mutant(
         "a fresh grid trains again what another one has just trained",
         "training/grid.py",
-        "anew = fresh and not wait",
-        "anew = fresh",
-        "test_runs.py::test_what_another_grid_is_training_afresh_is_not_trained_afresh_again",
+        "fresh = bool(since) and not _written(run.folder / RESULT, since)",
+        "fresh = bool(since)",
+        "test_runs.py::test_what_another_grid_has_trained_afresh_is_not_trained_afresh_again",
     ),
     Mutant(
         "a gate that is sure has an infinite slope",

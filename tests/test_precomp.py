@@ -249,6 +249,8 @@ REFUSED = {
     "image 501: its captions are \\[\\]": {"captions": [["a dog"], [], ["a horse"]]},
     "image 502 has 9 regions; expected a whole number from 1 to 5": {"counts": [5, 5, 9]},
     "image 500 has 2.5 regions": {"counts": np.array([2.5, 3, 3])},
+    "counts has shape \\(4,\\); expected one number for each": {"counts": [5, 5, 5, 9]},
+    "image 501: the caption 7 is no text": {"captions": [["a dog"], [7], ["a horse"]]},
 }
 
 

@@ -17,7 +17,7 @@ from vsrpp_lite.global_alignment import cosine, hinge, ranking_loss
 from vsrpp_lite.info_nce import info_nce
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.training import evaluate as ev
+from vsrpp_lite.training import metrics
 from vsrpp_lite.training.ranking import fold_ranks
 
 tried = settings(derandomize=True, deadline=None, max_examples=60, database=None)
@@ -44,11 +44,11 @@ def place_of_the_first(right, scores):
 @given(retrieval())
 def test_ranks_and_recalls_are_those_of_a_sort_in_which_ties_count_against_us(drawn):
     scores, where = drawn
-    image_ranks, text_ranks = ev.ranks(scores, where)
+    image_ranks, text_ranks = metrics.ranks(scores, where)
     images = np.arange(len(scores))
     assert image_ranks.tolist() == [place_of_the_first(where == image, scores[image]) for image in images]
     assert text_ranks.tolist() == [place_of_the_first(images == where[t], scores[:, t]) for t in range(len(where))]
-    found = ev.recalls(image_ranks, text_ranks, where)
+    found = metrics.recalls(image_ranks, text_ranks, where)
     for direction, of_direction in (("i2t", image_ranks), ("t2i", text_ranks)):
         for cut in (1, 5, 10):
             hits = sum(rank <= cut for rank in of_direction)
@@ -63,11 +63,11 @@ def test_recalls_do_not_ask_in_which_order_images_and_texts_stand(drawn, seed):
     rng = np.random.default_rng(seed)
     images, texts = rng.permutation(len(scores)), rng.permutation(len(where))
     back = np.argsort(images)  # where each image stands now
-    turned = ev.ranks(scores[images][:, texts], back[where[texts]])
-    plain = ev.ranks(scores, where)
+    turned = metrics.ranks(scores[images][:, texts], back[where[texts]])
+    plain = metrics.ranks(scores, where)
     assert turned[0].tolist() == plain[0][images].tolist()
     assert turned[1].tolist() == plain[1][texts].tolist()
-    assert ev.recalls(*turned, back[where[texts]]) == pytest.approx(ev.recalls(*plain, where))
+    assert metrics.recalls(*turned, back[where[texts]]) == pytest.approx(metrics.recalls(*plain, where))
 
 
 @tried
@@ -82,11 +82,11 @@ def test_folds_joined_are_the_folds_apart(folds, size, captions, seed):
     means = []
     for fold in range(folds):
         rows, columns = np.arange(fold * size, (fold + 1) * size), np.flatnonzero(where // size == fold)
-        apart = ev.ranks(scores[np.ix_(rows, columns)], where[columns] - fold * size)
+        apart = metrics.ranks(scores[np.ix_(rows, columns)], where[columns] - fold * size)
         assert joined[0][rows].tolist() == apart[0].tolist()
         assert joined[1][columns].tolist() == apart[1].tolist()
-        means.append(list(ev.recalls(*apart, where[columns] - fold * size).values()))
-    assert list(ev.recalls(*joined, where).values()) == pytest.approx(np.mean(means, 0).tolist())
+        means.append(list(metrics.recalls(*apart, where[columns] - fold * size).values()))
+    assert list(metrics.recalls(*joined, where).values()) == pytest.approx(np.mean(means, 0).tolist())
 
 
 def widened(x, by):
@@ -209,7 +209,7 @@ def test_what_is_written_is_what_is_read(raw):
 @tried
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_keeps_the_order_and_never_makes_a_p_smaller(p_values):
-    adjusted = ev.holm(p_values)
+    adjusted = metrics.holm(p_values)
     assert len(adjusted) == len(p_values)
     for plain, after in zip(p_values, adjusted, strict=True):
         assert plain - 1e-11 <= after <= 1

@@ -107,6 +107,11 @@ def test_a_lead_in_table_4_is_told_with_its_interval(kept):
     assert recorded.filled("{{difference mine-lite VSR++ SCAN}}") == "30 (23 to 36)"
 
 
+def test_whole_points_say_on_which_side_of_zero_an_end_lies():
+    assert recorded._points(-5.8, -12.0, 0.4) == "-6 (-12 to 0.4)"
+    assert recorded._points(0.0, -0.04, 0.6) == "0 (0 to 1)"
+
+
 def test_a_lead_of_any_two_rows_is_taken_from_the_recorded_ranks(kept):
     """A finds both captions first. B finds the second at place 21: of i2t, A leads by 300 in one of two pictures.
 

@@ -1,11 +1,13 @@
 """Runs: equal settings share a folder, everything that matters has its own, nothing is trained twice."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -370,6 +372,22 @@ def test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end(run):
     assert "dataset.py, line " in str(failed.value)  # where it happened
 
 
+def test_the_place_of_an_error_is_outside_of_libraries():
+    with pytest.raises(FileNotFoundError) as missing:
+        Path("nowhere").read_text()
+    assert re.fullmatch(r".*test_runs\.py, line \d+", grid._place(missing.value))
+
+
+def test_a_history_of_an_earlier_version_counts_its_epochs_once(run):
+    """Version 0.2 wrote a column `epoch`, counted from 0."""
+    run.fit()
+    path = run.folder / HISTORY
+    old = [json.dumps({"epoch": k} | json.loads(line)) + "\n" for k, line in enumerate(path.read_text().splitlines())]
+    run.files.write_text(HISTORY, "".join(old))
+    history = Result(run).history
+    assert "epoch" not in history and history.reset_index()["epoch"].tolist() == [1, 2, 3]
+
+
 def test_fit_shows_a_bar_when_asked_and_can_be_silenced(run, capsys):
     run.fit(bar=False)
     assert capsys.readouterr().err == ""
@@ -387,20 +405,23 @@ def test_the_result_says_what_made_it(run):
     assert "commit" in record
 
 
-def test_what_another_grid_is_training_afresh_is_not_trained_afresh_again(run, monkeypatch):
-    """The first call finds the lock held. The second waits, and must keep what the other grid has trained meanwhile."""
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_what_another_grid_has_trained_afresh_is_not_trained_afresh_again(run, monkeypatch, elsewhere):
+    """The first call finds the lock held. The second waits. Only what the other process trained meanwhile is kept."""
     run.fit()
     asked = []
 
-    def fit(run, *, wait, fresh, **_):
+    def fit(run, *, wait=True, fresh=False, **_):
         asked.append((wait, fresh))
         if not wait:
             raise Timeout("the lock")
+        if elsewhere:
+            (run.folder / RESULT).touch()
         return Result(run)
 
     monkeypatch.setattr(Run, "fit", fit)
     assert [result.run for result in train([run], jobs=1, fresh=True)] == [run]
-    assert asked == [(False, True), (True, False)]
+    assert asked == [(False, True), (True, False), (True, not elsewhere)]
 
 
 def test_a_run_that_is_named_twice_comes_once(run):

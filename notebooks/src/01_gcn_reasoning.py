@@ -523,7 +523,8 @@ display(
         f"{cost['no messages']}. The messages change R@10 by {gain(names_relation)} for sentences with a relation, and "
         f"by {gain(~names_relation)} for the others. *Left* and *right* are told apart in {sides['as trained']:.1f} % "
         f"of the cases with the messages, and in {sides['no messages']:.1f} % without. (This is one seed, so the "
-        "intervals are about the test pictures alone.)"
+        "intervals are about the test pictures alone. Those of R@10 take the sentences of a picture as independent, so "
+        "they are a little too narrow.)"
     )
 )
 

@@ -804,8 +804,8 @@ quiz(3)
 # - A cosine with a weighted sum needs no weighted sum: $\sum a s$ and $a^\top G a$ are enough, and the softmax needs no
 #   denominator.
 # - Pack by length: no padding is multiplied. A missing region is a zero vector and needs no mask, except where it asks.
-# - How much of the local similarity's recall comes from the attention? Set the temperature to zero at test time and
-#   see.
+# - How much does a trained model depend on its attention? Set the temperature to zero at test time and see. What the
+#   attention is worth, only a training without it can tell.
 #
 # ## References
 #

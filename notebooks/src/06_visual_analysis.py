@@ -158,11 +158,12 @@ for kind, names in words.NAMES.items():
 
 def look(text: int) -> plt.Figure:
     """The attention of the nouns of a sentence and of its rarest other words, up to four words, in its own picture."""
-    sentence = test.captions[text]
-    nouns = [1 + place for place, word in enumerate(sentence.split()) if word in KINDS]  # place 0 is <start>
+    sentence, image = test.captions[text], int(test.caption_to_image[text])
+    rows = show.attention_weights(matcher, test, image, sentence).index
+    nouns = [place for place, word in enumerate(rows) if word in KINDS]
     others = [place for place in show.rarest(matcher.tokenizer, sentence) if place not in nouns]
     shown = sorted(nouns + others[: max(1, 4 - len(nouns))])
-    return show.attention(matcher, test, int(test.caption_to_image[text]), sentence, words=shown)
+    return show.attention(matcher, test, image, sentence, words=shown)
 
 
 for k, text in enumerate(most):

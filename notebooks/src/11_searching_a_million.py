@@ -380,10 +380,12 @@ plt.show()
 # %% [markdown]
 # The time of the exact index grows about in proportion to the number of vectors, and that of the other two grows far
 # more slowly. But they must be built first, and they miss some, more with some settings than with others. Why does IVF
-# find more of the 100 nearest vectors when there are more vectors? These vectors were drawn around a thousand centres.
-# If there are fewer than a hundred thousand, a centre has fewer than 100 of them. Then the 100 nearest lie around many
-# centres, and so in many groups of IVF. From a hundred thousand on they lie around one centre, and a few open groups
-# hold them. Real pictures have no such neat groups. So measure on your own vectors.
+# with 8 or 32 open groups find more of the 100 nearest vectors when there are more vectors? These vectors were drawn
+# around a thousand centres. If there are fewer than a hundred thousand, a centre has fewer than 100 of them. Then the
+# 100 nearest lie around many centres, and so in many groups of IVF. From a hundred thousand on, they lie around one
+# centre, and a few open groups hold them. At a million, IVF has more groups than there are centres, so the vectors of
+# one centre may lie in several groups, and one open group finds fewer of them again. Real pictures have no such neat
+# groups. So measure on your own vectors.
 #
 # ## Pitfalls
 #

@@ -269,8 +269,8 @@ check.table1.exercise2(gained, results["Fusion-similarity", 0].recalls, after_th
 #
 # <details><summary>Hint</summary>
 #
-# `TABLE1.verdicts(seeds=range(1), **settings)` judges by the first seed alone. (The second seed is trained if
-# `seeds` is at least 2 at the top of this notebook.)
+# `TABLE1.verdicts(seeds=range(1), **settings)` judges by the first seed alone. If a seed is not trained yet, this call
+# trains it.
 #
 # </details>
 # <details><summary>Another hint</summary>

@@ -44,7 +44,7 @@ def write_dataset(
     Raises:
         FileExistsError: `folder` exists already, or another process is writing it; it is not changed.
         DataError: there is no split, `open_split` refuses the draft, the splits do not fit each other, a caption has a
-            line break, an image has no caption, its captions are no list, or a number of regions is none.
+            line break, an image has no list of captions, or a count of regions is not a whole number from 1 to R.
     """
     folder = Path(folder)
     with new_folder(folder) as draft:
@@ -90,6 +90,8 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
         if isinstance(texts, str) or not texts:
             raise DataError(f"{split}, image {image_id}: its captions are {texts!r}; expected a list, one at least")
         for caption in texts:
+            if not isinstance(caption, str):
+                raise DataError(f"{split}, image {image_id}: the caption {caption!r} is no text")
             if len(caption.splitlines()) > 1:
                 raise DataError(
                     f"{split}, image {image_id}: {caption[:40]!r} has a line break; expected one line for each caption"
@@ -108,6 +110,8 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
     if raw.counts is not None:
         regions = open_array(folder / f"{split}_ims.npy", ("float16", "float32"), 3).shape[1]
         counts = np.asarray(raw.counts)
+        if counts.shape != (len(raw.image_ids),):
+            raise DataError(f"{split}: counts has shape {counts.shape}; expected one number for each of the images")
         wrong = np.flatnonzero((counts < 1) | (counts > regions) | (counts % 1 != 0))
         if len(wrong):
             found = f"image {raw.image_ids[wrong[0]]} has {counts[wrong[0]]} regions"

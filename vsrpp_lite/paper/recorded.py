@@ -215,9 +215,9 @@ def effect(recorded: str, *better_and_worse: str) -> str:
 
 
 def _points(difference: Any, low: Any, high: Any) -> str:
-    """Describe a difference and its interval in whole points. What would round to zero keeps a digit and its sign."""
+    """Describe a difference and its interval in whole points. What would round to zero keeps a digit, if it has one."""
     numbers = map(float, (difference, low, high))
-    mean, least, most = (str(round(x)) if round(x) or x == 0 else f"{x:.1f}" for x in numbers)
+    mean, least, most = (str(round(x)) if round(x) or round(x, 1) == 0 else f"{x:.1f}" for x in numbers)
     return f"{mean} ({least} to {most})"
 
 

@@ -123,7 +123,7 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     ax.set(xlabel="from region", ylabel="region", title=f"layer {layer + 1}")
     ax.tick_params(axis="y", rotation=0)
     largest = int(np.abs(matrix[region]).argmax())
-    told = f"The largest affinity of region {region}, in size, is {matrix[region][largest]:.2f}, to region {largest}"
+    told = f"The largest affinity of region {region}, in size, is {matrix[region][largest]:.2f}, from region {largest}"
     return describe(
         figure, f"Affinities of {len(matrix)} regions in layer {layer + 1}. {told}; the largest of all is {most:.2f}."
     )

@@ -47,7 +47,8 @@ def table(measured: pd.DataFrame) -> Figure:
         f"{row.row} {row.rsum:.1f} ({row.rsum_lo:.1f} to {row.rsum_hi:.1f})" for row in ordered.itertuples()
     )
     before = measured.sort_values("rsum_paper", ascending=False)["row"]
-    published = f" The published order: {', '.join(before)}." if compared else ""
+    moved = f" Moves that may be chance: {', '.join(_chance(measured)) or 'none'}." if compared else ""
+    published = f" The published order: {', '.join(before)}.{moved}" if compared else ""
     return describe(figure, f"Rows in the order of our rsum, with 95 % intervals: {told}.{published}")
 
 
@@ -58,21 +59,29 @@ MOVES = {1: ("#6a3d9a", " ▲"), 0: ("#6b6b6b", ""), -1: ("#8c5a00", " ▼")}
 def _places(ax: Axes, measured: pd.DataFrame) -> None:
     """Join the place of each row in the published order by rsum with its place in ours.
 
-    Rows that move are coloured. The line of a move is dashed if it may be chance: the row's interval holds the rsum of
-    the row that has its published place in our order.
+    Rows that move are coloured. The line of a move is dashed if it may be chance.
     """
     published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
-    by_place = measured["rsum"].sort_values(ascending=False).to_numpy()
+    chance = _chance(measured)
     for row, before, after in zip(measured.itertuples(), published, ours, strict=True):
         colour, mark = MOVES[int(np.sign(before - after))]
-        chance = before != after and row.rsum_lo <= by_place[int(before) - 1] <= row.rsum_hi
-        ax.plot([0, 1], [before, after], "o--" if chance else "o-", color=colour, lw=2, ms=6)
+        ax.plot([0, 1], [before, after], "o--" if row.row in chance else "o-", color=colour, lw=2, ms=6)
         ax.text(-0.06, before, f"{row.row}  {row.rsum_paper:.1f}", ha="right", va="center", color=colour)
         ax.text(1.06, after, f"{row.rsum:.1f}  {row.row}{mark}", ha="left", va="center", color=colour)
     key = "▲ higher than published   ▼ lower   dashed: may be chance"
     ax.text(0.5, len(measured) + 0.6, key, ha="center", va="center", fontsize=9)
     ax.set(title="order by rsum: published, and ours", xlim=(-1.1, 2.1), ylim=(len(measured) + 0.8, 0.4))
     ax.set_axis_off()
+
+
+def _chance(measured: pd.DataFrame) -> list[str]:
+    """Return the rows whose move may be chance: their interval holds the rsum of our row at their published place."""
+    published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
+    by_place = measured["rsum"].sort_values(ascending=False).to_numpy()
+    there = by_place[published.astype(int) - 1]
+    return measured["row"][
+        (published != ours) & (measured["rsum_lo"] <= there) & (there <= measured["rsum_hi"])
+    ].tolist()
 
 
 def study(lines: pd.DataFrame) -> Figure:

@@ -100,7 +100,7 @@ def tensor(found: Any, expected: Tensor, mistakes: Mapping[str, Tensor] | None =
         AssertionError: it does not. The message says where, and keeps the right number to itself.
     """
     if isinstance(found, list | tuple):
-        found = torch.as_tensor(found, dtype=expected.dtype)
+        found = torch.as_tensor(found, dtype=torch.float64).to(torch.promote_types(expected.dtype, torch.float32))
     place = misplaced(found, expected, mistakes, atol=within)
     where = ", ".join(map(str, place or ()))
     assert place is None, (

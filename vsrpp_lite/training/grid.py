@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from sysconfig import get_path
 from typing import Any, NamedTuple
 
 import joblib
@@ -113,14 +114,14 @@ def train(
         return
     pool = parallel(_jobs(jobs, missing), return_as="generator_unordered", pre_dispatch="n_jobs")
     failures: dict[Run, str] = {}
-    options = {"where": str(home()), "blind": blind}
+    since = time.time() if fresh else 0.0
+    options = {"where": str(home()), "blind": blind, "since": since}
 
     def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
         tasks = ((number, missing[number], (folds or {}).get(missing[number], 1)) for number in numbers)
-        anew = fresh and not wait  # what another process is training now is fresh already
-        return pool(joblib.delayed(_fit)(*task, wait=wait, fresh=anew, **options) for task in tasks)
+        return pool(joblib.delayed(_fit)(*task, wait=wait, **options) for task in tasks)
 
-    with _bar(missing, since=time.time() if fresh else 0.0):
+    with _bar(missing, since=since):
         elsewhere = []
         for number, finished, failure in work(range(len(missing)), wait=False):
             if finished:
@@ -163,10 +164,18 @@ def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) ->
         result.rank(partners, folds)
 
 
-def _fit(number: int, run: Run, folds: int, *, where: str, wait: bool, fresh: bool, blind: bool) -> Outcome:
-    """Train a run in a worker, and rank its test split unless `blind`. `where` is home."""
+def _fit(number: int, run: Run, folds: int, *, where: str, wait: bool, since: float, blind: bool) -> Outcome:
+    """Train a run in a worker, and rank its test split unless `blind`.
+
+    Args:
+        where: home.
+        since: what was trained before this time is not kept; 0.0 keeps everything.
+    """
     with _one_thread(where):
         try:
+            if wait and since:
+                run.fit(bar=False, blind=blind)  # wait for the other process, which may be training afresh, too
+            fresh = bool(since) and not _written(run.folder / RESULT, since)
             result = run.fit(wait=wait, fresh=fresh, blind=blind, bar=False)
             if not blind:
                 result.rank(folds=folds)
@@ -179,9 +188,10 @@ def _fit(number: int, run: Run, folds: int, *, where: str, wait: bool, fresh: bo
 
 
 def _place(error: Exception) -> str:
-    """Return file and line of the last call that is no installed library's, which is where a user can look."""
+    """Return file and line of the last call outside of libraries, which is where a user can look."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    libraries = ("site-packages", get_path("stdlib"))
+    own = [frame for frame in frames if not any(part in frame.filename for part in libraries)] or frames
     return f"{own[-1].filename}, line {own[-1].lineno}"
 
 

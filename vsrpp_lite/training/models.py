@@ -217,11 +217,14 @@ def _fits(path: Path, config: Mapping[str, Any]) -> Iterator[None]:
 def card(config: Mapping[str, Any], recalls: Mapping[str, float]) -> str:
     """Return the model card, in Markdown."""
     system, feature_size = config["system"], config["feature_size"]
-    data_name, seed = Path(config.get("data_name", "")).name, config.get("seed", "")
+    data_name, seed = config.get("data_name", ""), config.get("seed", "")
     name, preset = system["name"], config.get("preset", "")
     test = config.get("test", {"split": "test", "images": "all"})
-    own = not system["module"].startswith("vsrpp_lite.")
-    imported, passed = (f"\nfrom {system['module']} import {name}\n", f", {name}") if own else ("", "")
+    imported, passed = "", ""
+    if system["module"] == "__main__" or "." in name:
+        imported, passed = f"\n# first define the class {name} as it was when the model was trained\n", f", {name}"
+    elif not system["module"].startswith("vsrpp_lite."):
+        imported, passed = f"\nfrom {system['module']} import {name}\n", f", {name}"
     choices = ", ".join(f"{choice}={value!r}" for choice, value in system["choices"].items())
     measured = "\n".join(f"| {metric} | {value:.1f} |" for metric, value in recalls.items())
     return f"""---

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.manifest import fingerprint
-from vsrpp_lite.data.named import data_folder
+from vsrpp_lite.data.named import EMBEDDED, data_folder
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.files import home, remove_dead_drafts
@@ -101,8 +101,8 @@ class Run:
     def config(self, feature_size: int) -> dict[str, Any]:
         """Return the content of config.json. It has the values of the preset, since presets may change later."""
         whole = replace(self, **self.settings._asdict())
-        data_name = str(self.data_folder) if Path(self.data).is_dir() else self.data  # readable from any folder
-        names = {"run": repr(whole), "data_name": data_name, "preset": self.preset}
+        path = self.data not in EMBEDDED and Path(self.data).is_dir()  # a relative one leads nowhere else
+        names = {"run": repr(whole), "data_name": str(self.data_folder) if path else self.data, "preset": self.preset}
         return names | {"feature_size": feature_size} | self.content
 
     @property
@@ -229,7 +229,8 @@ class Result:
     def history(self) -> pd.DataFrame:
         """Return one row per epoch, counted from 1, with losses per caption and recalls on the dev split."""
         with self.run.files.open(HISTORY) as lines:
-            return pd.json_normalize(list(map(json.loads, lines))).rename(lambda line: line + 1).rename_axis("epoch")
+            epochs = pd.json_normalize(list(map(json.loads, lines))).drop(columns="epoch", errors="ignore")  # of 0.2
+        return epochs.rename(lambda line: line + 1).rename_axis("epoch")
 
     def matcher(self) -> Matcher:
         """Return the trained matcher, in evaluation mode."""
@@ -238,7 +239,8 @@ class Result:
     def export(self, folder: str | Path) -> Path:
         """Write the trained model to a folder that `vl.load` can read without the data; see `models.export`."""
         test = self.run.dataset("test")
-        config = self.run.files.read_json(CONFIG) | {"test": {"split": test.split, "images": len(test)}}
+        measured = {"data_name": self.run.data_folder.name, "test": {"split": test.split, "images": len(test)}}
+        config = self.run.files.read_json(CONFIG) | measured
         return models.export(self.matcher(), config, self.recalls, folder)
 
     def ranked(self, partners: "Sequence[Result]" = (), folds: int = 1) -> bool:
