@@ -25,7 +25,7 @@ from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.kept import run_folder
-from vsrpp_lite.training.models import describe, rebuild
+from vsrpp_lite.training.models import card, describe, rebuild
 from vsrpp_lite.training.ranking import all_scores
 from vsrpp_lite.training.sealed import DamagedError
 
@@ -69,6 +69,23 @@ def test_the_model_card_has_the_measured_recalls(run, tmp_path):
     assert f"| split `test`, {len(run.dataset('test'))} images | per cent |" in card
     assert 'vl.load("the folder of this file")' in card
     assert len({path.stat().st_mode for path in (tmp_path / "exported").iterdir() if path.is_file()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "way"),
+    [
+        ("vsrpp_lite.systems.vsepp", "VSEpp", None),
+        ("my_gpo", "GPO", "from my_gpo import GPO"),
+        ("__main__", "GPO", "# first define the class GPO"),
+        ("my_gpo", "Outer.GPO", "# first define the class Outer.GPO"),
+    ],
+)
+def test_the_card_says_where_the_class_of_an_own_system_comes_from(module, name, way):
+    about = {"system": {"module": module, "name": name, "choices": {}}, "feature_size": 12}
+    code = card(about, {}).split("```")[1]
+    assert way is None or way in code
+    assert f'vl.load("the folder of this file"{f", {name}" if way else ""})' in code
+    assert "import __main__" not in code and "from __main__" not in code
 
 
 def test_the_folder_of_a_run_loads_too_once_it_is_done(run):
