@@ -149,7 +149,7 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
     failures: dict[Run, str] = {}
     chosen = [(row, number) for number in range(len(study.settings())) for row in rows]
     for seed in range(study.seeds):
-        if seed == 1 and failures and lines.empty:
+        if lines.empty and failures:  # every draw of the first seed failed, so there are no finalists
             break
         if seed == 1:
             chosen = finalists(study, lines)

@@ -61,7 +61,7 @@ def _places(ax: Axes, measured: pd.DataFrame) -> None:
 
     Rows that move are coloured. The line of a move is dashed if it may be chance.
     """
-    published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
+    published, ours = _orders(measured)
     chance = _chance(measured)
     for row, before, after in zip(measured.itertuples(), published, ours, strict=True):
         colour, mark = MOVES[int(np.sign(before - after))]
@@ -74,14 +74,19 @@ def _places(ax: Axes, measured: pd.DataFrame) -> None:
     ax.set_axis_off()
 
 
+def _orders(measured: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return the place of each row, from 1, in the published order by rsum and in ours."""
+    published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
+    return published, ours
+
+
 def _chance(measured: pd.DataFrame) -> list[str]:
     """Return the rows whose move may be chance: their interval holds the rsum of our row at their published place."""
-    published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
+    published, ours = _orders(measured)
     by_place = measured["rsum"].sort_values(ascending=False).to_numpy()
     there = by_place[published.astype(int) - 1]
-    return measured["row"][
-        (published != ours) & (measured["rsum_lo"] <= there) & (there <= measured["rsum_hi"])
-    ].tolist()
+    inside = (measured["rsum_lo"] <= there) & (there <= measured["rsum_hi"])
+    return measured["row"][inside & (published != ours)].tolist()
 
 
 def study(lines: pd.DataFrame) -> Figure:
