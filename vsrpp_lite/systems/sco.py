@@ -115,7 +115,8 @@ class SentenceGenerator(Loss):
     def __init__(self, vocabulary_size: int, word_size: int, embed_size: int, hidden_size: int):
         super().__init__()
         if hidden_size < 1:
-            raise ValueError(f"caption is {hidden_size}; expected the size of the sentence generator's state")
+            expected = "the size of the sentence generator's state, at least 1"
+            raise ValueError(f"caption is {hidden_size}; expected {expected}")
         self.first = nn.Linear(embed_size, word_size)
         self.embedding = nn.Embedding(vocabulary_size, word_size)
         self.lstm = nn.LSTM(word_size, hidden_size, batch_first=True)
