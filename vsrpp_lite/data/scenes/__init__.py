@@ -1,6 +1,7 @@
 """The embedded data set: drawn scenes with captions, in the format that `data.precomp` reads.
 
-The same seed gives the same bytes. The modules divide the work:
+The same seed gives the same scenes, pictures, boxes and captions. On one kind of processor it gives the same bytes.
+Another kind rounds sums otherwise, so that some features differ in their last bit. The modules divide the work:
 
 plans      chooses which things and relations a scene has, and makes pairs of scenes that differ in one detail
 world      defines a scene (a place, a light, things, relations) and gives every thing its position
@@ -27,7 +28,7 @@ from vsrpp_lite.workers import parallel
 __all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
 
 VERSION = 1
-"""Version of the generator. Raise it by hand whenever the same seed no longer draws the same bytes."""
+"""Version of the generator. Raise it by hand whenever the same seed no longer draws the same bytes on one machine."""
 
 SIZES = {
     "tiny": {"train": 200, "dev": 40, "test": 100},
