@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import RESCALED, TABLE1, TABLE2
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -66,6 +67,6 @@ def test_a_model_swept_at_test_time_is_itself_at_its_own_mu(system, toy):
     found = ablation.swept(result, [0.0, 2.0])
     assert found[2.0].shape == (1, 20, len(METRICS))
     assert found[2.0].mean((0, 1)) == pytest.approx(list(result.recalls.values()))
-    scores = (np.load(result.run.folder / f"scores-{part}.npz")["scores"] for part in ("global", "local"))
+    scores = [result.scores(lambda _, part=part: part) for part in (cosine, system.local)]
     expected = sweep(*scores, result.run.dataset("test").caption_to_image, [0.0])
     assert found[0.0].mean((0, 1)) == pytest.approx(expected.to_numpy()[0])

@@ -1,17 +1,23 @@
 """SAEM reads what a BERT from disk says of each caption, and leaves the BERT as it was."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import SMALL
 from equations import attended_image, convolved_text, cosine
 from test_restated import Paper, restate, scores_of, setup
 
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.data.text import load_tokenizer
 from vsrpp_lite.matcher import Progress
+from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.saem import SAEM
+from vsrpp_lite.training.models import load
+from vsrpp_lite.training.ranking import all_scores
+from vsrpp_lite.training.runs import Run
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +30,14 @@ both = pytest.mark.parametrize("faithful", [False, True])
 def folder(tmp_path):
     """A tiny BERT of random weights that cuts some of our words into pieces and does not know others."""
     torch.manual_seed(0)
-    (tmp_path / "vocab.txt").write_text(PIECES.replace(" ", "\n"), encoding="utf-8")
-    transformers.BertTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
+    bert = tmp_path / "bert"
+    bert.mkdir()
+    (bert / "vocab.txt").write_text(PIECES.replace(" ", "\n"), encoding="utf-8")
+    transformers.BertTokenizer.from_pretrained(bert).save_pretrained(bert)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     config = transformers.BertConfig(vocab_size=len(PIECES.split()), initializer_range=0.5, **sizes)
-    transformers.BertModel(config).save_pretrained(tmp_path)
-    return str(tmp_path)
+    transformers.BertModel(config).save_pretrained(bert)
+    return str(bert)
 
 
 @both
@@ -71,6 +79,17 @@ def test_it_stays_as_it_was_and_drops_out_only_if_faithful(folder, toy, faithful
         matcher.train(training)
         first, second = (matcher.texts.states(batch.tokens, batch.token_mask) for _ in range(2))
         assert torch.equal(first, second) is not drops
+
+
+def test_a_model_is_read_where_its_bert_is_not(folder, toy, tmp_path):
+    """The export holds the weights of the BERT, and the size of it."""
+    run = Run(system=SAEM(bert=folder), data="toy", sizes=SMALL, training=Training(epochs=1, batch_size=20))
+    result = run.fit()
+    expected = result.scores()
+    export = result.export(toy.parent / "export")
+    Path(folder).rename(toy.parent / "elsewhere")
+    matcher, test = load(export), run.dataset("test")
+    np.testing.assert_allclose(all_scores(matcher, test, matcher.similarity), expected, atol=1e-6)
 
 
 def test_the_word_pieces_are_saved_with_the_model(folder, tmp_path):

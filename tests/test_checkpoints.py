@@ -146,7 +146,7 @@ SCORES = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_checkpoint_scores_as_the_released_code(given, name):
+def test_a_checkpoint_scores_as_the_released_code(given, name, tmp_path):
     write, vocabulary = given
     content = released(name)
     result = import_checkpoint(write(content), vocabulary, "toy")
@@ -162,6 +162,8 @@ def test_a_checkpoint_scores_as_the_released_code(given, name):
     np.testing.assert_allclose(result.scores(), expected, atol=2e-6)
     assert result.recalls["rsum"] > 0
     assert result.record["imported"] == "model_best.pth.tar"
+    card = (result.export(tmp_path / "export") / "README.md").read_text()
+    assert "and has the weights of the released checkpoint `model_best.pth.tar`." in card and "seed" not in card
 
 
 def test_two_imported_models_are_averaged_as_published_rows_are(given):

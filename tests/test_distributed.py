@@ -147,8 +147,10 @@ def test_processes_with_statistics_of_their_own_stop_in_the_same_epoch(toy):
 
 def test_a_strategy_that_starts_the_script_again_is_refused(toy):
     """The new process would wait for the lock of the run, and this one for the new process."""
-    with pytest.raises(ValueError, match="strategy is 'ddp'; expected ddp_spawn or ddp_fork"):
-        Run(system=VSRN(), data=str(toy), sizes=SMALL).fit(devices=2, accelerator="cpu", strategy="ddp")
+    run = Run(system=VSRN(), data=str(toy), sizes=SMALL)
+    for strategy in ("ddp", "auto"):  # for several devices, Fabric's "auto" is "ddp"
+        with pytest.raises(ValueError, match=f"strategy is '{strategy}'; expected ddp_spawn or ddp_fork"):
+            run.fit(devices=2, accelerator="cpu", strategy=strategy)
 
 
 @pytest.mark.parametrize("batch_size", [21, 2])

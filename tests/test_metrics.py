@@ -136,15 +136,11 @@ def test_contributions_average_to_the_recalls():
     assert means[5] == pytest.approx(100 * (ranks[1] <= 10).mean())
 
 
-def test_an_ensemble_averages_scores_not_ranks():
-    np.testing.assert_allclose(metrics.ensemble([np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])]), [[0.5, 0.5]])
-
-
 def test_the_scores_of_two_models_are_averaged_piece_by_piece(monkeypatch):
     monkeypatch.setattr(ranking, "PIECE", 3)
     pairs = [(random_encoded([2] * 4, seed=k), random_encoded([3, 2, 4, 3, 2], seed=9 + k)) for k in (0, 1)]
     found = ranking.mean_scores([encodings(*pair) for pair in pairs], np.array([1, 3]), np.array([4, 0, 2]))
-    whole = metrics.ensemble([cosine(*pair).numpy() for pair in pairs])
+    whole = np.mean([cosine(*pair).numpy() for pair in pairs], axis=0)
     np.testing.assert_allclose(found, whole[np.ix_([1, 3], [4, 0, 2])], atol=1e-6)
 
 

@@ -66,7 +66,7 @@ def test_the_model_card_has_the_measured_recalls(run, tmp_path):
     for metric, value in result.recalls.items():
         assert f"| {metric} | {value:.1f} |" in card
     assert "VSRpp(mu=2.0" in card
-    assert f"| split `test`, {len(run.dataset('test'))} images | per cent |" in card
+    assert f"| split `test` of `toy`, {len(run.dataset('test'))} images | per cent |" in card
     assert 'vl.load("the folder of this file")' in card
     assert len({path.stat().st_mode for path in (tmp_path / "exported").iterdir() if path.is_file()}) == 1
 
@@ -190,6 +190,8 @@ def test_through_the_hubs_own_mixin_and_a_local_folder(run, tmp_path):
     result = run.fit()
     model = hub.HubModel(result.export(tmp_path / "exported"))
     model.save_pretrained(tmp_path / "saved")
+    with pytest.raises(ValueError, match="exported: the model lies there already; expected another folder"):
+        model.save_pretrained(tmp_path / "exported")  # the mixin would delete config.json first
     matcher = hub.HubModel.from_pretrained(tmp_path / "saved").matcher()
     assert np.array_equal(all_scores(matcher, run.dataset("test"), matcher.similarity), result.scores())
 

@@ -151,11 +151,11 @@ def test_ranking_losses_see_neither_order_nor_what_is_no_negative(drawn, hardest
 
     choices = {"margin": margin, "hardest": hardest}
     both = scores[order][:, order]  # whole pairs in another order
-    whole = ranking_loss(scores, scores, ids, ids, **choices)
-    torch.testing.assert_close(ranking_loss(both, both, ids[order], ids[order], **choices), whole)
-    torch.testing.assert_close(ranking_loss(scores.T, scores.T, ids, ids, **choices), whole)  # both directions
-    assert ranking_loss(scores, scores, ids, ids, margin=margin, hardest=True) <= (
-        ranking_loss(scores, scores, ids, ids, margin=margin, hardest=False) + 1e-12
+    whole = ranking_loss(scores, ids, **choices)
+    torch.testing.assert_close(ranking_loss(both, ids[order], **choices), whole)
+    torch.testing.assert_close(ranking_loss(scores.T, ids, **choices), whole)  # both directions
+    assert ranking_loss(scores, ids, margin=margin, hardest=True) <= (
+        ranking_loss(scores, ids, margin=margin, hardest=False) + 1e-12
     )
 
 

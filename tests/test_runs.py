@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from filelock import Timeout
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.text import Vocabulary
+from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.settings import PRESETS, Sizes, Training
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import SCAN
@@ -284,8 +286,8 @@ def test_the_kept_matcher_scores_as_the_result_says(run):
     where = run.dataset("test").caption_to_image
     assert recalls(*ranks(result.scores(), where), where) == result.recalls
     assert (run.folder / "scores-own.npz").exists()
-    with pytest.raises(ValueError, match="name is 'own'; expected `choose` with any name but"):
-        result.scores(choose=lambda matcher: matcher.similarity)
+    chosen = [result.scores(choose=lambda _, factor=factor: lambda a, b: factor * cosine(a, b)) for factor in (1, 2)]
+    np.testing.assert_array_equal(chosen[1], 2 * chosen[0])  # the second is not the first, which nothing keeps
 
 
 def test_a_run_that_another_process_trains_is_left_for_last(run):
@@ -346,8 +348,11 @@ def test_axes_multiply_and_reach_into_the_system(run):
     found = expand(run, {"system.mu": [0.5, 1.0], "training.batch_size": [10, 20], "seed": range(3)})
     assert len(set(found)) == 12
     assert found[0] == replace(run, system=VSRpp(mu=0.5), training=replace(SHORT, batch_size=10), seed=0)
-    with pytest.raises(TypeError, match="nu"):
-        expand(run, {"system.nu": [1.0]})
+    for axis in ("system.nu", "sed", "optimizer.lr"):
+        with pytest.raises(ValueError, match=f"'{axis}' is no field of a run, its system, sizes or training"):
+            expand(run, {axis: [1.0]})
+    with pytest.raises(ValueError, match="the values of 'data' are 'scenes'; expected a list"):
+        expand(run, {"data": "scenes"})
 
 
 def test_a_grid_trains_what_is_missing_and_yields_all(run, capsys):
@@ -379,14 +384,30 @@ def test_the_place_of_an_error_is_outside_of_libraries():
     assert re.fullmatch(r".*test_runs\.py, line \d+", grid._place(missing.value))
 
 
-def test_a_history_of_an_earlier_version_counts_its_epochs_once(run):
-    """Version 0.2 wrote a column `epoch`, counted from 0."""
+def test_what_cannot_be_trained_again_is_not_deleted_first(run, toy):
+    """Either call could fail only after hours of training were gone."""
     run.fit()
-    path = run.folder / HISTORY
-    old = [json.dumps({"epoch": k} | json.loads(line)) + "\n" for k, line in enumerate(path.read_text().splitlines())]
-    run.files.write_text(HISTORY, "".join(old))
-    history = Result(run).history
-    assert "epoch" not in history and history.reset_index()["epoch"].tolist() == [1, 2, 3]
+    kept = {path.name: path.read_bytes() for path in run.folder.glob("*")}
+    with pytest.raises(RuntimeError, match="CUDA"):
+        run.fit(fresh=True, accelerator="cuda")
+    (toy / "test_caps.txt").write_text("one caption for twenty images\n")
+    with pytest.raises(DataError, match=r"test_caps\.txt"):
+        run.fit(fresh=True)
+    assert {path.name: path.read_bytes() for path in run.folder.glob("*")} == kept
+
+
+def test_the_errors_of_a_grid_may_come_from_another_process(run):
+    failed = pickle.loads(pickle.dumps(GridError({run: "it failed"})))
+    assert failed.failures == {run: "it failed"} and "seed 0: it failed" in str(failed)
+
+
+def test_the_traceback_of_a_failed_run_is_logged_as_debug(run, caplog):
+    """It comes from the worker, whose own log nobody reads."""
+    caplog.set_level("DEBUG", logger="vsrpp_lite")
+    grid = [replace(run, training=replace(SHORT, batch_size=size)) for size in (1000, 1001)]
+    with pytest.raises(GridError):
+        list(train(grid, jobs=2))
+    assert caplog.text.count("Traceback (most recent call last)") == 2
 
 
 def test_fit_shows_a_bar_when_asked_and_can_be_silenced(run, capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.errors import DataError
-from vsrpp_lite.data.scenes import make_example
+from vsrpp_lite.data.scenes import make_example, origin
 from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.data.scenes.plans import FAMILY, sample_scene
 from vsrpp_lite.data.scenes.regions import F, R, _detect, describe
@@ -37,7 +37,7 @@ def _same(one, other) -> bool:
 
 def test_what_another_generator_drew_is_not_taken_for_ours(scenes_folder, monkeypatch):
     assert scenes.ensure(scenes_folder, seed=1, size="tiny") == scenes_folder
-    monkeypatch.setattr(scenes, "VERSION", scenes.VERSION + 1)
+    monkeypatch.setattr(origin, "VERSION", origin.VERSION + 1)
     with pytest.raises(DataError, match=r"source is .*version 1, seed 1.*; expected .*version 2, seed 1"):
         scenes.ensure(scenes_folder, seed=1, size="tiny")
 

@@ -155,7 +155,7 @@ def test_the_plateau_is_named_when_training_rests_there(toy, caplog):
         caplog.clear()
         history = [{"loss": {"ranking": loss}} for loss in losses]
         with caplog.at_level(logging.WARNING):
-            machine._name_plateau(history, matcher, SHORT, "my run")
+            machine._warn_of_plateau(history, matcher, SHORT, "my run")
         return caplog.text
 
     assert "my run, epoch 3: the ranking loss rests at 0.400 per pair, where all similarities are about equal" in named(

@@ -7,6 +7,7 @@ import pytest
 
 import vsrpp_lite as vl
 from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.scenes import origin
 from vsrpp_lite.data.scenes.captions import annotate
 from vsrpp_lite.data.scenes.facts import Facts, Link, Mention, read
 from vsrpp_lite.data.scenes.plans import sample_scene
@@ -156,8 +157,14 @@ def test_some_of_the_pictures_have_the_scenes_of_those_pictures(drawn):
 
 
 def test_nobody_knows_the_truth_of_other_data(toy):
-    with pytest.raises(DataError, match=r"manifest.json: source is 'tests'; expected a data set that vsrpp_lite has"):
+    with pytest.raises(DataError, match=r"manifest.json: source is 'tests'; expected a data set that this version"):
         vl.truth(vl.open_split(toy, "test"))
+
+
+def test_what_an_older_generator_drew_may_show_other_things(drawn, monkeypatch):
+    monkeypatch.setattr(origin, "VERSION", origin.VERSION + 1)
+    with pytest.raises(DataError, match=r"source is 'vsrpp_lite.scenes, version 1, .*; expected a data set that this"):
+        vl.truth(drawn)
 
 
 def test_minimal_pairs_are_true_and_false(drawn):

@@ -39,9 +39,11 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import grid
-from vsrpp_lite.training.metrics import ensemble, ranks, recalls, score
+from vsrpp_lite.training.grid import GridError
+from vsrpp_lite.training.metrics import ranks, recalls, score
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.runs import Result, Run
+from vsrpp_lite.training.sealed import DamagedError
 
 if TYPE_CHECKING:
     from vsrpp_lite import show
@@ -54,10 +56,12 @@ __all__ = [
     "VSRN",
     "CaptionDecoder",
     "Comparison",
+    "DamagedError",
     "DataError",
     "Dataset",
     "Encoded",
     "GCNReasoning",
+    "GridError",
     "Hinge",
     "Index",
     "InfoNCE",
@@ -79,7 +83,6 @@ __all__ = [
     "attention_map",
     "cosine",
     "cross_attention",
-    "ensemble",
     "grid",
     "hinge",
     "load",
@@ -102,3 +105,8 @@ def __getattr__(name: str) -> ModuleType:
     if name == "show":
         return import_module("vsrpp_lite.show")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Offer the public names to completion, `vl.show` too."""
+    return [*__all__, "__version__"]

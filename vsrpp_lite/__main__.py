@@ -100,6 +100,7 @@ def reproduce(
     ray: Annotated[bool, typer.Option(help="Train on the Ray cluster that this machine belongs to.")] = False,
 ) -> None:
     """Make the paper's tables again, beside the published numbers."""
+    from vsrpp_lite.data.named import EMBEDDED
     from vsrpp_lite.paper.four_tables import TABLES
     from vsrpp_lite.paper.reproduce import reproduce_tables
     from vsrpp_lite.training.cluster import engine
@@ -108,7 +109,7 @@ def reproduce(
     if not tables.split() or set(tables.split()) - known.keys():
         raise typer.BadParameter(f"tables is {tables!r}; expected numbers of {' '.join(known)}, separated by spaces")
     folder = Path(data).resolve()
-    if data != "scenes" and folder.is_dir():  # notebooks run in another working directory
+    if data not in EMBEDDED and folder.is_dir():  # notebooks run in another working directory
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
     with told(), engine(cluster, ray=ray) as workers:

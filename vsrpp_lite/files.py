@@ -144,9 +144,9 @@ def _named(path: Path) -> Iterator[None]:
         raise  # it tells of the path already
     except OSError as error:
         parts = Path(str(error.filename)).parts
-        if error.filename is not None and not any(part.startswith(DRAFTS) for part in parts):
+        if error.errno is None or (error.filename is not None and not any(part.startswith(DRAFTS) for part in parts)):
             raise
-        raise type(error)(error.errno, f"{error.strerror or error}, while it was written", str(path)) from error
+        raise OSError(error.errno, f"{error.strerror or error}, while it was written", str(path)) from error
 
 
 def write_text(path: Path, content: str) -> None:

@@ -112,45 +112,60 @@ def hinge(
 
 
 def ranking_loss(
+    scores: Float[Tensor, "B B"], image_positions: Int[Tensor, " B"], *, margin: float, hardest: bool
+) -> Float[Tensor, ""]:
+    """Return the sum of both directions of the hinge, averaged over the B pairs of a batch.
+
+    Args:
+        scores: similarity of every image (row) and every text (column). Pair b is image b and text b.
+        image_positions: the image of each pair. Pairs of one image are no negatives of each other.
+    """
+    positives = torch.arange(len(scores), device=scores.device)
+    negatives = image_positions[:, None] != image_positions
+    return both_directions(scores, scores, positives, negatives, margin=margin, hardest=hardest)
+
+
+def both_directions(
     rows: Float[Tensor, "B N"],
     columns: Float[Tensor, "N B"],
-    image_positions: Int[Tensor, " B"],
-    all_image_positions: Int[Tensor, " N"],
-    positives: Int[Tensor, " B"] | None = None,
+    positives: Int[Tensor, " B"],
+    negatives: Bool[Tensor, "B N"],
     *,
     margin: float,
     hardest: bool,
 ) -> Float[Tensor, ""]:
-    """Return the sum of both directions of the hinge, averaged over B of the N pairs of a batch.
-
-    A single process holds all pairs: B = N, and `rows` and `columns` are the same matrix. Each of several processes
-    scores its own B images against all texts (`rows`) and all images against its own texts (`columns`).
+    """Return `ranking_loss` for one of several processes, which has B of the N pairs.
 
     Args:
-        image_positions, all_image_positions: the image of each pair. Pairs of one image are no negatives of each other.
-        positives: position of each of the B pairs among the N pairs; by default, 0 ... B - 1.
+        rows: similarity of its own images and all texts.
+        columns: similarity of all images and its own texts.
+        positives: position of each of the B pairs among the N pairs.
+        negatives: true where pair n shows another image.
     """
-    if positives is None:
-        positives = torch.arange(len(rows), device=rows.device)
-    negatives = image_positions[:, None] != all_image_positions
     texts_for_images = hinge(rows, positives, negatives, margin=margin, hardest=hardest)
     images_for_texts = hinge(columns.T, positives, negatives, margin=margin, hardest=hardest)
     return (texts_for_images + images_for_texts).mean()
 
 
 class Hinge(Loss):
-    """The ranking loss of one similarity. It sums over all negatives in the warm-up, then counts the hardest alone."""
+    """The ranking loss of one similarity. It sums over all negatives in the warm-up, then counts the hardest alone.
+
+    Raises:
+        ValueError: the margin is negative.
+    """
 
     weight = RELEASED_BATCH
 
     def __init__(self, similarity: Similarity, margin: float):
         super().__init__()
+        if margin < 0:
+            raise ValueError(f"margin is {margin}; expected at least 0")
         self.similarity = similarity
         self.margin = margin
         self.plateau = 2 * margin
 
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
         rows, columns = comparison.scores(self.similarity)
-        ids = comparison.image_positions, comparison.all_image_positions
+        pairs = comparison.positives, comparison.negatives
         hardest = not comparison.progress.warming_up
-        return ranking_loss(rows, columns, *ids, comparison.positives, margin=self.margin, hardest=hardest)
+        return both_directions(rows, columns, *pairs, margin=self.margin, hardest=hardest)

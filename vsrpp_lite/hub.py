@@ -36,6 +36,16 @@ class HubModel(ModelHubMixin, library_name="vsrpp_lite"):
         """Return the trained matcher; see `vsrpp_lite.load`."""
         return load(self.folder, system)
 
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Copy the files of the folder to another one; see the hub library's mixin.
+
+        Raises:
+            ValueError: it is the same folder, in which the mixin would delete config.json first.
+        """
+        if Path(save_directory).resolve() == self.folder.resolve():
+            raise ValueError(f"{save_directory}: the model lies there already; expected another folder")
+        return super().save_pretrained(save_directory, **options)
+
     def _save_pretrained(self, save_directory: Path) -> None:
         """Copy the files of the folder, for `save_pretrained` and `push_to_hub`."""
         shutil.copytree(self.folder, save_directory, dirs_exist_ok=True)

@@ -92,8 +92,8 @@ class Comparison(NamedTuple):
     def scores(self, similarity: Similarity) -> tuple[Float[Tensor, "B N"], Float[Tensor, "N B"]]:
         """Score own images against all texts, and all images against own texts. One process computes one matrix."""
         rows = similarity(self.images, self.all_texts)
-        alone = len(self.image_positions) == len(self.all_image_positions)
-        columns = rows if alone else similarity(self.all_images, self.texts)
+        single = len(self.image_positions) == len(self.all_image_positions)
+        columns = rows if single else similarity(self.all_images, self.texts)
         return rows, columns
 
 
@@ -208,14 +208,26 @@ class Matcher(nn.Module):
         return self.encode_images(dataset), self.encode_texts(dataset.captions)
 
     def encode_images(self, dataset: Dataset) -> Encoded:
-        """Encode the images of a split, a few hundred at a time, in evaluation mode and without gradients."""
+        """Encode the images of a split, a few hundred at a time, in evaluation mode and without gradients.
+
+        Raises:
+            ValueError: there is no image.
+        """
+        if not len(dataset):
+            raise ValueError("found no image to encode; expected at least one")
         positions = np.arange(len(dataset))
         blocks = (positions[k : k + IMAGES] for k in range(0, len(positions), IMAGES))
         return self._encode(self.images, (dataset.regions(block, self.device) for block in blocks))
 
     def encode_texts(self, captions: str | list[str]) -> Encoded:
-        """Encode captions, or a single one, a thousand at a time, in evaluation mode and without gradients."""
+        """Encode captions, or a single one, a thousand at a time, in evaluation mode and without gradients.
+
+        Raises:
+            ValueError: there is no caption.
+        """
         tokens = self.tokenizer.encode_all([captions] if isinstance(captions, str) else captions)
+        if not tokens:
+            raise ValueError("found no caption to encode; expected at least one")
         width = max(map(len, tokens))
         blocks = (pad(tokens[k : k + TEXTS], width) for k in range(0, len(tokens), TEXTS))
         return self._encode(self.texts, ((ids.to(self.device), mask.to(self.device)) for ids, mask in blocks))
@@ -229,11 +241,7 @@ class Matcher(nn.Module):
     def _encode(self, encoder: nn.Module, blocks: Iterable[tuple[Tensor, Tensor]]) -> Encoded:
         with evaluating(self):
             encoded = [encoder(*block) for block in blocks]
-        return Encoded(
-            pooled=torch.cat([part.pooled for part in encoded]),
-            fragments=torch.cat([part.fragments for part in encoded]),
-            mask=torch.cat([part.mask for part in encoded]),
-        )
+        return Encoded(*map(torch.cat, zip(*encoded, strict=True)))
 
 
 def _full_precision(x: Tensor) -> Tensor:

@@ -320,12 +320,12 @@ torch.manual_seed(seed)
 large, repeated = torch.rand(7, 7), torch.tensor([0, 1, 2, 1, 3, 4, 0])  # two images are there twice
 for hardest in (False, True):
     for scores, numbers in ((S, ids), (large, repeated)):
-        ours = ranking_loss(scores, scores, numbers, numbers, margin=alpha, hardest=hardest)
+        ours = ranking_loss(scores, numbers, margin=alpha, hardest=hardest)
         torch.testing.assert_close(ours, ranking(scores, numbers, alpha, hardest))
         torch.testing.assert_close(
             ours.item(), ranking_slowly(scores, numbers.tolist(), alpha, hardest), atol=1e-6, rtol=0
         )
-    loss = ranking_loss(S, S, ids, ids, margin=alpha, hardest=hardest)
+    loss = ranking_loss(S, ids, margin=alpha, hardest=hardest)
     print(f"3 x 3 matrix, {'hardest alone' if hardest else 'all summed'}: {loss:.2f} per pair")
 by_row = hinge(S, ids, ids[:, None] != ids, margin=alpha, hardest=True)
 torch.testing.assert_close(by_row, torch.tensor([0.1, 0.3, 0.0]))
@@ -342,7 +342,7 @@ def draw_hinge(margin: float = 0.2) -> plt.Figure:
     off = ids[:, None] != ids
     rows = (margin - S.diagonal()[:, None] + S).clamp(min=0) * off
     columns = (margin - S.diagonal() + S).clamp(min=0) * off
-    losses = [ranking_loss(S, S, ids, ids, margin=margin, hardest=hardest).item() for hardest in (False, True)]
+    losses = [ranking_loss(S, ids, margin=margin, hardest=hardest).item() for hardest in (False, True)]
     titles = "scores S", "images ask (each row)", "sentences ask (each column)"
     for ax, values, title, axis in zip(axes, (S, rows, columns), titles, (None, 1, 0), strict=True):
         ax.imshow(values, cmap="Blues" if axis is None else "Oranges", vmin=0, vmax=1 if axis is None else 0.6)
@@ -391,8 +391,8 @@ figure = draw_hinge(0.2)
 # %%
 twice = torch.tensor([[0.6, 0.5, 0.2], [0.6, 0.5, 0.2], [0.1, 0.3, 0.7]])
 same = torch.tensor([5, 5, 9])
-by_id = ranking_loss(twice, twice, same, same, margin=alpha, hardest=True).item()
-by_diagonal = ranking_loss(twice, twice, ids, ids, margin=alpha, hardest=True).item()
+by_id = ranking_loss(twice, same, margin=alpha, hardest=True).item()
+by_diagonal = ranking_loss(twice, ids, margin=alpha, hardest=True).item()
 print(f"hardest alone: {by_diagonal:.2f} per pair with the diagonal spared, {by_id:.2f} with the image spared")
 torch.testing.assert_close(by_diagonal, 0.8 / 3, atol=1e-6, rtol=0)
 torch.testing.assert_close(by_id, 0.0, atol=1e-6, rtol=0)
@@ -448,17 +448,15 @@ B = 64
 generator = torch.Generator().manual_seed(seed)
 noise = torch.randn(B, B, generator=generator, dtype=torch.float64)
 batch_ids, scales = torch.arange(B), torch.linspace(0, 0.15, 31, dtype=torch.float64)
-plateau = ranking_loss(0 * noise, 0 * noise, batch_ids, batch_ids, margin=alpha, hardest=True).item()
+plateau = ranking_loss(0 * noise, batch_ids, margin=alpha, hardest=True).item()
 torch.testing.assert_close(plateau, 2 * alpha)
-torch.testing.assert_close(
-    ranking_loss(0 * noise, 0 * noise, batch_ids, batch_ids, margin=alpha, hardest=False).item(), 2 * alpha * (B - 1)
-)
+torch.testing.assert_close(ranking_loss(0 * noise, batch_ids, margin=alpha, hardest=False).item(), 2 * alpha * (B - 1))
 
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.2), sharey=True, layout="constrained")
 for ax, hardest in zip(axes, (False, True), strict=True):
     for d, colour in ((1, show.PAPER), (2, "grey"), (4, show.MEASURED)):
         scores = [s * (noise + d * torch.eye(B)) for s in scales]
-        losses = torch.stack([ranking_loss(x, x, batch_ids, batch_ids, margin=alpha, hardest=hardest) for x in scores])
+        losses = torch.stack([ranking_loss(x, batch_ids, margin=alpha, hardest=hardest) for x in scores])
         ax.plot(scales, losses / losses[0], color=colour, lw=2, label=f"d = {d}")
         if d == 1:
             assert (losses[1] > losses[0]) == hardest  # away from "all equal": up for the hardest, down for the sum
@@ -617,7 +615,7 @@ display(
 # ```python
 # for margin, expected in ((0.1, 0.4 / 3), (0.0, 0.2 / 3)):
 #     for hardest in (False, True):
-#         loss = ranking_loss(S, S, ids, ids, margin=margin, hardest=hardest).item()
+#         loss = ranking_loss(S, ids, margin=margin, hardest=hardest).item()
 #         torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
 # assert check.lesson2.exercise1(0.4 / 3, 0.4 / 3, 0.2 / 3)
 # ```

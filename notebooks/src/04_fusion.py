@@ -198,8 +198,8 @@ result = run.fit()
 # %% tags=["nbval-ignore-output"]
 test = run.dataset("test")
 where = test.caption_to_image
-global_scores = result.scores("global", lambda _: cosine)
-local_scores = result.scores("local", lambda _: run.system.local)
+global_scores = result.scores(lambda _: cosine)
+local_scores = result.scores(lambda _: run.system.local)
 scores = result.scores()  # as the system itself scores
 assert np.allclose(scores, global_scores + 2.0 * local_scores, atol=1e-5)
 assert np.abs(global_scores).max() <= 1 + 1e-5
@@ -285,7 +285,7 @@ ids = torch.arange(3)
 
 def loss_of(scores, margin=0.2):
     """Both directions, hardest negatives, mean over pairs."""
-    return ranking_loss(scores, scores, ids, ids, margin=margin, hardest=True)
+    return ranking_loss(scores, ids, margin=margin, hardest=True)
 
 
 part_g, part_l = S_G.clone().requires_grad_(), S_L.clone().requires_grad_()
@@ -459,7 +459,7 @@ mus = [0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
 curves = {}
 for mu, small in trained.items():
     whose = small.run.dataset("test").caption_to_image
-    parts = small.scores("global", lambda _: cosine), small.scores("local", lambda _: cross_attention)
+    parts = small.scores(lambda _: cosine), small.scores(lambda _: cross_attention)
     curves[mu] = [recalls(*ranks(parts[0] + m * parts[1], whose), whose)["rsum"] for m in mus]
 figure, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for (mu, curve), colour in zip(curves.items(), (show.MEASURED, show.PAPER), strict=True):

@@ -153,7 +153,7 @@ display(TABLE1.averages(seeds=range(seeds), **settings).set_index(["row", "model
 fusion_loss = results["Fusion-loss", 0]
 scores = {
     "S_G": fusion_loss.scores(),
-    "S_L": fusion_loss.scores("local", lambda matcher: matcher.losses["local"].similarity),
+    "S_L": fusion_loss.scores(lambda matcher: matcher.losses["local"].similarity),
 }
 scores["S_G + 2 S_L"] = scores["S_G"] + 2 * scores["S_L"]
 after_the_fact = pd.DataFrame({name: tables.rescored(fusion_loss, matrix) for name, matrix in scores.items()}).T

@@ -167,8 +167,8 @@ display(table)
 # can do.
 # %%
 where = full.run.dataset("test").caption_to_image
-global_scores = full.scores("global", lambda _: cosine)
-local_scores = full.scores("local", lambda _: full.run.system.local)
+global_scores = full.scores(lambda _: cosine)
+local_scores = full.scores(lambda _: full.run.system.local)
 figure = show.mu_sweep(global_scores, local_scores, where, mu=2.0)
 figure.savefig(folder / "table2_sweep.png", dpi=150)
 

@@ -135,7 +135,13 @@ class Dataset:
 
     def captions_of(self, image: int) -> list[str]:
         """Return the captions of the image at this position."""
-        return [self.captions[k] for k in np.flatnonzero(self.caption_to_image == image)]
+        return [self.captions[k] for k in np.flatnonzero(self.caption_to_image == image % len(self))]
+
+
+def check_batch(dataset: Dataset, size: int) -> None:
+    """Raise ValueError if a batch of `size` pairs is larger than the split."""
+    if len(dataset.captions) < size:
+        raise ValueError(f"{dataset.folder}/{dataset.split}: {len(dataset.captions)} captions, batch size {size}")
 
 
 def batches(
@@ -164,8 +170,7 @@ def batches(
     """
     if size % world:
         raise ValueError(f"a batch of {size} pairs does not divide among {world} processes")
-    if len(tokens) < size:
-        raise ValueError(f"{dataset.folder}/{dataset.split}: {len(tokens)} captions, batch size {size}")
+    check_batch(dataset, size)
     share = size // world
     positives = torch.arange(rank * share, (rank + 1) * share, device=device)
     for whole in similar_lengths(np.array([len(ids) for ids in tokens]), size, seed=seed, epoch=epoch):

@@ -26,6 +26,6 @@ def data_folder(name: str, *, tiny: bool = False) -> Path:
             return scenes.ensure(home() / "data" / f"scenes-{size}-tiny", seed=seed, size="tiny")
         return scenes.ensure(home() / "data" / f"scenes-{size}", seed=seed, size=size)
     for folder in (Path(name), home() / "data" / name):
-        if folder.is_dir():
+        if name and folder.is_dir():
             return folder.resolve()
     raise FileNotFoundError(f"no data set {name!r}: neither {name} nor {home() / 'data' / name} is a folder")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
@@ -99,7 +100,13 @@ class Vocabulary(Tokenizer):
 
     @classmethod
     def build(cls, captions: Iterable[str], min_count: int = 1) -> "Vocabulary":
-        """Collect the words of *training* captions. Words that occur less than `min_count` times become `<unk>`."""
+        """Collect the words of *training* captions. Words that occur less than `min_count` times become `<unk>`.
+
+        Raises:
+            ValueError: the captions are a single text, whose letters would become words.
+        """
+        if isinstance(captions, str):
+            raise ValueError(f"the captions are {captions[:20]!r}; expected a list of captions")
         counts = Counter(word for caption in captions for word in tokenize(caption))
         kept = sorted((word for word, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word))
         return cls(SPECIALS + tuple(kept))
@@ -160,6 +167,7 @@ class WordPieces(Tokenizer):
         with extra("bert"):
             from transformers import AutoTokenizer
 
+        self.folder = Path(folder)
         self.pieces = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         ends = (
             [self.pieces.cls_token_id, self.pieces.bos_token_id],
@@ -178,8 +186,10 @@ class WordPieces(Tokenizer):
         return np.array([self.start, *pieces, self.end], dtype=np.int32)
 
     def save(self, folder: Path) -> None:
-        """Write the folder word_pieces/."""
+        """Write the folder word_pieces/, with the config.json of the model that reads the pieces, if there is one."""
         self.pieces.save_pretrained(folder / "word_pieces")
+        if (self.folder / "config.json").exists():
+            shutil.copy(self.folder / "config.json", folder / "word_pieces")
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

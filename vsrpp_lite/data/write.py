@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,8 @@ def write_dataset(
     Raises:
         FileExistsError: `folder` exists already, or another process is writing it; it is not changed.
         DataError: there is no split, `open_split` refuses the draft, the splits do not fit each other, a caption has a
-            line break, an image has no list of captions, or a count of regions is not a whole number from 1 to R.
+            line break, an image has no list of captions, two images have one id, or a count of regions is not a whole
+            number from 1 to R.
     """
     folder = Path(folder)
     with new_folder(folder) as draft:
@@ -86,6 +88,8 @@ def fill_dataset(draft: Path, *, name: str, source: str, splits: Mapping[str, Ra
 def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
     if len(raw.image_ids) != len(raw.captions):
         raise DataError(f"{split}: found {len(raw.image_ids)} ids and captions of {len(raw.captions)} images")
+    if twice := [image_id for image_id, count in Counter(raw.image_ids).items() if count > 1]:
+        raise DataError(f"{split}: the id {twice[0]} stands for several images; expected another id for each")
     for image_id, texts in zip(raw.image_ids, raw.captions, strict=True):
         if isinstance(texts, str) or not texts:
             raise DataError(f"{split}, image {image_id}: its captions are {texts!r}; expected a list, one at least")

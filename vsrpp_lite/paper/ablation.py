@@ -106,8 +106,8 @@ def swept(result: Result, mus: Sequence[float]) -> dict[float, np.ndarray]:
     system = result.run.system
     if not isinstance(system, VSRpp):
         raise TypeError(f"the run's system is a {type(system).__name__}; expected a VSRpp, which has a mu")
-    global_scores = result.scores("global", lambda _: cosine)
-    local_scores = result.scores("local", lambda _: system.local)
+    global_scores = result.scores(lambda _: cosine)
+    local_scores = result.scores(lambda _: system.local)
     caption_to_image = result.run.dataset("test").caption_to_image
     sampled = {}
     for mu in mus:

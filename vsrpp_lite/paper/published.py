@@ -5,7 +5,7 @@ All recalls are at 1, 5, 10, of text (an image asks) then of image retrieval (a 
 
 from collections.abc import Mapping
 
-RECALLS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10")
+from vsrpp_lite.training.metrics import METRICS
 
 Recalls = Mapping[str, tuple[float, float, float, float, float, float]]
 """Six recalls for each row of a table."""
@@ -101,4 +101,4 @@ SEED_SPREAD = {"VSRN": 5.4, "SCAN": 2.1, "SAEM": 2.4}
 def metrics_of(recalls: tuple[float, ...]) -> dict[str, float]:
     """Return the eight metrics of a published row. mR and rsum are computed from its six recalls."""
     rsum = round(sum(recalls), 1)
-    return dict(zip(RECALLS, recalls, strict=True)) | {"mR": round(rsum / 6, 2), "rsum": rsum}
+    return dict(zip(METRICS[:6], recalls, strict=True)) | {"mR": round(rsum / 6, 2), "rsum": rsum}

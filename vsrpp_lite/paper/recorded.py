@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from vsrpp_lite.files import home, recorded_folder, write_text
+from vsrpp_lite.files import notebooks_folder, recorded_folder, write_text
 from vsrpp_lite.paper.beyond_recall import DRAWN, TRUTH, record_truth
 from vsrpp_lite.paper.rows import record_rows, samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
@@ -272,11 +272,12 @@ def pages() -> dict[Path, str]:
 
     In README.md, this replaces each table between `<!-- recorded: ... -->` and `<!-- end -->`.
     """
+    checkout = notebooks_folder().parent
     results = filled((recorded_folder() / TEMPLATE).read_text(encoding="utf-8"))
-    readme = (home() / "README.md").read_text(encoding="utf-8")
+    readme = (checkout / "README.md").read_text(encoding="utf-8")
 
     def renewed(block: re.Match[str]) -> str:
         return f"<!-- recorded: {block[1]} -->\n{filled('{{' + block[1] + '}}')}\n<!-- end -->"
 
     renewed_readme = re.sub(r"<!-- recorded: (.*?) -->\n.*?<!-- end -->", renewed, readme, flags=re.DOTALL)
-    return {home() / "RESULTS.md": results, home() / "README.md": renewed_readme}
+    return {checkout / "RESULTS.md": results, checkout / "README.md": renewed_readme}

@@ -45,11 +45,12 @@ COMPARED = {
 class Table:
     """A table: its rows, their published numbers, and claims about them.
 
-    All methods take `data`, the name of a data set, `preset`, and one seed or several.
+    Methods that need runs take `data`, the name of a data set, `preset`, and one seed or several. `measure`, `verdicts`
+    and `averages` train the runs that are not done.
 
     Raises:
-        ValueError: the name is no file name, there are no rows, or a claim or an average is about a row or a metric
-            that does not exist.
+        ValueError: the name is no file name, there are no rows or no folds, or a claim or an average is about a row or
+            a metric that does not exist.
     """
 
     name: str
@@ -80,6 +81,8 @@ class Table:
             raise ValueError(f"the table's name is {self.name!r}; expected letters, digits, spaces, dots or dashes")
         if not self.rows:
             raise ValueError(f"{self.name} has no rows; expected one at least")
+        if self.folds < 1:
+            raise ValueError(f"{self.name}: folds is {self.folds}; expected at least 1")
         named = [*self.averaged, *(row for claim in self.claims for row in (claim.better, claim.worse))]
         for row in named:
             if row not in self.rows:

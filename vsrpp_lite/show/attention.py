@@ -58,15 +58,16 @@ def attention(
     return describe(figure, text)
 
 
-def rarest(tokenizer: Tokenizer, sentence: str, count: int = 4) -> list[int]:
-    """Return the positions of the `count` rarest content words of a sentence, in the order of the sentence.
+def rarest(tokenizer: Tokenizer, sentence: str) -> list[int]:
+    """Return the positions of the four rarest content words of a sentence, in the order of the sentence.
 
-    Position 0 is `<start>`.
+    Position 0 is `<start>`. A sentence of function words alone has the four rarest of these.
     """
     ids = tokenizer.encode(sentence)
-    content = [position for position in range(1, len(ids) - 1) if tokenizer.words[ids[position]] not in FUNCTION_WORDS]
+    words = range(1, len(ids) - 1)
+    content = [position for position in words if tokenizer.words[ids[position]] not in FUNCTION_WORDS] or words
     # a vocabulary is sorted by falling counts, so a rare word has a large id
-    return sorted(sorted(content, key=lambda position: -ids[position])[:count])
+    return sorted(sorted(content, key=lambda position: -ids[position])[:4])
 
 
 def attention_weights(matcher: Matcher, dataset: Dataset, image: int, sentence: str) -> pd.DataFrame:
@@ -98,7 +99,7 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
         layer: the layer of the graph; 0 is the first.
 
     Raises:
-        AttributeError: the system has no graph of regions.
+        ValueError: the system has no graph of regions.
     """
     matrix = affinities(matcher, dataset, image, layer)
     region = busiest(matrix) if region is None else region
@@ -144,8 +145,10 @@ def graph_layers(matcher: Matcher) -> list[RegionGraph]:
     """Return the layers of graph reasoning of a system that has them, such as VSRN and VSR++.
 
     Raises:
-        AttributeError: the system has no graph of regions.
+        ValueError: the system has no graph of regions.
     """
+    if not hasattr(matcher.images, "reason"):
+        raise ValueError("this system has no graph of regions to show")
     return [cast(RegionGraph, layer) for layer in cast(_Reasoning, matcher.images).reason.layers]
 
 
@@ -155,7 +158,7 @@ def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -
     Layer 0 is the first. Every layer sees the regions as the layers before it have left them.
 
     Raises:
-        AttributeError: the system has no graph of regions.
+        ValueError: the system has no graph of regions.
     """
     graph = graph_layers(matcher)[layer]
     seen: list[Tensor] = []

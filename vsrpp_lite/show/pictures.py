@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.text import has_word
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.alt import describe
 from vsrpp_lite.training.metrics import score
@@ -99,7 +100,13 @@ def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure
 
 
 def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -> Figure:
-    """Show the `top` pictures that a sentence finds, the best first, with their scores."""
+    """Show the `top` pictures that a sentence finds, the best first, with their scores.
+
+    Raises:
+        ValueError: the sentence has no word.
+    """
+    if not has_word(sentence):
+        raise ValueError(f"the sentence is {sentence!r}; expected at least one word")
     scores = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
     return pictures_found({"": scores}, dataset, sentence, top)
 
@@ -162,12 +169,13 @@ def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset
     A check marks the picture's own captions, and a cross marks those of other pictures.
     """
     height = max(2.6, len(rows) * (0.5 + 0.42 * top))
+    panels = [f"row {number}" for number in range(len(rows))]  # not the names, which may be anything
     figure, axes = plt.subplot_mosaic(
-        [["picture", name] for name in rows], figsize=(10, height), width_ratios=(1, 1.6), layout="constrained"
+        [["picture", panel] for panel in panels], figsize=(10, height), width_ratios=(1, 1.6), layout="constrained"
     )
     picture(axes["picture"], dataset, image)
-    for name, scores in rows.items():
-        ax = axes[name]
+    for panel, (name, scores) in zip(panels, rows.items(), strict=True):
+        ax = axes[panel]
         ax.set_axis_off()
         ax.set_title(name, loc="left", fontsize=11, fontweight="bold")
         for position, text in enumerate(best(scores, top)):

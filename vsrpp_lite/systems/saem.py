@@ -21,7 +21,8 @@ are 4 heads over words.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -79,17 +80,26 @@ class LearnedWords(nn.Module):
 class Bert(nn.Module):
     """A frozen, pretrained BERT from a local folder. With `faithful`, its dropout is on in training, as released.
 
+    Args:
+        folder: the BERT. If there is no such folder, as where somebody else's model is loaded, the weights are random
+            until those of the trained model take their place.
+        config: the folder of config.json, which then says how large the BERT is.
+
     Raises:
         ImportError: transformers is not installed.
         OSError: the folder holds no model.
     """
 
-    def __init__(self, folder: str, *, faithful: bool):
+    def __init__(self, folder: Path, config: Path, *, faithful: bool):
         super().__init__()
         with extra("bert"):
-            from transformers import AutoModel
+            from transformers import AutoConfig, AutoModel
 
-        self.model = AutoModel.from_pretrained(folder, local_files_only=True).requires_grad_(False)
+        if folder.is_dir():
+            model = AutoModel.from_pretrained(folder, local_files_only=True)
+        else:
+            model = AutoModel.from_config(AutoConfig.from_pretrained(config, local_files_only=True))
+        self.model = model.requires_grad_(False)
         self.faithful = faithful
 
     def forward(self, pieces: Int[Tensor, "B N"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N E"]:
@@ -176,7 +186,7 @@ class SAEM(System):
             found = f"embed is {sizes.embed} and word is {sizes.word}"
             raise ValueError(f"{found}; expected multiples of 16 and of 4, which the heads of the attention divide")
         if self.bert:
-            bert = Bert(self.bert, faithful=self.faithful)
+            bert = Bert(Path(self.bert), cast(WordPieces, tokenizer).folder, faithful=self.faithful)
             states: nn.Module = bert
             state_size = int(bert.model.config.hidden_size)
         else:

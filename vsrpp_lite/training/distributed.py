@@ -1,4 +1,4 @@
-"""Several processes that share a batch: what they need, and the only collective, which gives all encodings to each."""
+"""Several processes that share a batch: what they need, and the collective that gives all encodings to each."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +15,7 @@ def check_processes(devices: int, strategy: str | None, batch_size: int) -> None
         ValueError: the processes cannot share a batch; or the strategy is one that starts the script again, and the
             new script would wait for the lock that this one holds.
     """
-    if strategy not in (None, "auto", "ddp_spawn", "ddp_fork"):
+    if strategy not in (None, "ddp_spawn", "ddp_fork"):
         raise ValueError(f"strategy is {strategy!r}; expected ddp_spawn or ddp_fork")
     if devices > 1 and (batch_size % devices or batch_size < 2 * devices):  # BatchNorm needs two pairs
         raise ValueError(

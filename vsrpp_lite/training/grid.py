@@ -40,16 +40,25 @@ def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
     >>> from vsrpp_lite import Run, VSRpp
     >>> len(expand(Run(system=VSRpp()), {"system.mu": [0.5, 1.0, 2.0], "seed": range(3)}))
     9
+
+    Raises:
+        ValueError: an axis is no field, or its values are a word instead of a list.
     """
+    for name, given in axes.items():
+        if isinstance(given, str):
+            raise ValueError(f"the values of {name!r} are {given!r}; expected a list")
     runs = []
     for values in product(*axes.values()):
         changed = run
         for name, value in sorted(zip(axes, values, strict=True), key=lambda axis: "." in axis[0]):
             part, dot, leaf = name.partition(".")
-            if dot:
-                whole = getattr(changed if part == "system" else changed.settings, part)
-                value = replace(whole, **{leaf: value})
-            changed = replace(changed, **{part: value})
+            try:
+                if dot:
+                    whole = getattr(changed if part == "system" else changed.settings, part)
+                    value = replace(whole, **{leaf: value})
+                changed = replace(changed, **{part: value})
+            except (AttributeError, TypeError) as error:
+                raise ValueError(f"{name!r} is no field of a run, its system, sizes or training") from error
         runs.append(changed)
     return runs
 
@@ -61,6 +70,10 @@ class GridError(RuntimeError):
         self.failures = dict(failures)
         lines = [f"{run.folder.name}, seed {run.seed}: {text}" for run, text in failures.items()]
         super().__init__("\n".join([f"{len(failures)} runs failed, all others are done:", *lines]))
+
+    def __reduce__(self) -> tuple[type["GridError"], tuple[dict[Run, str]]]:
+        """Let a process hand the error to another one, which makes it again from its failures."""
+        return GridError, (self.failures,)
 
 
 class Outcome(NamedTuple):
@@ -75,6 +88,8 @@ class Outcome(NamedTuple):
     finished: bool
     """False if another process is training the run, or if the run failed."""
     failure: str | None = None
+    trace: str = ""
+    """The traceback of the failure."""
 
 
 def train(
@@ -98,7 +113,7 @@ def train(
         blind: whether to leave the test splits alone, neither checked nor ranked.
 
     Raises:
-        GridError: some runs failed; it is raised after all others are trained.
+        GridError: some runs failed; it is raised after all others are trained. Their tracebacks are logged as debug.
     """
     done: list[Run] = []
     missing: list[Run] = []
@@ -122,19 +137,17 @@ def train(
         return pool(joblib.delayed(_fit)(*task, wait=wait, **options) for task in tasks)
 
     with _bar(missing, since=since):
-        elsewhere = []
-        for number, finished, failure in work(range(len(missing)), wait=False):
-            if finished:
-                yield Result(missing[number])
-            elif failure:
-                failures[missing[number]] = failure
-            else:
-                elsewhere.append(number)
-        for number, finished, failure in work(elsewhere, wait=True):
-            if finished:
-                yield Result(missing[number])
-            else:
-                failures[missing[number]] = str(failure)
+        elsewhere: list[int] = []
+        for numbers, wait in ((range(len(missing)), False), (elsewhere, True)):
+            for outcome in work(numbers, wait=wait):
+                run = missing[outcome.number]
+                if outcome.finished:
+                    yield Result(run)
+                elif outcome.failure:
+                    log.debug("%s: %s", run.folder.name, outcome.trace)
+                    failures[run] = outcome.failure
+                else:
+                    elsewhere.append(outcome.number)
     if failures:
         raise GridError(failures)
 
@@ -156,7 +169,7 @@ def rank(asked: Iterable[Ranking], jobs: int | None = None) -> None:
 
 def _jobs(jobs: int | None, tasks: Sequence[Any]) -> int:
     one_each = 1 if torch.accelerator.is_available() else joblib.cpu_count(only_physical_cores=False)
-    return min(jobs or one_each, len(tasks))
+    return min(one_each if jobs is None else jobs, len(tasks))
 
 
 def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) -> None:
@@ -182,8 +195,8 @@ def _fit(number: int, run: Run, folds: int, *, where: str, wait: bool, since: fl
         except Timeout:
             return Outcome(number, finished=False)
         except Exception as error:
-            log.debug("%s", traceback.format_exc())
-            return Outcome(number, finished=False, failure=f"{type(error).__name__}: {error} ({_place(error)})")
+            told = f"{type(error).__name__}: {error} ({_place(error)})"
+            return Outcome(number, finished=False, failure=told, trace=traceback.format_exc())
     return Outcome(number, finished=True)
 
 

@@ -1,4 +1,4 @@
-"""How well a model retrieves: pure functions of a score matrix and of the image that each text belongs to.
+"""How well a model retrieves: ranks and recalls from a score matrix, and how sure their means and differences are.
 
 The rank of the right answer is its place among all candidates, from 1: one more than the number of wrong answers whose
 score is *at least* as high. So a tie counts against the model, and a model that gives every pair the same score finds
@@ -117,11 +117,6 @@ def sweep(
         scores = local_scores if np.isinf(mu) else global_scores + mu * local_scores
         rows.append(recalls(*ranks(scores, caption_to_image), caption_to_image))
     return pd.DataFrame(rows, index=pd.Index(mus, name="mu"))
-
-
-def ensemble(matrices: Sequence[Float[np.ndarray, "I T"]]) -> Float[np.ndarray, "I T"]:
-    """Average the score matrices of several models, as the papers of SCAN and VSRN do."""
-    return np.mean(matrices, axis=0)
 
 
 def interval(

@@ -55,6 +55,7 @@ def _check_remade(system: System, choices: Mapping[str, Any]) -> None:
     """Raise ValueError if the choices, once written as JSON and read again, do not make the same system."""
     expected = "expected a dataclass whose fields are numbers, words, True, False, None, or tuples of them"
     try:
+        hash(system)  # a grid compares runs by their hashes
         same = type(system)(**json.loads(json.dumps(choices))) == system
     except (TypeError, ValueError) as error:
         raise ValueError(f"{system!r} cannot be made again from its fields ({error}); {expected}") from error
@@ -113,7 +114,8 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
 
     Args:
         config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are. The model
-            card tells of `data_name`, `preset`, `seed`, and of `test`, the split and the images behind the recalls.
+            card tells of `data_name`, `preset`, `seed`, of `test`, the split and the images behind the recalls, and of
+            a released checkpoint that `record` names as `imported`.
 
     Raises:
         FileExistsError: the folder exists and is not empty, or another process is writing it.
@@ -217,8 +219,11 @@ def _fits(path: Path, config: Mapping[str, Any]) -> Iterator[None]:
 def card(config: Mapping[str, Any], recalls: Mapping[str, float]) -> str:
     """Return the model card, in Markdown."""
     system, feature_size = config["system"], config["feature_size"]
-    data_name, seed = config.get("data_name", ""), config.get("seed", "")
-    name, preset = system["name"], config.get("preset", "")
+    name = system["name"]
+    data_name, preset, seed = (config.get(key, "") for key in ("data_name", "preset", "seed"))
+    origin = f"was trained on `{data_name}` with preset `{preset}` and seed {seed}"
+    if imported_from := config.get("record", {}).get("imported"):
+        origin = f"has the weights of the released checkpoint `{imported_from}`"
     test = config.get("test", {"split": "test", "images": "all"})
     imported, passed = "", ""
     if system["module"] == "__main__" or "." in name:
@@ -235,10 +240,9 @@ tags: [image-text-matching, image-text-retrieval]
 # {name}({choices})
 
 An image-text matching model of [vsrpp_lite](https://pypi.org/project/vsrpp-lite/). It reads regions of
-{feature_size} numbers and English captions, and was trained on `{data_name}` with preset `{preset}` and seed
-{seed}.
+{feature_size} numbers and English captions, and {origin}.
 
-| split `{test["split"]}`, {test["images"]} images | per cent |
+| split `{test["split"]}` of `{data_name}`, {test["images"]} images | per cent |
 |:--|--:|
 {measured}
 

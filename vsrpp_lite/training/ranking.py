@@ -52,6 +52,8 @@ def fold_ranks(
         ValueError: the images or their captions do not divide into `folds` equal parts, a score is not finite, or an
             image has no caption.
     """
+    if folds < 1:
+        raise ValueError(f"folds is {folds}; expected at least 1")
     total = len(models[0].images.pooled)
     size, whose = total // folds, fold_of_text(total, caption_to_image, folds)
     image_ranks, text_ranks = np.empty(total, dtype=int), np.empty(len(caption_to_image), dtype=int)

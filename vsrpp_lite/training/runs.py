@@ -4,7 +4,7 @@ checksums.json                    the digest of the run, and the sha256 of every
 config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
 history.jsonl, best.pt, last.pt   the epochs, the best weights, and the state to resume from
 result.json                       written last; if it exists, the run is done
-test-ranks-*.npz, scores-*.npz    ranks and scores of the test split, computed at their first use
+test-ranks-*.npz, scores-own.npz  ranks and scores of the test split, computed at their first use
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from filelock import FileLock
 
-from vsrpp_lite.data.dataset import Dataset
+from vsrpp_lite.data.dataset import Dataset, check_batch
 from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.named import EMBEDDED, data_folder
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
@@ -83,7 +83,10 @@ class Run:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Return what the digest is made of. Threads, devices and packages change rounding alone, and are left out."""
+        """Return what the digest is made of. Threads, devices and packages change rounding alone, and are left out.
+
+        The byte code of an own system is in it, so this system is trained again with another version of Python.
+        """
         return {
             "system": models.describe(self.system),
             "sizes": vars(self.settings.sizes),
@@ -124,14 +127,16 @@ class Run:
         """Open one split of the data: train, dev or test. If there is a `testall`, that is the test split."""
         return open_split(self.data_folder, name_of_test(self.data_folder) if split == "test" else split)
 
-    def splits(self, *names: str) -> tuple[Dataset, ...]:
-        """Open and check these splits: by default all three, so that an error in test is found before the training.
+    def splits(self, *, blind: bool = False) -> list[Dataset]:
+        """Open and check train, dev and, unless `blind`, test, so that every error is found before the training.
 
         Raises:
             DataError: a split is not as it should be, or the splits do not fit each other.
+            ValueError: a batch is larger than the train split.
         """
-        opened = tuple(map(self.dataset, names or ("train", "dev", "test")))
-        check_fit(list(opened))
+        opened = [self.dataset(name) for name in ("train", "dev", "test")[: 2 if blind else 3]]
+        check_fit(opened)
+        check_batch(opened[0], self.settings.training.batch_size)
         return opened
 
     def build(self, tokenizer: Tokenizer | None = None) -> Matcher:
@@ -181,14 +186,15 @@ class Run:
         check_processes(devices, strategy, self.settings.training.batch_size)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
-            if fresh:
-                forget(self.files)
-            if not self.files.has(RESULT):
+            if fresh or not self.files.has(RESULT):
                 from lightning_fabric import Fabric  # this import takes a second or two; a finished run needs none
 
                 chosen = strategy or ("auto" if devices == 1 else "ddp_spawn")
                 precision = self.settings.training.precision
                 fabric = Fabric(accelerator=accelerator, devices=devices, strategy=chosen, precision=precision)
+                if fresh:
+                    self.splits(blind=blind)  # whatever is wrong must be found before anything is deleted
+                    forget(self.files)
                 with torch.random.fork_rng(devices=[]):  # keep the caller's generator
                     fabric.launch(partial(self._train, blind=blind, bar=bar))
         return Result(self)
@@ -197,7 +203,7 @@ class Run:
         from vsrpp_lite.training.train import fit
 
         began = time.time()
-        train, dev = self.splits("train", "dev") if blind else self.splits()[:2]
+        train, dev = self.splits(blind=blind)[:2]
         matcher = self.build()
         if fabric.is_global_zero and not self.files.has(LAST):  # a resumed training has them already
             self.files.write_text(CONFIG, json.dumps(self.config(train.feature_size), indent=2))
@@ -221,15 +227,15 @@ class Result:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """Return the seconds since training last started or resumed, the device, the versions and the commit."""
+        """Return seconds since training last started or resumed, device, versions, commit; or of what was imported."""
         check_done(self.run.files)
         return self.run.files.read_json(RESULT)
 
     @property
     def history(self) -> pd.DataFrame:
-        """Return one row per epoch, counted from 1, with losses per caption and recalls on the dev split."""
+        """Return one row per epoch, from 1, with losses per caption and dev recalls. An imported run has none."""
         with self.run.files.open(HISTORY) as lines:
-            epochs = pd.json_normalize(list(map(json.loads, lines))).drop(columns="epoch", errors="ignore")  # of 0.2
+            epochs = pd.json_normalize(list(map(json.loads, lines)))
         return epochs.rename(lambda line: line + 1).rename_axis("epoch")
 
     def matcher(self) -> Matcher:
@@ -239,9 +245,9 @@ class Result:
     def export(self, folder: str | Path) -> Path:
         """Write the trained model to a folder that `vl.load` can read without the data; see `models.export`."""
         test = self.run.dataset("test")
-        measured = {"data_name": self.run.data_folder.name, "test": {"split": test.split, "images": len(test)}}
-        config = self.run.files.read_json(CONFIG) | measured
-        return models.export(self.matcher(), config, self.recalls, folder)
+        name = self.run.data if self.run.data in EMBEDDED else self.run.data_folder.name
+        about = {"data_name": name, "test": {"split": test.split, "images": len(test)}, "record": self.record}
+        return models.export(self.matcher(), self.run.files.read_json(CONFIG) | about, self.recalls, folder)
 
     def ranked(self, partners: "Sequence[Result]" = (), folds: int = 1) -> bool:
         """Tell whether `rank` has written its file."""
@@ -279,17 +285,11 @@ class Result:
         found = self.rank(partners, folds)
         return metrics.contributions(found["images"], found["texts"], found["caption_to_image"])
 
-    def scores(self, name: str = "own", choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
+    def scores(self, choose: Callable[[Matcher], Similarity] | None = None) -> np.ndarray:
         """Return the test scores (I, T) of the system's own similarity, or of one that `choose` takes from the matcher.
 
-        They are kept in the run folder under `name`, since ensembles and sweeps of mu use them again.
-
-        Raises:
-            FileNotFoundError: the run is not trained to its end.
-            ValueError: one of `choose` and a name other than "own" is given without the other.
+        Those of its own are kept in the run folder. FileNotFoundError says that the run is not trained to its end.
         """
-        if bool(choose) == (name == "own"):
-            raise ValueError(f"name is {name!r}; expected `choose` with any name but 'own', and with no other name")
         check_done(self.run.files)
 
         def compute() -> dict[str, np.ndarray]:
@@ -297,4 +297,4 @@ class Result:
             similarity = choose(matcher) if choose else matcher.similarity
             return {"scores": ranking.all_scores(matcher, self.run.dataset("test"), similarity)}
 
-        return keep(self.run.files, f"scores-{name}.npz", compute)["scores"]
+        return (compute() if choose else keep(self.run.files, "scores-own.npz", compute))["scores"]

@@ -67,7 +67,7 @@ def fit(
             # one process measures for all: on CPUs each has its own BatchNorm statistics, and all must stop together
             recalls = fabric.broadcast(evaluate(matcher, dev) if fabric.is_global_zero else {})
             history.append({"loss": losses, "dev": recalls})
-            _name_plateau(history, matcher, training, name)
+            _warn_of_plateau(history, matcher, training, name)
             log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch + 1, losses, recalls["rsum"])
             counter.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
             counter.update()
@@ -148,7 +148,7 @@ def out_of_patience(history: list[dict[str, Any]], training: Training) -> bool:
     return patience is not None and len(rsums) > patience and max(rsums[-patience:]) <= max(rsums[:-patience])
 
 
-def _name_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Training, name: str) -> None:
+def _warn_of_plateau(history: list[dict[str, Any]], matcher: Matcher, training: Training, name: str) -> None:
     """Warn if a loss stays where all similarities are equal, which is the well-known failure of hardest negatives.
 
     The warning needs two such epochs in a row, since a falling loss may pass this value in one epoch.

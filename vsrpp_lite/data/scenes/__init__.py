@@ -21,14 +21,12 @@ from tqdm.auto import tqdm
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.example import Drawn, make_example
+from vsrpp_lite.data.scenes.origin import source
 from vsrpp_lite.data.write import RawSplit, fill_dataset
 from vsrpp_lite.files import new_folder, remove_dead_drafts
 from vsrpp_lite.workers import parallel
 
 __all__ = ["SIZES", "Drawn", "ensure", "make_example", "write"]
-
-VERSION = 1
-"""Version of the generator. Raise it by hand whenever the same seed no longer draws the same bytes on one machine."""
 
 SIZES = {
     "tiny": {"train": 200, "dev": 40, "test": 100},
@@ -58,14 +56,10 @@ def ensure(folder: Path, *, seed: int, size: str) -> Path:
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if not manifest.exists():
                 write(folder, seed=seed, size=size)
-    found, expected = read_manifest(folder).get("source"), _source(seed, size)
+    found, expected = read_manifest(folder).get("source"), source(seed, size)
     if found != expected:
         raise DataError(f"{manifest}: source is {found!r}; expected {expected!r}. Move the folder away to draw it anew")
     return folder
-
-
-def _source(seed: int, size: str) -> str:
-    return f"vsrpp_lite.scenes, version {VERSION}, seed {seed}, size {size}"
 
 
 def write(folder: Path, *, seed: int, size: str) -> Path:
@@ -81,7 +75,7 @@ def write(folder: Path, *, seed: int, size: str) -> Path:
             for split, count in SIZES[size].items():
                 splits[split] = _draw_split(seed, split, count, first_id, draft / "images", bar)
                 first_id += count
-        fill_dataset(draft, name="scenes", source=_source(seed, size), splits=splits)
+        fill_dataset(draft, name="scenes", source=source(seed, size), splits=splits)
     return folder
 
 

@@ -42,7 +42,7 @@ def _terse(say: Speaker) -> str:
     link = say.relation()
     if link and say.maybe(0.5):
         one, name, other = link
-        return f"{say.before(one, 0.8)} {say.near(name)} {say.before(other, 0.8)}"
+        return f"{say.before(one, 0.8)} {say.related(name)} {say.before(other, 0.8)}"
     phrases = [say.before(subject, 0.8) for subject in say.some(int(say.rng.integers(2, 4)))]
     return f"{' and '.join(phrases)} {say.setting(0.4)}"
 
@@ -55,7 +55,7 @@ def _linked(say: Speaker) -> str:
         return f"{say.before(subject)} {say.place()} {say.light()}"
     one, name, other = link
     verb = say.acts(one) if name not in ("holding", "bigger than") else say.be(one)
-    return f"{say.before(one)} {verb} {say.near(name)} {say.before(other)} {say.setting(0.3)}"
+    return f"{say.before(one)} {verb} {say.related(name)} {say.before(other)} {say.setting(0.3)}"
 
 
 def _passive(say: Speaker) -> str:
@@ -73,7 +73,7 @@ def _passive(say: Speaker) -> str:
     if (link := say.relation()) and link[1] != "bigger than" and say.maybe(0.6):
         one, name, other = link
         seen = "can be seen"
-        return f"{say.before(one)} {seen} {say.near(name)} {say.plain(other)} {say.setting(0.5)}"
+        return f"{say.before(one)} {seen} {say.related(name)} {say.plain(other)} {say.setting(0.5)}"
     return f"{say.before(one, 1.0)} {seen} {say.place()} {say.light()}"
 
 
@@ -83,11 +83,11 @@ def _heads(say: Speaker) -> str:
     if link and say.maybe(0.35):
         one, name, other = link
         pronoun = "who" if say.thing(one).kind in PEOPLE else say.choose(("that", "which"))
-        who = f"{say.plain(one)} {pronoun} {say.be(one)} {say.near(name)} {say.after(other)}"
+        who = f"{say.plain(one)} {pronoun} {say.be(one)} {say.related(name)} {say.after(other)}"
         return f"there {say.be(one)} {who}" if say.maybe(0.5) else f"{who} {say.setting(0.5)}"
     if link and link[1] not in ("holding", "bigger than") and say.maybe(0.5):
         one, name, other = link
-        return f"{say.after(one)} {say.acts(one)} {say.near(name)} {say.plain(other)}"
+        return f"{say.after(one)} {say.acts(one)} {say.related(name)} {say.plain(other)}"
     first, *rest = say.some(2)
     if rest and say.maybe(0.6):
         second = rest[0]
@@ -106,7 +106,7 @@ def _rich(say: Speaker) -> str:
         one, name, other = link
         verb = say.acts(one) if name not in ("holding", "bigger than") else say.be(one)
         opening = say.choose((f"{preposition} {weather}", say.light()))
-        return f"{opening} {say.before(one)} {verb} {say.near(name)} {say.before(other)}"
+        return f"{opening} {say.before(one)} {verb} {say.related(name)} {say.before(other)}"
     first = subjects[0]
     return say.choose((
         f"{weather} with {phrases} {say.choose(VIEWS)}",

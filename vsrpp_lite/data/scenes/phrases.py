@@ -159,7 +159,7 @@ class Speaker:
             return verb if len(subject) == 1 else PLURALS.get(verb, verb[:-1])
         return f"{self.be(subject)} {verb}"
 
-    def near(self, name: str) -> str:
+    def related(self, name: str) -> str:
         """Return an expression for the relation with this name."""
         return self.choose(RELATIONS[name])
 

@@ -12,7 +12,6 @@ The rules are those of logic, and they are strict:
 - "Big" and "small" are the generator's sizes of a thing of its kind. What a caption leaves open may be anything.
 """
 
-import re
 from itertools import product
 
 import numpy as np
@@ -22,6 +21,7 @@ from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.scenes.facts import Facts, Mention, read
+from vsrpp_lite.data.scenes.origin import seed_of
 from vsrpp_lite.data.scenes.phrases import verbs
 from vsrpp_lite.data.scenes.plans import sample_scene
 from vsrpp_lite.data.scenes.world import Scene, Thing
@@ -31,7 +31,7 @@ def truth(dataset: Dataset) -> Bool[np.ndarray, "I T"]:
     """Return which captions are true of which images, for a split of the embedded data.
 
     Raises:
-        DataError: the folder was not drawn by the generator, so nobody knows what its pictures show.
+        DataError: the folder was not drawn by this version of the generator, so nobody knows what its pictures show.
         ValueError: `facts.read` does not understand a caption.
     """
     things = _Things(scenes(dataset))
@@ -42,18 +42,18 @@ def scenes(dataset: Dataset) -> list[Scene]:
     """Return the scene of each image, which the generator makes again from the seed of the folder.
 
     Raises:
-        DataError: the folder was not drawn by the generator.
+        DataError: the folder was not drawn by this version of the generator.
     """
     manifest = read_manifest(dataset.folder)
-    drawn = re.fullmatch(r"vsrpp_lite\.scenes, version \d+, seed (\d+), size \w+", str(manifest.get("source")))
-    if not drawn:
+    seed = seed_of(str(manifest.get("source")))
+    if seed is None:
         raise DataError(
-            f"{dataset.folder}/manifest.json: source is {manifest.get('source')!r}; expected a data set that "
-            "vsrpp_lite has drawn, since only there the facts of every picture are known"
+            f"{dataset.folder}/manifest.json: source is {manifest.get('source')!r}; expected a data set that this "
+            "version of vsrpp_lite has drawn, since only there the facts of every picture are known"
         )
     splits = list(manifest["splits"])
     first = sum(manifest["splits"][name]["images"] for name in splits[: splits.index(dataset.split)])
-    return [sample_scene(int(drawn[1]), dataset.split, int(number) - first) for number in dataset.image_ids]
+    return [sample_scene(seed, dataset.split, int(number) - first) for number in dataset.image_ids]
 
 
 def holds(facts: Facts, scene: Scene) -> bool:

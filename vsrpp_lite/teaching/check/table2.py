@@ -42,7 +42,7 @@ def exercise3(stretch: float, full: Result) -> str:
     """By which factor mu is larger if both scores are divided by their standard deviations."""
     system = full.run.system
     assert isinstance(system, VSRpp), "`full` is the result of a VSR++."
-    parts = full.scores("global", lambda _: cosine), full.scores("local", lambda _: system.local)
+    parts = full.scores(lambda _: cosine), full.scores(lambda _: system.local)
     ratio = float(parts[1].std() / parts[0].std())
     assert not isclose(float(stretch), 1 / ratio, rel_tol=1e-2) or isclose(ratio, 1, rel_tol=1e-2), (
         "It is the other way round: S_G + mu S_L is the old sum if the new mu is mu times sd(S_L) / sd(S_G)."
