@@ -113,7 +113,7 @@ def swap_with_another(path, rng):
 
 def _another(path, rng):
     """Another file of the folder, or one of the same name in a foreign folder, which lies under the case's root."""
-    foreign = [other for other in _root(path).glob(f"foreign/**/{path.name}") if other.is_file()]
+    foreign = sorted(other for other in _root(path).glob(f"foreign/**/{path.name}") if other.is_file())
     beside = sorted(other for other in path.parent.iterdir() if other.is_file() and other != path)
     found = foreign if foreign and (rng.random() < 0.4 or not beside) else beside
     return found[rng.integers(len(found))] if found else path

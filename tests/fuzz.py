@@ -36,7 +36,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-SECONDS, BLOCKED, BYTES = 10, 30, 2**30
+SECONDS, BLOCKED, BYTES = 10, 300, 2**30
 DATA, RUNS, EXPORTS = ("toy", "plain", "rows", "coco"), ("done", "begun"), ("export", "stranger")
 
 

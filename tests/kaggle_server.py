@@ -1,6 +1,7 @@
 """A stand-in for Kaggle: the four calls of its interface that kagglehub makes, for one data set in a local folder."""
 
 import json
+import os
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +61,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+os.environ["no_proxy"] = "127.0.0.1,localhost"  # a proxy for the rest of the world must not be asked for this server
 
 
 @contextmanager

@@ -55,7 +55,7 @@ import photographs
 import regions
 import released
 
-PATIENCE = 10  # seconds that workers of a killed process may take to leave
+PATIENCE = 120  # seconds that workers of a killed process may take to leave
 
 
 class Kind(NamedTuple):

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -33,8 +34,8 @@ pytestmark = [
     pytest.mark.skipif(bool(walls.missing()), reason=f"no sandbox here: {walls.missing()}"),
 ]
 A1, A2, A3, A4, A6 = (versions.names()[k] for k in (0, 1, 2, 3, 5))
-MARK = "vsrpp-hostile-mark"
-HOSTILE = {path.stem.replace("_", " "): path.read_text() for path in (ROOT / "tests" / "hostile").glob("*.py")}
+MARK = f"vsrpp-hostile-{os.getpid()}"
+HOSTILE = {path.stem.replace("_", " "): path.read_text() for path in sorted((ROOT / "tests" / "hostile").glob("*.py"))}
 """Programs: the first line names the assignment and the points that its honest parts are worth."""
 
 
@@ -153,6 +154,8 @@ def test_a_hostile_file_gains_nothing_and_gets_a_reason(graded):
 
 def test_the_victims_have_the_same_points_as_alone(graded):
     alone, company = rows(graded, "alone"), rows(graded, "company")
+    reference = [float(row["points"]) for row in alone["reference"] if row["assignment"] == A1]
+    assert sum(reference) == 14  # else all of them could have failed alike
     for student in ("reference", "wrong_one"):
         assert alone[student] == company[student]
 
@@ -194,7 +197,7 @@ from pathlib import Path
 import logging, cli, versions
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 versions.RELEASE = Path({release!r})
-cli.app(["grade", {folder!r}, "--hidden", "531", "--out", {out!r}])
+cli.app(["grade", {folder!r}, "--hidden", "531", "--out", {out!r}, "--jobs", "2"])
 """
 
 
@@ -208,17 +211,21 @@ def test_two_graders_at_once_that_are_killed_half_way_leave_nothing_and_grading_
     )
     environment = {**os.environ, "VSRPP_HOME": str(graded), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", program]
-    graders = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    families = []
-    for grader in graders:
-        while "points" not in grader.stdout.readline():  # one submission is done, and others are on their way
+
+    def kill_half_way():
+        """Kill a grader when one submission is done and others are on their way; return the processes of the grader."""
+        grader = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        while "points" not in grader.stdout.readline():
             assert grader.poll() is None
-        families += psutil.Process(grader.pid).children(recursive=True)
+        family = psutil.Process(grader.pid).children(recursive=True)
         grader.kill()
-    for grader in graders:
         grader.communicate()
+        return family
+
+    with ThreadPoolExecutor(2) as both:
+        families = [process for family in both.map(lambda _: kill_half_way(), range(2)) for process in family]
     assert len(families) > 4
-    assert psutil.wait_procs(families, timeout=10)[1] == []
+    assert psutil.wait_procs(families, timeout=120)[1] == []
     assert not (out / "latest").exists()
     subprocess.run(command, env=environment, check=True, capture_output=True)
     assert (out / "latest" / "grades.csv").read_text() == (graded / "alone-results/latest/grades.csv").read_text()

@@ -53,7 +53,7 @@ def test_the_wrong_ones_of_equal_scores_come_first():
     assert ordered.tolist() == [[False, True, True, True]]
 
 
-def test_failures_that_are_none():
+def test_a_failure_whose_answer_is_true_is_counted_apart():
     """Text 2 belongs to image 1, but image 0 scores higher, and it is true of image 0, too. Nothing else fails."""
     assert false_negative_share(SCORES, TRUE, np.array([0, 1, 1])) == 100
     assert false_negative_share(SCORES, np.array([[True, False, False], [False, True, True]]), np.array([0, 1, 1])) == 0

@@ -32,7 +32,9 @@ def test_the_inventory_says_for_each_question_which_lesson_treats_it():
 
 
 def test_a_lesson_asks_its_questions_at_its_end():
-    for path in (NOTEBOOKS / "src").glob("[01][0-9]_*.py"):
+    paths = list((NOTEBOOKS / "src").glob("[01][0-9]_*.py"))
+    assert len(paths) == 12
+    for path in paths:
         lesson = int(path.stem[:2])
         asked = re.findall(r"^quiz\((\d+)\)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert asked == ([] if lesson == 8 else [str(lesson)])
