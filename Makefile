@@ -153,7 +153,7 @@ grade: .venv/.ready ## grades.csv and feedback: SUBMISSIONS=folder of <student>/
 	$(BIN)/python notebooks/assignments/course grade "$(SUBMISSIONS)" --hidden $(HIDDEN) $(if $(UNSAFE),--unsafe)
 
 check-submission: .venv/.ready ## whether a student's notebook is whole and which tests pass: FILE=<assignment>.ipynb
-	$(BIN)/python notebooks/assignments/course check "$(FILE)"
+	$(BIN)/python notebooks/assignments/course check "$(FILE)" $(if $(UNSAFE),--unsafe)
 
 wheel: .venv/.ready ## the wheel, with the notebooks, into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -95,7 +95,7 @@ def course_home(tmp_path_factory):
         patch.setattr(versions, "RELEASE", place / "release")
         versions.build(2026)
         unit.course_run(2026).fit()
-        unit.hidden_split(531)
+        unit.unseen_split(531), unit.practice_split(2026)
     return place
 
 

@@ -54,7 +54,7 @@ TEACHES = {
         "hinge-by-hand": "expected 0.20, found 0.05",
         "hinge-values": "both directions are needed",
         "hinge-masks": "both directions are needed",
-        "plateau-value": "each two siblings are two entries",
+        "siblings-value": "each two siblings are two entries",
     },
     ("wrong_two", "a2_hardest_negative"): {
         "hinge-by-hand": "expected 0.20, found 0.00",
@@ -225,7 +225,7 @@ def test_the_leaderboard_stands_by_rsum_among_what_there_was_to_beat(graded):
     assert names.keys() == {
         "reference",
         "wrong_two",
-        *(f"*{rival}*" for rival in ("VSR++", "S_G alone", "S_L alone", "chance")),
+        *(f"*{rival}*" for rival in ("VSR++", "S_G alone", "S_L alone", "best mu", "chance")),
     }
     # wrong_one looks at what else is in the batch, which the rules forbid
     sums = [float(row["rsum"]) for row in board]
@@ -493,6 +493,9 @@ def test_what_an_answer_must_not_use_is_not_in_its_copy_of_the_package(tmp_path)
         (["def norm(x):\n    norm = x.norm()\n    return norm", "def f(x):\n    return norm(x)"], ""),
         (["def f(x):\n    exec('for y in x: pass')"], "exec"),
         (["from torch import vmap as v", "def f(x):\n    return v(abs)(x)"], "vmap"),
+        (["m = map", "def f(x):\n    return m(abs, x)"], "map"),
+        (["map = map", "def f(x):\n    return map(abs, x)"], "map"),
+        (["def f(x):\n    map = x @ x.T  # attention\n    return map.softmax(1)"], ""),
         (["%%time\nfor y in x: pass", "for y in [1]: pass\ndef f(x):\n    return x"], ""),
     ],
 )
@@ -505,6 +508,24 @@ def test_the_examples_in_the_docstrings_of_the_course_are_true(module):
     found = doctest.testmod(module)
     assert found.attempted
     assert not found.failed
+
+
+def test_a_look_before_it_is_graded_runs_in_the_box_and_promises_no_points(released, tmp_path, monkeypatch):
+    """The visible half of a test says little, so there is no sum. What is absent in the grading is absent here."""
+    monkeypatch.setattr(versions, "RELEASE", released / "release")
+    monkeypatch.setenv("VSRPP_HOME", str(released))
+    written = nbformat.read(SUBMISSIONS / "reference" / "a1_region_graph.ipynb", 4)
+    cells = {cell.id: cell for cell in written.cells}
+    cells["affinity"].source = "def affinity(regions, mask, *_):\n    return layer.affinity(regions, mask)"
+    cells["loudest"].source = "open('/work-of-mine', 'w')"  # where the box may not write
+    path = tmp_path / "a1_region_graph.ipynb"
+    nbformat.write(written, path)
+    done = CliRunner().invoke(cli.app, ["check", str(path), *WALLS])
+    assert done.exit_code == 0, done.output
+    assert "points" not in done.output and (WALLS or not Path("/work-of-mine").exists())
+    assert "| affinity-by-hand | fails a test | " in done.output
+    assert "write this one yourself: gcn_reasoning.RegionGraph.affinity" in done.output
+    assert "`loudest` stopped: OSError" in done.output or WALLS
 
 
 def test_a_folder_without_submissions_is_said_to_be_one(tmp_path, monkeypatch):

@@ -25,7 +25,12 @@ def trained(draw: int) -> tuple[Matcher, Dataset]:
     return run.fit().matcher(), run.dataset("test")
 
 
-def hidden_split(draw: int) -> Dataset:
+def practice_split(draw: int) -> Dataset:
+    """Return the 1,000 pictures on which the capstone is designed. The matcher of the course has not seen them."""
+    return unseen_split(1_000_000 + draw)
+
+
+def unseen_split(seed: int) -> Dataset:
     """Return 1,000 pictures of another draw, which the trained matcher has not seen. The first call draws them."""
-    folder = home() / "data" / f"course-hidden-{draw}"
-    return vl.open_split(scenes.ensure(folder, seed=draw, size="exam"), "test")
+    folder = home() / "data" / f"course-unseen-{seed}"
+    return vl.open_split(scenes.ensure(folder, seed=seed, size="exam"), "test")

@@ -20,8 +20,8 @@
 #
 # This package is about one such score, VSR++ (ICPR 2020), and the six systems that it is compared with. VSR++ adds two
 # scores: $S = S_G + \mu\,S_L$. The global score $S_G$ compares the whole image with the whole sentence, after graph
-# reasoning over the regions of the image. In the local score $S_L$, every word looks for its regions. Each of the five
-# lessons takes one part of it to pieces. This notebook comes before them.
+# reasoning over the regions of the image. In the local score $S_L$, every word looks for its regions. Lessons 1 to
+# 5 each take one part of it to pieces. This notebook comes before them.
 #
 # **You will learn**
 #
@@ -358,7 +358,7 @@ np.testing.assert_allclose(again, scores[:8, :40], atol=1e-5)  # a pair's score 
 # | what | where |
 # |---|---|
 # | data: pictures to regions, captions to word numbers | the folder `data/` |
-# | the five lessons, one module each | `gcn_reasoning.py` and so on: named as their notebooks, 01 to 05 |
+# | lessons 1 to 5, one module each | `gcn_reasoning.py` and so on: named as their notebooks, 01 to 05 |
 # | the systems, one file per paper | `systems/` |
 # | training, measuring, remembering | the folder `training/` |
 # | the published tables, and ours beside them | the folder `paper/` |

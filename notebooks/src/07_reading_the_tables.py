@@ -59,7 +59,7 @@ from vsrpp_lite import show
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import MUS, TABLE1, TABLE2, TABLE3, TABLE4, TABLES
-from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, RECALLS, SEED_SPREAD, SINGLE_SCAN
+from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, SEED_SPREAD, SINGLE_SCAN
 from vsrpp_lite.paper.study import authors
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training import grid
@@ -233,7 +233,7 @@ for number, table in ((3, TABLE3), (4, TABLE4)):
 for number, table in ((3, TABLE3), (4, TABLE4)):
     for row, recalls in ELSEWHERE[table.name].items():
         both = {f"Table {number}, {row}": table.published[row], "elsewhere": recalls}
-        display(pd.DataFrame(both, index=RECALLS).T)
+        display(pd.DataFrame(both, index=METRICS[:6]).T)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("7.5")
@@ -423,7 +423,7 @@ display(
 # mistakes. There are two hints before the solution.
 
 # %% [markdown]
-# **1.** *(easy, 5 minutes)* With $\sigma = 2.1$, SCAN's, instead of VSRN's: which of the nine steps leave the band?
+# **1.** *(easy, 5 minutes)* With $\sigma = 2.1$, SCAN's, instead of VSRN's: how many of the nine steps leave the band?
 #
 # <details><summary>Hint</summary>
 #
@@ -448,7 +448,7 @@ display(
 # </details>
 
 # %%
-steps = ...
+steps = ...  # how many
 check.lesson7.exercise1(steps)
 
 # %% [markdown]
@@ -477,12 +477,14 @@ check.lesson7.exercise1(steps)
 # </details>
 
 # %%
-chance = ...
+chance = ...  # from 0 to 1
 check.lesson7.exercise2(chance)
 
 # %% [markdown]
-# **3.** *(hard, 20 minutes)* Design Table 1 anew with eight trainings. Which cells, how many seeds each, and which
-# claim can you then make?
+# **3.** *(hard, 20 minutes)* Design Table 1 anew with eight trainings, with $\sigma = 5.4$. (a) Two cells have four
+# seeds each. Which gain lies outside the 95 % band? (b) Eight of the sixteen cells of the ablation have one seed each
+# (a *half fraction*), so each of the four settings of fusion has two runs. Which gain of one setting over another lies
+# outside the band? Then say which claim each design can make.
 #
 # <details><summary>Hint</summary>
 #
@@ -510,8 +512,8 @@ check.lesson7.exercise2(chance)
 # </details>
 
 # %%
-two_cells = ...  # the gain that two cells with four seeds each can tell
-fusion = ...  # the same for two settings of fusion in the half fraction
+two_cells = ...  # (a)
+fusion = ...  # (b)
 check.lesson7.exercise3(two_cells, fusion)
 
 # %% [markdown]

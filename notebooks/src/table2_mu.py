@@ -106,11 +106,12 @@ display(shown_claims(verdicts, data).set_index("claim"))
 # ## Three experiments, one axis
 #
 # 1. **Trained for each mu**, as in the paper.
-# 2. **Trained for each mu, with a constant effective margin.** $S$ lies in $[-(1 + \mu), 1 + \mu]$, while the hinge
-#    asks for $\alpha = 0.2$ at every $\mu$. Relative to the largest possible $S$, this margin is $\alpha / (1 + \mu)$:
-#    it falls from 0.133 at $\mu = 0.5$ to 0.05 at $\mu = 3$. If we set $\alpha = 0.2 (1 + \mu) / 3$, the relative
-#    margin is 0.067 for all values of $\mu$, as it is at $\mu = 2$. Then $\mu$ changes the weight of $S_L$ and not the
-#    relative margin. This experiment has one seed, so its bars include the chance of the test pictures alone.
+# 2. **Trained for four values of mu, with a constant effective margin.** $S$ lies in $[-(1 + \mu), 1 + \mu]$, while the
+#    hinge asks for $\alpha = 0.2$ at every $\mu$. Relative to the largest possible $S$, this margin is
+#    $\alpha / (1 + \mu)$: it falls from 0.133 at $\mu = 0.5$ to 0.05 at $\mu = 3$. If we set
+#    $\alpha = 0.2 (1 + \mu) / 3$, the relative margin is 0.067 for all values of $\mu$, as it is at $\mu = 2$. Then
+#    $\mu$ changes the weight of $S_L$ and not the relative margin. This experiment has one seed, so its bars include
+#    the chance of the test pictures alone.
 # 3. **One model, weighed at test time**: $S_G$ and $S_L$ of the model trained with $\mu = 2$, added up anew.
 #
 # Every point is a *paired* difference from $\mu = 2$ of the same experiment, so the published curve fits on the same
@@ -155,9 +156,10 @@ display(table)
 
 # %% [markdown]
 # Each number says how many points of R@1 + R@5 + R@10 a model has more than the model with $\mu = 2$. Where the second
-# curve is flat and the first is not, the margin explains the difference, and $\mu$ does not. Where the third curve is
-# as high as the first, one trained model is as good as six. Compare the points with their bars: from 2 to 3, do the
-# curves change by more than the bars? If they do not, these trainings cannot show which value is best.
+# curve is flat and the first is not, the margin is a likely explanation of the difference, which one seed cannot prove.
+# Where the third curve is as high as the first, one trained model is as good as six. Compare the points with their
+# bars: from 2 to 3, do the curves change by more than the bars? If they do not, these trainings cannot show which value
+# is best.
 #
 # ## The whole sweep of one model
 #
@@ -251,8 +253,9 @@ check.table2.exercise1(needed)
 # assert check.table2.exercise2(VSRpp(mu=2.0, margin=0.02))
 # ```
 #
-# The model with the small margin is worse. A tiny margin stops training as soon as the right answer barely wins, and on
-# pictures that the model has not seen that is not enough.
+# Is the model with the small margin worse in your run? Then a likely reason is that its loss becomes zero as soon as
+# the right answer barely wins, and on pictures that the model has not seen that is not enough. One seed is a first
+# look.
 #
 # </details>
 

@@ -42,7 +42,12 @@ def loop(cells: Sequence[str], name: str) -> str:
         for node in [node for part in defined.get(current, []) for node in ast.walk(part)]:
             if isinstance(node, LOOPS):
                 return type(node).__name__
-            if (used := _name(node)) in LOOPING | HIDING | {name}:
+            if (used := _name(node)) in HIDING | {name}:
+                return used
+            own = (
+                used in defined and node not in defined[current]
+            )  # a variable that is called map, and no other name of it
+            if used in LOOPING and not own and not isinstance(getattr(node, "ctx", None), ast.Store):
                 return used
             if isinstance(node, ast.Call) and _name(node.func) in callers and isinstance(node.func, ast.Name):
                 return _name(node.func)  # recursion

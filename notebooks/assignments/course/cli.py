@@ -63,15 +63,14 @@ def grade(
         given = marks.read(out / "marks.csv", keys)
     except (ValueError, versions.NoReleaseError) as error:
         raise typer.BadParameter(str(error)) from error
-    if hidden == draw:
-        raise typer.BadParameter(f"--hidden is {hidden}, which is the draw of the release; expected another")
+    if hidden in (draw, 1_000_000 + draw):
+        raise typer.BadParameter(f"--hidden is {hidden}, which students know; expected another number")
     entries = handed_in.collect(submissions, versions.names())
     if not entries:
         raise typer.BadParameter(f"{submissions}: expected <student>/<assignment>.ipynb, found no such file")
-    run, _ = unit.course_run(draw), unit.hidden_split(hidden)
-    run.fit()
+    unit.unseen_split(hidden)
     limits = sandbox.Limits(seconds, cell_seconds, memory)
-    seen = (run.data_folder, run.folder)
+    seen = _prepared(draw)
     courses = {
         name: Course(key, versions.student_version(key), seen, hidden, not unsafe, limits) for name, key in keys.items()
     }
@@ -95,16 +94,28 @@ def grade(
         raise typer.Exit(1) from error
 
 
+def _prepared(draw: int) -> tuple[Path, ...]:
+    """Draw the pictures and train the model of a course, the first time. Return the folders that a box may read."""
+    run = unit.course_run(draw)
+    run.fit()
+    return run.data_folder, run.folder, unit.practice_split(draw).folder
+
+
 @app.command()
-def check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="your <assignment>.ipynb")]) -> None:
-    """Look at your own notebook before you hand it in: is it whole, and does it pass the tests that you can see?"""
+def check(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="<assignment>.ipynb of a student")],
+    unsafe: Annotated[bool, UNSAFE] = False,
+) -> None:
+    """Say whether a notebook is whole, which answers are empty, and which of the tests that students see it passes."""
+    if not unsafe and (why := walls.missing()):
+        raise typer.BadParameter(f"{why}. Or use UNSAFE=1, and trust the notebook")
     path = versions.RELEASE / file.name
     if file.stem not in versions.names() or not path.exists():
         expected = ", ".join(f"{name}.ipynb" for name in versions.names())
         raise typer.BadParameter(f"{file.name} is no assignment of {versions.RELEASE}; expected one of {expected}")
-    release = nbformat.read(path, as_version=4)
-    unit.course_run(versions.release_draw()).fit()  # draw the pictures and train once, without the limits of a cell
-    course = Course(release, release, (), hidden=0, walled=False, limits=sandbox.Limits())
+    release, draw = nbformat.read(path, as_version=4), versions.release_draw()
+    release.metadata["absent"] = versions.source(file.stem, draw).metadata["absent"]  # as when it is graded
+    course = Course(release, release, _prepared(draw), hidden=0, walled=not unsafe, limits=sandbox.Limits())
     entry = handed_in.HandedIn(file.resolve().parent.name, file.stem, file)
     (result,) = grading.grade([entry], {file.stem: course}, 1)
-    typer.echo(feedback.letter(result))
+    typer.echo(feedback.look(result))

@@ -33,6 +33,18 @@ def letter(result: Graded) -> str:
     return "\n".join(lines) + "\n"
 
 
+def look(result: Graded) -> str:
+    """Return what the visible tests say of a notebook before it is graded, in Markdown. It has no points yet."""
+    told = {"hidden": "its tests are hidden", "passed": "passes the tests that you see", "failed": "fails a test"}
+    lines = [f"# {result.assignment}, before it is graded", "", "| question | so far | remark |", "|---|---|---|"]
+    for row in result.rows:
+        remark = "" if row.status == "hidden" else plain(row.remark)
+        lines.append(f"| {row.question} | {told.get(row.status, row.status)} | {remark} |")
+    if result.remarks:
+        lines += ["", "## About the file", "", *(f"- {plain(line)}" for line in result.remarks)]
+    return "\n".join(lines) + "\n"
+
+
 def plain(text: str) -> str:
     """Return the text without characters that would break a table or begin a tag."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

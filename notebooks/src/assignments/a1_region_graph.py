@@ -51,8 +51,8 @@ print(f"{len(test)} pictures, at most {regions.shape[1]} regions each, of {regio
 #
 # `theta` and `phi` are linear layers, to be called as functions. `A[b, r, s]` says how much region `r` of picture `b`
 # takes from region `s`. There is no softmax. A picture with three regions is padded to the size of the batch: its
-# `mask` is true three times. Missing regions give nothing, and $R$ counts the regions that exist. (In the shapes (B,
-# R, D), R is the width of the padded batch.)
+# `mask` is true three times. Missing regions give nothing, and $R$ counts the regions that exist. A missing region may take:
+# leave its row as the formula gives it. (In the shapes (B, R, D), R is the width of the padded batch.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "affinity", "locked": false, "schema_version": 3, "solution": true, "task": false}

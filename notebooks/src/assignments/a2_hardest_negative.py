@@ -58,8 +58,8 @@ print(f"{len(scores)} pairs of {len(image_ids.unique())} pictures")
 # %% [markdown]
 # ## 1. Which pairs are wrong? (4 points)
 #
-# The batch above shows some pictures twice, under two of their five captions. Another caption of the same picture is no
-# negative: to push it away would be to unlearn. `negatives[b, n]` is true where picture `b` and caption `n` do not
+# The batch above shows some pictures two or three times, under different captions. Another caption of the same picture
+# is not a negative: to push it away would be to unlearn. `negatives[b, n]` is true where picture `b` and caption `n` do not
 # belong together.
 
 
@@ -230,10 +230,15 @@ plateau = 2 * 0.2
 siblings = int((~torch.eye(len(image_ids), dtype=torch.bool) & (image_ids[:, None] == image_ids[None])).sum())
 ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "plateau-value", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-assert isinstance(siblings, int), f"siblings is a count, an int; found {type(siblings).__name__}"
+# %% nbgrader={"grade": true, "grade_id": "plateau-value", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# hidden tests: the loss on the plateau
 ### BEGIN HIDDEN TESTS
 assert abs(plateau - 0.4) < 1e-6, "every violation is the margin then, once in each direction: two margins"
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "siblings-value", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+assert isinstance(siblings, int), f"siblings is a count, an int; found {type(siblings).__name__}"
+### BEGIN HIDDEN TESTS
 right = int((image_ids[:, None] == image_ids[None]).sum()) - len(image_ids)
 once = {right // 2: "each two siblings are two entries of the matrix, (b, n) and (n, b)"}
 once[right + len(image_ids)] = "a pair is not its own sibling: leave out the diagonal"

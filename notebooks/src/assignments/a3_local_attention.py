@@ -114,8 +114,8 @@ for image, text in ((0, 0), (3, 7), (5, 40)):
 # does not see the length. So missing regions need no mask here. The result is $S_L$, (I, T). A caption of six words is
 # the mean of six cosines, however wide the batch.
 #
-# Two points are for an answer **without a loop**: no `for`, no `while`, no comprehension, no `vmap`. `torch.einsum` is
-# a friend.
+# Two points are for an answer **without a loop**: no `for`, no `while`, no comprehension, and no function that loops for
+# you, such as `map`, `vmap`, `reduce` or `vectorize`. `torch.einsum` is a friend.
 
 
 # %% nbgrader={"grade": false, "grade_id": "local-similarity", "locked": false, "schema_version": 3, "solution": true, "task": false}

@@ -14,11 +14,11 @@
 #       - fusion.fusion
 #       - paper.ablation.swept
 #       - show.figures.mu_sweep
+#       - training.metrics.sweep
 #     rubrics:
 #       in-words:
-#         - "5: all three parts. (a) A range of mu, with a reason from the number of pictures. (b) The study weighs two branches that were trained for mu = 2; it says nothing about training with another mu. (c) The margin stays while the range of S grows with 1 + mu, so the hinge asks for less. Example: the model answer."
-#         - "3 to 4: two parts are right with their reasons, and the third is named without a reason. Example: 'mu from 1 to 4, since 40 pictures cannot tell these apart. The model was trained with 2, so other branches would come out for another mu. A larger mu changes the margin.'"
-#         - "1 to 2: one part is right with its reason, or a value of mu is read off the study and the doubt is left out. Example: 'mu = 2, since it has the best rsum on dev. The margin gets smaller in comparison.'"
+#         - "5: all three parts. (a) A range of mu, with a reason from the number of pictures. (b) The study weighs two branches that were trained for mu = 2; it says nothing about training with another mu. (c) The margin stays while the range of S grows with 1 + mu, so the hinge asks for less; or the scale of the loss grows. Example: the model answer."
+#         - "In between, the points of the parts add up: (a) 2, (b) 1.5, (c) 1.5. A part that is right without its reason has half of its points. Example, 3 points: 'mu from 2 to 8, since 40 pictures cannot tell these apart. The model was trained with 2, so other branches would come out for another mu.' lacks (c) and half of (a): nothing tells which values the pictures do rule out."
 #         - "0: a value without a reason, or a choice by the test split. Example: 'mu = 8 is best on test.'"
 # ---
 
@@ -227,16 +227,18 @@ for mu in (0.0, 0.5, 5.0):
 # %% [markdown]
 # ## 5. In words (5 points)
 #
-# In 80 to 150 words: look at your study on `dev` and on `test`. (a) Which mu would you use, and how sure are you, with
-# this many pictures? (b) This model was trained with mu = 2: what does your study say, and not say, about training with
-# another mu? (c) Why does a study over mu with a fixed margin change two things at once?
+# In 80 to 150 words: look at your study on `dev`. (a) Which mu would you use, which other values could be as good, and
+# how do you know, with 40 pictures? (b) This model was trained with mu = 2: what does your study say, and not say,
+# about training with another mu? (c) In a study that *trains* with each mu and a fixed margin, what else changes with
+# mu, besides the weight of $S_L$? Name one thing, and say why.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "in-words", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# (a) The best mu on dev and its neighbours differ by less than a few pictures' worth of rsum: with 40 pictures one
-# picture is 2.5 points of each text retrieval recall. A range of mu can be given, not a value; the interval of the
-# difference, picture by picture, says how wide. (b) The study weighs two similarities of one model, trained to be
+# (a) For draw 2026: mu = 2 has the highest rsum on dev. Its lead over mu = 1 is larger than what the choice of 40
+# pictures explains, and its lead over mu = 4 is not; with 40 pictures, one picture is 2.5 points of each recall of text
+# retrieval. So a range can be given, and not a value. The interval of the difference, taken picture by picture, says
+# which values belong to it. (b) The study weighs two similarities of one model, trained to be
 # summed with weight 2. A model trained with another mu would have other branches, so the study speaks of the test
-# time alone. (c) S grows with 1 + mu and the margin does not, so mu also changes how much the hinge asks for; to tell
-# them apart the margin must grow with 1 + mu.
+# time alone. (c) The margin: S grows with 1 + mu and the margin does not, so mu also changes how much the hinge asks
+# for. To tell the two apart, the margin must grow with 1 + mu. (The scale of the loss is another right answer.)
 # ### END SOLUTION

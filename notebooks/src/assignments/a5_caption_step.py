@@ -17,10 +17,9 @@
 #       - caption_loss.CaptionDecoder.write
 #     rubrics:
 #       does-it-look:
-#         - "4: the price is compared with the loss of a caption, one way is named in which the loss falls through the decoder alone, and a change is proposed whose effect on the price is argued. Example: the model answer."
-#         - "3: the comparison and one of the other two with its reason; the third is named. Example: 'The price is a tenth of the loss, so nine tenths come from the language. The decoder can learn the grammar alone. More captions would help.'"
-#         - "1 to 2: one of the three with its reason. Example: 'The price is above zero, so the decoder looks at the picture a little.'"
-#         - "0: the number is repeated, or the price is taken for the quality of the captions. Example: 'The price is 2, which is a good model.'"
+#         - "4: the points of the parts add up. The comparison has 2: the price is compared with the loss of a caption, with its doubt. The way in which the loss falls through the decoder alone has 1, and the change 1, each with its reason. Example: the model answer."
+#         - "A part that is named without its reason has half of its points. Example, 2 points: 'The price is a small part of the loss, so this decoder hardly looks, if at all. More captions would help.' has the comparison without its doubt, 1.5, and a change without a reason, 0.5."
+#         - "0: the number is repeated, or the price is taken for the quality of the captions. Example: 'The price is above zero, which is a good model.'"
 # ---
 
 # %% [markdown]
@@ -259,14 +258,16 @@ checks.compare(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# In 60 to 120 words: a decoder that did not look at the picture at all would have a price of zero. What does yours say
-# about where its words come from? Name one way in which the caption loss can fall without $V^*$ learning anything, and
-# one change to data, model or training that should raise the price.
+# In 60 to 120 words: a decoder that did not look at the picture at all would have a price of zero. Compare your price
+# with the loss of a caption under its own picture. Is it large, and could it be zero, with so few captions? Name one way
+# in which the caption loss can fall without $V^*$ learning anything, and say why. Propose one change to data, model or
+# training, and say why it should raise the price.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "does-it-look", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# The price is a small part of the loss of a caption: most of what is predicted follows from the words before it, from
-# grammar and from what is frequent. The loss falls while the decoder alone learns the language of the captions; its
+# The price is a small part of the loss of a caption. This decoder hardly looks at the picture, if at all: over so few
+# captions, so small a mean could be chance, and the spread from caption to caption would say how easily. Most of what
+# it predicts follows from the words before, from grammar and from what is frequent. The loss falls while the decoder alone learns the language of the captions; its
 # gradient to the regions is then small, so that V* learns little. More, and less regular, captions for each picture; a
 # weaker decoder, or one whose words are dropped so that it has to look; longer training once the grammar is known:
 # each should raise the price.
