@@ -127,6 +127,13 @@ def test_workers_with_threads_are_refused():
         pass
 
 
+def test_a_scheduler_without_workers_is_refused():
+    empty = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None)
+    refused = pytest.raises(ValueError, match="has no workers; expected at least one")
+    with empty, refused, engine(empty.scheduler_address, ray=False):
+        pass
+
+
 RAY_GRID = """
 from conftest import SMALL
 from vsrpp_lite.settings import Training

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from conftest import toy_split
 from typer.testing import CliRunner
@@ -166,3 +167,30 @@ def test_the_text_speaks_of_the_project_alone():
         text = path.read_text(encoding="utf-8")
         for word in ("../shared", "/root/", "/work/", "/home/"):
             assert word not in text, f"{name}: {word}"
+
+
+@pytest.mark.slow
+def test_the_ten_lines_of_the_readme_run_as_they_stand(home, monkeypatch):
+    """With preset smoke, whose training takes seconds."""
+    monkeypatch.chdir(home)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^## Ten lines$.*?^```python$(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert '"lite"' in lines
+    exec(lines.replace('"lite"', '"smoke"'), {})
+    assert (home / "found.png").stat().st_size > 10_000
+    plt.close("all")
+
+
+def test_notebooks_are_copied_without_what_was_built_beside_them(tmp_path):
+    assert RUNNER.invoke(app, ["notebooks", str(tmp_path / "mine")]).exit_code == 0
+    names = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert {"00_start_here.ipynb", "assignments", "recorded"} <= names
+    assert not (tmp_path / "mine" / "assignments" / "release").exists()
+    again = RUNNER.invoke(app, ["notebooks", str(tmp_path / "mine")])
+    assert again.exit_code == 1 and "mine" in again.output
+
+
+def test_the_inventory_is_printed_without_its_answers():
+    printed = RUNNER.invoke(app, ["inventory"])
+    assert printed.exit_code == 0
+    assert "I.20" in printed.output and "Right." not in printed.output
