@@ -10,6 +10,8 @@ import pytest
 import torch
 from conftest import toy_split
 
+from vsrpp_lite.data import arrays
+from vsrpp_lite.data.arrays import first_unequal_row
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import fingerprint, verify
 from vsrpp_lite.data.precomp import open_split
@@ -176,6 +178,16 @@ def test_rows_of_one_id_must_hold_one_image(tmp_path):
     (tmp_path / "test_ids.txt").write_text("1\n1\n2\n2\n")
     with pytest.raises(DataError, match=r"row 1 differs from row 0, yet test_ids.txt gives both the id 1"):
         open_split(tmp_path, "test")
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 100])
+def test_rows_are_compared_whichever_block_of_the_file_their_first_one_lies_in(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(arrays, "_rows_at_a_time", lambda _: block)
+    rows = np.array([[1.0], [1.0], [1.0], [2.0], [2.0], [3.0]], dtype=np.float32)
+    np.save(tmp_path / "same.npy", rows)
+    assert first_unequal_row(tmp_path / "same.npy", np.array([0, 0, 0, 3, 3, 5])) is None
+    assert first_unequal_row(tmp_path / "same.npy", np.array([0, 0, 0, 3, 3, 3])) == 5
+    assert first_unequal_row(tmp_path / "same.npy", np.array([0, 0, 0, 0, 3, 5])) == 3
 
 
 def test_a_dataset_is_written_whole_or_not_at_all(toy, tmp_path):

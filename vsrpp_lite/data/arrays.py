@@ -107,9 +107,8 @@ def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype
 @lru_cache(maxsize=64)
 def _first_bad_row(path: Path, _changed: tuple[int, ...]) -> int | None:
     """Return the first row with NaN, infinity or a number that is too large. A large file takes seconds: cached."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    step = max(1, 2**23 // array[0].size)
-    for start in range(0, len(array), step):
+    step = _rows_at_a_time(path)
+    for start in range(0, len(np.load(path, mmap_mode="r", allow_pickle=False)), step):
         block = read_rows(path, start, start + step)
         good = np.isfinite(block)
         if block.itemsize > 2:  # float16 cannot hold a number that is too large
@@ -128,14 +127,21 @@ def first_unequal_row(path: Path, first: np.ndarray) -> int | None:
 @lru_cache(maxsize=64)
 def _first_unequal_row(path: Path, _changed: tuple[int, ...], first: tuple[int, ...]) -> int | None:
     """Return what `first_unequal_row` does. A large file takes seconds: cached."""
-    known, expected = -1, np.empty(0)
-    for row, same in enumerate(first):
-        if same != row:
-            if same != known:  # rows of one image stand together, so this is seldom
-                known, expected = same, read_rows(path, same, same + 1)
-            if not np.array_equal(read_rows(path, row, row + 1), expected):
-                return row
+    step = _rows_at_a_time(path)
+    for start in range(0, len(first), step):
+        block, repeats = read_rows(path, start, start + step), np.array(first[start : start + step])
+        expected = block[np.maximum(repeats - start, 0)]
+        for row in np.flatnonzero(repeats < start):  # rows of one image stand together, so these are few
+            expected[row] = read_rows(path, repeats[row], repeats[row] + 1)[0]
+        equal = (block == expected).all(axis=tuple(range(1, block.ndim)))
+        if not equal.all():
+            return start + int(equal.argmin())
     return None
+
+
+def _rows_at_a_time(path: Path) -> int:
+    """Return how many rows have about eight million numbers."""
+    return max(1, 2**23 // np.load(path, mmap_mode="r", allow_pickle=False)[0].size)
 
 
 def read_rows(path: Path, start: int, stop: int) -> np.ndarray:
