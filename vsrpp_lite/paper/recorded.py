@@ -4,8 +4,8 @@ A template and the recorded CSV files make RESULTS.md, so that nobody types a nu
 a line in double braces stands for a table, and double braces inside a sentence stand for a number:
 
     {{table scenes-lite table1 i2t_r1 rsum}}          these metrics of a table, measured and published
-    {{compared table4 rsum scenes-lite mine-lite}}    one metric of a table, one column per recorded set
-    {{verdicts scenes-lite mine-lite}}                every claim, one column for each recorded set
+    {{compared table4 rsum scenes-lite scenes-long}}  one metric of a table, one column per recorded set
+    {{verdicts scenes-lite scenes-long}}              every claim, one column for each recorded set
     {{csv bench}}                                     a CSV file
     {{value scenes-lite table4 VSR++ rsum}}           the mean of one row
     {{effect scenes-lite Bi-GRU over GRU}}            a difference of the clean ablation, with its interval
