@@ -86,7 +86,7 @@ PATCHES = {
     ("wrong_one", "a6_capstone"): [("similarity", "+ back", "+ back - back.mean(0)")],
     ("wrong_two", "a6_capstone"): [
         ("similarity", "return vl.cosine", "return -vl.cosine"),
-        ("similarity", "+ 3.0 * there + back", "- there"),
+        ("similarity", "+ 2.5 * there + back", "- there"),
     ],
     ("loops", "a2_hardest_negative"): [("negatives", "return ", "while True:\n        pass\n    return ")],
     ("crashes", "a1_region_graph"): [("reason", "messages =", "import os\n\n    os._exit(1)\n    messages =")],

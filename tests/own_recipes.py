@@ -32,7 +32,7 @@ def scored_by_sum(runs: Sequence[Run]) -> np.ndarray:
     sampled = []
     for run in runs:
         result, own = run.fit(), run.dataset("test").caption_to_image
-        local = result.scores("local", lambda matcher: matcher.losses["local"].similarity)
+        local = result.scores(lambda matcher: matcher.losses["local"].similarity)
         sampled.append(contributions(*ranks(result.scores() + VSRpp().mu * local, own), own))
     return np.stack(sampled)
 

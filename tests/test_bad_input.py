@@ -8,6 +8,7 @@ import vsrpp_lite as vl
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.paper.tables import Table
+from vsrpp_lite.training import ranking
 
 
 @pytest.fixture
@@ -55,11 +56,23 @@ MISTAKES = {
     ),
     "the name of no preset": (
         lambda matcher, split: vl.Run(system=vl.VSEpp(), preset="huge"),
-        "huge",
+        "preset is 'huge'; expected one of",
     ),
     "half a seed": (
         lambda matcher, split: vl.Run(system=vl.VSEpp(), seed=0.5),
-        "seed",
+        r"seed is 0\.5; expected",
+    ),
+    "no folds": (
+        lambda matcher, split: ranking.fold_ranks([ranking.Encodings.of(matcher, split)], split.caption_to_image, 0),
+        "folds is 0; expected at least 1",
+    ),
+    "no jobs": (
+        lambda matcher, split: list(vl.grid.train([vl.Run(system=vl.VSEpp(), data=str(split.folder))], jobs=0)),
+        "jobs is 0; expected at least 1",
+    ),
+    "one value instead of a list of them": (
+        lambda matcher, split: vl.grid.expand(vl.Run(system=vl.VSEpp()), {"seed": 3}),
+        "the values of 'seed' are 3; expected a list",
     ),
     "a mu below zero": (
         lambda matcher, split: vl.VSRpp(mu=-2.0),
@@ -77,7 +90,7 @@ def test_a_mistake_is_named(matcher, test_split, mistake):
 
 def test_an_empty_name_is_no_data_set(toy):
     """The path "" would be the working directory."""
-    with pytest.raises(FileNotFoundError, match="no data set ''"):
+    with pytest.raises(FileNotFoundError, match="data is ''; expected the name of a data set, or a folder"):
         _ = vl.Run(system=vl.VSEpp(), data="").digest
 
 
@@ -89,6 +102,9 @@ def test_two_images_of_one_split_have_different_ids(tmp_path):
 
 
 def test_positions_count_from_the_end_too(test_split):
+    for image in (20, -21):
+        with pytest.raises(IndexError, match=f"image {image} of .*test; it has 20 images"):
+            test_split.captions_of(image)
     assert test_split.captions_of(-1) == test_split.captions_of(len(test_split) - 1) == test_split[-1].captions
 
 

@@ -496,6 +496,11 @@ def test_what_an_answer_must_not_use_is_not_in_its_copy_of_the_package(tmp_path)
         (["m = map", "def f(x):\n    return m(abs, x)"], "map"),
         (["map = map", "def f(x):\n    return map(abs, x)"], "map"),
         (["def f(x):\n    map = x @ x.T  # attention\n    return map.softmax(1)"], ""),
+        (["def g():\n    map = 1", "def f(x):\n    return map(abs, x)"], "map"),
+        (["map = 1\ndel map\ndef f(x):\n    return list(map(abs, x))"], "map"),
+        (["reduce = 0", "import functools\ndef f(x):\n    return functools.reduce(abs, x)"], "reduce"),
+        (["def f(x):\n    vmap = torch.func\n    return torch.vmap(abs)(x)"], "vmap"),
+        (["def f(x):\n    global map\n    map = map\n    return map(abs, x)"], "map"),
         (["%%time\nfor y in x: pass", "for y in [1]: pass\ndef f(x):\n    return x"], ""),
     ],
 )

@@ -150,6 +150,10 @@ def test_the_conda_environment_names_what_the_package_needs():
     conda = {"torch": "pytorch", "matplotlib": "matplotlib-base", "huggingface-hub": "huggingface_hub"}
     listed = set(re.findall(r"^ +- ([\w-]+)", (ROOT / "environment.yml").read_text(), flags=re.MULTILINE))
     assert {conda.get(name, name) for name in wanted} <= listed
+    bounds = dict(re.findall(r"^ +- ([\w-]+) (>=[\d.]+)", (ROOT / "environment.yml").read_text(), flags=re.MULTILINE))
+    for line in project["dependencies"]:
+        name, low = re.match(r"([\w-]+)(>=[\d.]+)?", line).groups()
+        assert bounds.get(conda.get(name, name)) == low, line
     locked = (ROOT / "requirements.txt").read_text() + (ROOT / "requirements-torch.txt").read_text()
     pinned = set(re.findall(r"^([\w.-]+)==", locked, flags=re.MULTILINE))
     assert {name.lower() for name in wanted} <= {name.replace("_", "-") for name in pinned}

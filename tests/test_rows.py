@@ -55,6 +55,16 @@ def test_a_row_trained_again_has_every_rank_that_was_recorded(kept, monkeypatch)
     assert "0 of 20 images, 3 of 60 texts" in rows.verify(kept, table="table1", row="Local", seed=1)
 
 
+def test_a_row_whose_test_split_is_another_one_now_is_refused(kept, toy):
+    lines = (toy / "test_caps.txt").read_text().splitlines(keepends=True)
+    (toy / "manifest.json").unlink()
+    (toy / "test_caps.txt").write_text("".join(lines[:-1]))
+    ids = [line for line in (toy / "test_ids.txt").read_text().splitlines(keepends=True) for _ in range(3)]
+    (toy / "test_ids.txt").write_text("".join(ids[:-1]))  # one id for each caption
+    with pytest.raises(ValueError, match=r"its test split is another one than .* expected 20 images with 60 captions"):
+        rows.verify(kept, table="table1", row="Global", seed=0)
+
+
 def test_a_row_whose_data_have_other_bytes_now_is_compared_and_that_is_said(kept, toy):
     """Another kind of processor draws scenes with other last bits, so the digest of the same settings is another."""
     lines = pd.read_csv(kept / "runs.csv")

@@ -211,6 +211,7 @@ WRONG = [
     (check.lesson6.exercise3, (90, np.array([1, 1, 2]), np.array([3, 40, 90])), "ranks first"),
     (check.lesson7.exercise1, (4,), "√2"),
     (check.lesson7.exercise2, (0.45,), "do not add up"),
+    (check.lesson7.exercise2, (37,), "from 0 to 1"),
     (check.lesson7.exercise3, (7.5, 7.5), "four settings"),
     (check.lesson8.exercise1, (6,), "edges count"),
     (check.lesson8.exercise2, (0.75,), "does not depend on the height"),

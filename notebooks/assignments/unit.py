@@ -27,7 +27,12 @@ def trained(draw: int) -> tuple[Matcher, Dataset]:
 
 def practice_split(draw: int) -> Dataset:
     """Return the 1,000 pictures on which the capstone is designed. The matcher of the course has not seen them."""
-    return unseen_split(1_000_000 + draw)
+    return unseen_split(practice_seed(draw))
+
+
+def practice_seed(draw: int) -> int:
+    """Return the seed of `practice_split`."""
+    return 1_000_000 + draw
 
 
 def unseen_split(seed: int) -> Dataset:

@@ -163,7 +163,7 @@ display(table)
 #
 # ## The whole sweep of one model
 #
-# Since $S_G$ and $S_L$ are stored, one addition of matrices gives the scores for any $\mu$, also for $\mu = 0$ and
+# Once $S_G$ and $S_L$ are computed, one addition of matrices gives the scores for any $\mu$, also for $\mu = 0$ and
 # $\mu = \infty$. Be careful with the left end of the figure. This model was trained on the sum, and the loss never
 # asked its $S_G$ to find the picture without $S_L$. So its $S_G$ does not show what a model with a global score alone
 # can do.

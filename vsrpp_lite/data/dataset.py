@@ -98,10 +98,14 @@ class Dataset:
             caption_to_image=position[self.caption_to_image[kept]],
         )
 
-    def _example(self, image: int) -> Example:
+    def _position(self, image: int) -> int:
+        """Return a position from 0, for one that may count from the end."""
         if not -len(self) <= image < len(self):
             raise IndexError(f"image {image} of {self.folder}/{self.split}; it has {len(self)} images")
-        image %= len(self)
+        return image % len(self)
+
+    def _example(self, image: int) -> Example:
+        image = self._position(image)
         exists = self.mask[image]
         return Example(
             image_id=int(self.image_ids[image]),
@@ -134,8 +138,12 @@ class Dataset:
         return path if path.exists() else None
 
     def captions_of(self, image: int) -> list[str]:
-        """Return the captions of the image at this position."""
-        return [self.captions[k] for k in np.flatnonzero(self.caption_to_image == image % len(self))]
+        """Return the captions of the image at this position.
+
+        Raises:
+            IndexError: there is no such image.
+        """
+        return [self.captions[k] for k in np.flatnonzero(self.caption_to_image == self._position(image))]
 
 
 def check_batch(dataset: Dataset, size: int) -> None:

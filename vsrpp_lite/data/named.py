@@ -25,7 +25,9 @@ def data_folder(name: str, *, tiny: bool = False) -> Path:
         if tiny:
             return scenes.ensure(home() / "data" / f"scenes-{size}-tiny", seed=seed, size="tiny")
         return scenes.ensure(home() / "data" / f"scenes-{size}", seed=seed, size=size)
+    if not name:
+        raise FileNotFoundError("data is ''; expected the name of a data set, or a folder")
     for folder in (Path(name), home() / "data" / name):
-        if name and folder.is_dir():
+        if folder.is_dir():
             return folder.resolve()
     raise FileNotFoundError(f"no data set {name!r}: neither {name} nor {home() / 'data' / name} is a folder")

@@ -105,15 +105,22 @@ def verify(folder: Path, *, table: str, row: str, seed: int) -> str:
     """Train a recorded row again from the start, compare every rank with the recorded one, and say what was found.
 
     Raises:
-        ValueError: there is no such row, or it is another one now; see `run_of`.
+        ValueError: there is no such row, or it is another one now (see `run_of`); or the test split is another one.
     """
     line, of_table, run = run_of(folder, table, row, seed)
+    with np.load(folder / RANKS) as kept:
+        recorded = kept[f"caption_to_image-{line['data']}"]
+    if not np.array_equal(recorded, run.dataset("test").caption_to_image):
+        raise ValueError(
+            f"{run.data_folder}: its test split is another one than that of {folder / RANKS}; expected "
+            f"{recorded.max() + 1} images with {len(recorded)} captions in the recorded order"
+        )
     found = run.fit(fresh=True).rank(folds=of_table.folds)
     with np.load(folder / RANKS) as kept:
-        recorded = {side: kept[f"{line['digest']}-{side}"] for side in ("images", "texts")}
-    moved = {side: int((recorded[side] != found[side]).sum()) for side in recorded}
+        ranks = {side: kept[f"{line['digest']}-{side}"] for side in ("images", "texts")}
+    moved = {side: int((ranks[side] != found[side]).sum()) for side in ranks}
     now = recalls(*found.values())["rsum"]
-    counts = ", ".join(f"{count} of {len(recorded[side])} {side}" for side, count in moved.items())
+    counts = ", ".join(f"{count} of {len(ranks[side])} {side}" for side, count in moved.items())
     told = (
         f"{line['table']}, {row}, seed {seed}: rsum {line['rsum']:.2f} recorded, {now:.2f} now; ranks moved: {counts}"
     )

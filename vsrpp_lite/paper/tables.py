@@ -45,8 +45,8 @@ COMPARED = {
 class Table:
     """A table: its rows, their published numbers, and claims about them.
 
-    Methods that need runs take `data`, the name of a data set, `preset`, and one seed or several. `measure`, `verdicts`
-    and `averages` train the runs that are not done.
+    Methods that need runs take `data`, the name of a data set, `preset`, and one seed or several. `measure` and
+    `verdicts` train the runs that are not done, and the others need runs that are.
 
     Raises:
         ValueError: the name is no file name, there are no rows or no folds, or a claim or an average is about a row or

@@ -12,8 +12,8 @@ def check_processes(devices: int, strategy: str | None, batch_size: int) -> None
     """Check that processes can train together. An error that they raise would reach the caller as another error.
 
     Raises:
-        ValueError: the processes cannot share a batch; or the strategy is one that starts the script again, and the
-            new script would wait for the lock that this one holds.
+        ValueError: the processes cannot share a batch; or the strategy is neither of those that start processes of this
+            one. Fabric's others start the script again, which would wait for the lock that this process holds.
     """
     if strategy not in (None, "ddp_spawn", "ddp_fork"):
         raise ValueError(f"strategy is {strategy!r}; expected ddp_spawn or ddp_fork")

@@ -42,10 +42,10 @@ def expand(run: Run, axes: Mapping[str, Sequence[Any]]) -> list[Run]:
     9
 
     Raises:
-        ValueError: an axis is no field, or its values are a word instead of a list.
+        ValueError: an axis is no field, or its values are not a list.
     """
     for name, given in axes.items():
-        if isinstance(given, str):
+        if isinstance(given, str) or not isinstance(given, Iterable):
             raise ValueError(f"the values of {name!r} are {given!r}; expected a list")
     runs = []
     for values in product(*axes.values()):
@@ -114,6 +114,7 @@ def train(
 
     Raises:
         GridError: some runs failed; it is raised after all others are trained. Their tracebacks are logged as debug.
+        ValueError: `jobs` is below 1.
     """
     done: list[Run] = []
     missing: list[Run] = []
@@ -169,7 +170,9 @@ def rank(asked: Iterable[Ranking], jobs: int | None = None) -> None:
 
 def _jobs(jobs: int | None, tasks: Sequence[Any]) -> int:
     one_each = 1 if torch.accelerator.is_available() else joblib.cpu_count(only_physical_cores=False)
-    return min(one_each if jobs is None else jobs, len(tasks))
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs is {jobs}; expected at least 1")
+    return min(jobs or one_each, len(tasks))
 
 
 def _rank(result: Result, partners: Sequence[Result], folds: int, where: str) -> None:

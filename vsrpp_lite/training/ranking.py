@@ -49,8 +49,8 @@ def fold_ranks(
     joined ranks are the means over the folds. If there are several models, their scores are averaged.
 
     Raises:
-        ValueError: the images or their captions do not divide into `folds` equal parts, a score is not finite, or an
-            image has no caption.
+        ValueError: `folds` is below 1, the images or their captions do not divide into `folds` equal parts, a score is
+            not finite, or an image has no caption.
     """
     if folds < 1:
         raise ValueError(f"folds is {folds}; expected at least 1")

@@ -166,14 +166,13 @@ class Run:
                 gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm. They
                 start new processes, so a script must call this under `if __name__ == "__main__":`. The strategies are
                 "ddp_spawn" and "ddp_fork".
-            wait: whether to wait for another process that is training the same run.
+            wait: whether to wait for another process that is training this run.
             fresh: whether to delete what an earlier training of this run left, and to train from the start.
             blind: whether to leave the test split alone. By default it is opened and checked before the training.
             bar: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
 
         Raises:
-            DataError: a split is not as it should be; see `splits`.
-            ValueError: the strategy is another, a batch is larger than the split, or the devices cannot share it.
+            DataError, ValueError: see `splits`. ValueError also: another strategy, or the devices cannot share a batch.
             torch.multiprocessing.ProcessRaisedException: one of several processes failed; it quotes the reason.
             FileNotFoundError: there is no such data set.
             FloatingPointError: a gradient was not finite.
@@ -193,7 +192,8 @@ class Run:
                 precision = self.settings.training.precision
                 fabric = Fabric(accelerator=accelerator, devices=devices, strategy=chosen, precision=precision)
                 if fresh:
-                    self.splits(blind=blind)  # whatever is wrong must be found before anything is deleted
+                    self.splits(blind=blind)  # what cannot be trained must be found before anything is deleted
+                    self.build()
                     forget(self.files)
                 with torch.random.fork_rng(devices=[]):  # keep the caller's generator
                     fabric.launch(partial(self._train, blind=blind, bar=bar))

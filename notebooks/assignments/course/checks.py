@@ -39,15 +39,13 @@ def loop(cells: Sequence[str], name: str) -> str:
 
     def search(current: str, callers: set[str]) -> str:
         seen.add(current)
+        variables = [node for part in defined.get(current, []) for node in _variables(part)]
         for node in [node for part in defined.get(current, []) for node in ast.walk(part)]:
             if isinstance(node, LOOPS):
                 return type(node).__name__
             if (used := _name(node)) in HIDING | {name}:
                 return used
-            own = (
-                used in defined and node not in defined[current]
-            )  # a variable that is called map, and no other name of it
-            if used in LOOPING and not own and not isinstance(getattr(node, "ctx", None), ast.Store):
+            if used in LOOPING and node not in variables:
                 return used
             if isinstance(node, ast.Call) and _name(node.func) in callers and isinstance(node.func, ast.Name):
                 return _name(node.func)  # recursion
@@ -56,6 +54,16 @@ def loop(cells: Sequence[str], name: str) -> str:
         return ""
 
     return search(name, {name})
+
+
+def _variables(part: ast.AST) -> list[ast.Name]:
+    """Return where a function uses variables of its own, which may be called "map" without being a loop."""
+    if not isinstance(part, ast.FunctionDef):
+        return []
+    names = [node for node in ast.walk(part) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    shared = {name for node in ast.walk(part) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
+    return [node for node in names if node.id in own - shared]
 
 
 def _parsed(cell: str) -> ast.AST:

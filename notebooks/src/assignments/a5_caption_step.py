@@ -17,8 +17,8 @@
 #       - caption_loss.CaptionDecoder.write
 #     rubrics:
 #       does-it-look:
-#         - "4: the points of the parts add up. The comparison has 2: the price is compared with the loss of a caption, with its doubt. The way in which the loss falls through the decoder alone has 1, and the change 1, each with its reason. Example: the model answer."
-#         - "A part that is named without its reason has half of its points. Example, 2 points: 'The price is a small part of the loss, so this decoder hardly looks, if at all. More captions would help.' has the comparison without its doubt, 1.5, and a change without a reason, 0.5."
+#         - "4: the points of the parts add up. The comparison has 2: one for setting the price beside the loss of a caption, and one for the doubt whether so small a mean could be chance. The way in which the loss falls through the decoder alone has 1, and the change 1, each with its reason. Example: the model answer."
+#         - "A part that is named without its reason has half of its points. Example, 1.5 points: 'The price is a small part of the loss, so this decoder looks a little. More captions would help.' has the comparison without the doubt, 1, and a change without a reason, 0.5."
 #         - "0: the number is repeated, or the price is taken for the quality of the captions. Example: 'The price is above zero, which is a good model.'"
 # ---
 
@@ -259,15 +259,15 @@ checks.compare(
 
 # %% [markdown]
 # In 60 to 120 words: a decoder that did not look at the picture at all would have a price of zero. Compare your price
-# with the loss of a caption under its own picture. Is it large, and could it be zero, with so few captions? Name one way
+# with the loss of a caption under its own picture. Is it large, and could it be zero, with 100 pictures? Name one way
 # in which the caption loss can fall without $V^*$ learning anything, and say why. Propose one change to data, model or
 # training, and say why it should raise the price.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "does-it-look", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# The price is a small part of the loss of a caption. This decoder hardly looks at the picture, if at all: over so few
-# captions, so small a mean could be chance, and the spread from caption to caption would say how easily. Most of what
-# it predicts follows from the words before, from grammar and from what is frequent. The loss falls while the decoder alone learns the language of the captions; its
+# The price is a small part of the loss of a caption. This decoder hardly looks at the picture, if at all: over 100
+# pictures, so small a mean could be chance, and the spread from picture to picture would say how easily (the five
+# captions of one picture are not independent). Most of what it predicts follows from the words before, from grammar and from what is frequent. The loss falls while the decoder alone learns the language of the captions; its
 # gradient to the regions is then small, so that V* learns little. More, and less regular, captions for each picture; a
 # weaker decoder, or one whose words are dropped so that it has to look; longer training once the grammar is known:
 # each should raise the price.

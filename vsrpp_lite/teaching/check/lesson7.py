@@ -23,7 +23,8 @@ def exercise2(chance: float) -> str:
         "The chances of nine do not add up, since two steps may leave their bands together.": 0.45,
         "That is the chance that all nine stay inside.": 0.95**9,
         "That is the chance of one.": 0.05,
-        "Give a probability from 0 to 1.": 100 * (1 - 0.95**9),
+        "Give the probability as a number from 0 to 1, without per cent.": 37.0,
+        "Give the probability as a number from 0 to 1, and not in per cent.": 100 * (1 - 0.95**9),
     }
     number(chance, 1 - 0.95**9, mistakes)
     return "Even if no step is real, more than one table in three has a step that leaves its band by chance."
