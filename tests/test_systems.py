@@ -79,7 +79,7 @@ def test_both_encoders_return_unit_vectors_real_ones_first(system, toy):
 def test_losses_are_finite_and_every_parameter_learns(system, toy, hardest):
     matcher, batch = setup(system, toy)
     losses = matcher(batch, Progress(warming_up=not hardest))
-    assert ("caption" in losses) == (isinstance(system, VSRN) or getattr(system, "caption_loss", False))
+    assert ("caption" in losses) == (isinstance(system, VSRN | SCO) or getattr(system, "caption_loss", False))
     assert all(loss.isfinite() for loss in losses.values())
     matcher.total(losses).backward()
     for name, parameter in matcher.named_parameters():
