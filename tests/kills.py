@@ -344,9 +344,15 @@ def without_clock(path: Path) -> object:
     return path.read_bytes()
 
 
-def left_in_memory(pid: int) -> Iterator[str]:
-    """What a process has left in /dev/shm, where joblib keeps large arrays and semaphores."""
-    return (str(path) for path in Path("/dev/shm").glob("*") if str(pid) in path.name.replace("-", "_").split("_"))
+def in_memory() -> set[Path]:
+    """What lies in /dev/shm, where joblib keeps large arrays and semaphores. Their names hold the process's number."""
+    return set(Path("/dev/shm").glob("*"))
+
+
+def left_in_memory(pid: int, before: set[Path]) -> Iterator[str]:
+    """What a process has left in memory. What was there before is of an earlier process that had the same number."""
+    new = in_memory() - before
+    return (str(path) for path in new if str(pid) in path.name.replace("-", "_").split("_"))
 
 
 class Trial(NamedTuple):
@@ -368,6 +374,7 @@ def place_for(kind: Kind, scratch: Path, number: int | str) -> Path:
 
 def attempt(kind: Kind, truth: dict[str, object], place: Path, moment: float) -> Trial | None:
     """Kill the command at this moment, call it again, and judge. None: it was done before the moment came."""
+    before = in_memory()
     pid = killed(kind.work, place, moment)
     if pid is None:
         return None
@@ -378,7 +385,7 @@ def attempt(kind: Kind, truth: dict[str, object], place: Path, moment: float) ->
         return Trial(moment, [str(error)], [], stayed)
     found = contents(place)
     unequal = [path for path, content in truth.items() if found.get(path, "missing") != content]
-    leftovers = [path for path in found if path not in truth] + [*left_in_memory(pid)]
+    leftovers = [path for path in found if path not in truth] + [*left_in_memory(pid, before)]
     return Trial(moment, unequal, leftovers, stayed)
 
 
