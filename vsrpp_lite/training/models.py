@@ -115,7 +115,7 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
     Args:
         config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are. The model
             card tells of `data_name`, `preset`, `seed`, of `test`, the split and the images behind the recalls, and of
-            a released checkpoint that `record` names as `imported`.
+            `imported`, the name of a released checkpoint.
 
     Raises:
         FileExistsError: the folder exists and is not empty, or another process is writing it.
@@ -222,8 +222,8 @@ def card(config: Mapping[str, Any], recalls: Mapping[str, float]) -> str:
     name = system["name"]
     data_name, preset, seed = (config.get(key, "") for key in ("data_name", "preset", "seed"))
     origin = f"was trained on `{data_name}` with preset `{preset}` and seed {seed}"
-    if imported_from := config.get("record", {}).get("imported"):
-        origin = f"has the weights of the released checkpoint `{imported_from}`"
+    if checkpoint := config.get("imported"):
+        origin = f"has the weights of the released checkpoint `{checkpoint}`"
     test = config.get("test", {"split": "test", "images": "all"})
     imported, passed = "", ""
     if system["module"] == "__main__" or "." in name:

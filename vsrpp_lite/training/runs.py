@@ -172,7 +172,7 @@ class Run:
             bar: show a bar of epochs, with losses, dev rsum and the time left; by default on a terminal only.
 
         Raises:
-            DataError, ValueError: see `splits`. ValueError also: another strategy, or the devices cannot share a batch.
+            DataError, ValueError: see `splits`. A ValueError also tells of a strategy or devices that cannot be used.
             torch.multiprocessing.ProcessRaisedException: one of several processes failed; it quotes the reason.
             FileNotFoundError: there is no such data set.
             FloatingPointError: a gradient was not finite.
@@ -227,7 +227,7 @@ class Result:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """Return seconds since training last started or resumed, device, versions, commit; or of what was imported."""
+        """Return the training's seconds since its last start, device, versions and commit, or facts of an import."""
         check_done(self.run.files)
         return self.run.files.read_json(RESULT)
 
@@ -244,9 +244,9 @@ class Result:
 
     def export(self, folder: str | Path) -> Path:
         """Write the trained model to a folder that `vl.load` can read without the data; see `models.export`."""
-        test = self.run.dataset("test")
+        test, imported = self.run.dataset("test"), self.record.get("imported")
         name = self.run.data if self.run.data in EMBEDDED else self.run.data_folder.name
-        about = {"data_name": name, "test": {"split": test.split, "images": len(test)}, "record": self.record}
+        about = {"data_name": name, "test": {"split": test.split, "images": len(test)}, "imported": imported}
         return models.export(self.matcher(), self.run.files.read_json(CONFIG) | about, self.recalls, folder)
 
     def ranked(self, partners: "Sequence[Result]" = (), folds: int = 1) -> bool:
