@@ -11,7 +11,7 @@ from vsrpp_lite.data.scenes import origin
 from vsrpp_lite.data.scenes.captions import annotate
 from vsrpp_lite.data.scenes.facts import Facts, Link, Mention, read
 from vsrpp_lite.data.scenes.plans import sample_scene
-from vsrpp_lite.data.scenes.probes import EDITS, falsified, probes
+from vsrpp_lite.data.scenes.probes import EDITS, Probe, falsified, on_one_side, positions, probes
 from vsrpp_lite.data.scenes.truth import holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 
@@ -200,6 +200,21 @@ def test_edits_change_one_detail(kind, right, wrong):
         assert read(found).links[0].name == instead
     else:
         assert found == wrong
+
+
+def test_two_things_stand_in_one_half_or_in_two():
+    """The picture is 256 wide, so its middle is at 128. Two balls at 100 and 180 count as one thing at 140."""
+    at = (30, 90, 90, 100, 180, 200)
+    scene = replace(FARM, things=tuple(replace(each, x=float(x)) for each, x in zip(FARM.things, at, strict=True)))
+
+    def pair(caption):
+        return Probe("left and right", 0, caption, "")
+
+    assert positions(pair("a dog left of a table ."), scene) == (30, 90)
+    assert on_one_side(pair("a dog left of a table ."), scene)
+    assert not on_one_side(pair("a girl right of a dog ."), scene)
+    assert positions(pair("two blue balls left of a girl ."), scene) == (140, 200)
+    assert on_one_side(pair("two blue balls left of a girl ."), scene)
 
 
 def test_articles_follow_the_edit():

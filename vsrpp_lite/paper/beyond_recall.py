@@ -13,8 +13,8 @@ import pandas as pd
 from jaxtyping import Bool
 
 from vsrpp_lite.data.precomp import name_of_test, open_split
-from vsrpp_lite.data.scenes.probes import EDITS, Probe, probes
-from vsrpp_lite.data.scenes.truth import truth
+from vsrpp_lite.data.scenes.probes import EDITS, Probe, on_one_side, probes
+from vsrpp_lite.data.scenes.truth import scenes, truth
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.training.judged import false_negative_share, judged, preferred
@@ -23,6 +23,8 @@ from vsrpp_lite.training.runs import Result, Run
 TRUTH = "truth.csv"
 DRAWN = ("scenes",)
 """Data sets whose records get a truth.csv."""
+ONE_SIDE, TWO_SIDES = "left and right, in one half", "left and right, in two halves"
+"""Measures of the pairs of "left and right" whose things stand in the same half of the picture, and of the others."""
 
 
 def judge(results: Mapping[str, Result]) -> pd.DataFrame:
@@ -30,7 +32,8 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
 
     The columns are `row`, `seed`, `measure`, `value` in per cent, and `n`, the number of queries or pairs. Measures
     are R@1 with the one answer of the benchmark, R@1 and mAP@R with all true answers, the share of failures of image
-    retrieval that are none, and the accuracy on each kind of minimal pair.
+    retrieval that are none, and the accuracy on each kind of minimal pair. Pairs of "left and right" are also split by
+    whether both things stand in the same half of the picture.
 
     Raises:
         DataError: the data were not drawn by the generator.
@@ -38,7 +41,7 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
     lines = []
     for row, result in results.items():
         run = result.run
-        true, pairs = _known(str(run.data_folder))
+        true, pairs, asked = _known(str(run.data_folder))
         test = run.dataset("test")
         benchmark = np.zeros_like(true)
         benchmark[test.caption_to_image, np.arange(true.shape[1])] = True
@@ -56,17 +59,20 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
         wrong = false_negative_share(scores, true, test.caption_to_image)
         lines.append((row, run.seed, "t2i failures that are none", wrong, failed))
         right = preferred(result.matcher(), test, pairs)
-        for kind in EDITS:
-            asked = np.array([pair.kind == kind for pair in pairs])
-            lines.append((row, run.seed, kind, 100 * float(right[asked].mean()), int(asked.sum())))
+        for kind, chosen in asked.items():
+            lines.append((row, run.seed, kind, 100 * float(right[chosen].mean()), int(chosen.sum())))
     return pd.DataFrame(lines, columns=["row", "seed", "measure", "value", "n"])
 
 
 @lru_cache(maxsize=2)
-def _known(folder: str) -> tuple[Bool[np.ndarray, "I T"], list[Probe]]:
-    """Return the truth and the minimal pairs of a folder's test split, which are the same for every system."""
+def _known(folder: str) -> tuple[Bool[np.ndarray, "I T"], list[Probe], dict[str, Bool[np.ndarray, " P"]]]:
+    """Return the truth of a folder's test split, its P minimal pairs, and which of these each measure asks about."""
     test = open_split(Path(folder), name_of_test(Path(folder)))
-    return truth(test), probes(test)
+    of_images, pairs = scenes(test), probes(test)
+    asked = {kind: np.array([pair.kind == kind for pair in pairs]) for kind in EDITS}
+    sides = asked["left and right"]
+    same = np.array([side and on_one_side(pair, of_images[pair.image]) for side, pair in zip(sides, pairs)])
+    return truth(test), pairs, asked | {ONE_SIDE: same, TWO_SIDES: sides & ~same}
 
 
 def record_truth(folder: Path, *, data: str, preset: str, seeds: Iterable[int]) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.scenes.facts import Facts, read
 from vsrpp_lite.data.scenes.phrases import article
-from vsrpp_lite.data.scenes.truth import holds, scenes
+from vsrpp_lite.data.scenes.truth import fits, holds, scenes
 from vsrpp_lite.data.scenes.words import COLOURS, COUNTS, LIGHT_ADJECTIVES, LIGHTS, LIGHTS_INDOORS, NAMES, RELATIONS
-from vsrpp_lite.data.scenes.world import PEOPLE, Scene, choose, palette
+from vsrpp_lite.data.scenes.world import PEOPLE, WIDTH, Scene, choose, palette
 
 Words = list[str]
 Edit = Callable[[Words, Facts, np.random.Generator], Words | None]
@@ -59,6 +59,29 @@ def falsified(caption: str, scene: Scene, kind: str, rng: np.random.Generator) -
         return None
     wrong = " ".join([*_with_articles(edited), "."])
     return None if holds(read(wrong), scene) else wrong
+
+
+def on_one_side(pair: Probe, scene: Scene) -> bool:
+    """Tell whether the two things of a pair of kind "left and right" stand in the same half of the picture.
+
+    A model that takes "left of" for "in the left half" can choose right only where they stand in two halves.
+    """
+    subject, other = positions(pair, scene)
+    return (subject < WIDTH / 2) == (other < WIDTH / 2)
+
+
+def positions(pair: Probe, scene: Scene) -> tuple[float, float]:
+    """Return where the two things of a pair of kind "left and right" stand, as x in pixels, in the caption's order.
+
+    If a mention fits several things, their mean counts.
+    """
+    facts = read(pair.right)
+    link = next(link for link in facts.links if link.name in ("left of", "right of"))
+    subject, other = (
+        float(np.mean([thing.x for thing in scene.things if fits(facts.mentions[number], thing)]))
+        for number in (link.subject, link.object)
+    )
+    return subject, other
 
 
 # --- the edits ------------------------------------------------------------------------------------------------------

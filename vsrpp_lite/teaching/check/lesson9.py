@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from vsrpp_lite.data.scenes.facts import read
-from vsrpp_lite.data.scenes.probes import Probe
-from vsrpp_lite.data.scenes.truth import fits, holds
-from vsrpp_lite.data.scenes.world import Scene
+from vsrpp_lite.data.scenes.probes import Probe, on_one_side, positions
+from vsrpp_lite.data.scenes.truth import holds
+from vsrpp_lite.data.scenes.world import WIDTH, Scene
 from vsrpp_lite.teaching.verdict import exercise, number
 
 SMALL, BIG = {"small", "little", "tiny"}, {"big", "large", "huge"}
@@ -76,13 +76,9 @@ def exercise4(one_side: np.ndarray, pairs: Sequence[Probe], scenes: Sequence[Sce
     found = np.asarray(one_side)
     assert found.shape == (len(sides),), f"There are {len(sides)} such pairs, and {found.size} answers."
     for given, pair in zip(found, sides):
-        facts = read(pair.right)
-        link = next(link for link in facts.links if link.name in ("left of", "right of"))
-        things = scenes[pair.image].things
-        where = [np.mean([t.x for t in things if fits(facts.mentions[k], t)]) for k in (link.subject, link.object)]
-        expected = (where[0] < 128) == (where[1] < 128)
-        assert bool(given) == expected, (
-            f"In picture {pair.image} the things of {pair.right!r} stand at x = {where[0]:.0f} and {where[1]:.0f}; "
-            "the middle is 128."
+        subject, other = positions(pair, scenes[pair.image])
+        assert bool(given) == on_one_side(pair, scenes[pair.image]), (
+            f"In picture {pair.image} the things of {pair.right!r} stand at x = {subject:.0f} and {other:.0f}; "
+            f"the middle is {WIDTH // 2}."
         )
     return f"{int(found.sum())} of {len(sides)} pairs have both things on one side."
