@@ -39,7 +39,7 @@ from tabulate import tabulate
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.write import write_dataset
 from vsrpp_lite.files import home, write_text
-from vsrpp_lite.paper import recorded, rows
+from vsrpp_lite.paper import quotes, record, report, rows
 from vsrpp_lite.paper.reproduce import reproduce_tables
 from vsrpp_lite.paper.tables import Claim, Table
 from vsrpp_lite.settings import Training
@@ -93,6 +93,10 @@ def fit() -> None:
     run().fit(accelerator="cpu", bar=False)
 
 
+def fit_afresh() -> None:
+    run().fit(accelerator="cpu", fresh=True, bar=False)
+
+
 def train_grid() -> None:
     runs = grid.expand(run(), {"seed": range(3)})
     list(grid.train(runs, jobs=2, folds=dict.fromkeys(runs, 2)))
@@ -124,10 +128,11 @@ def tables() -> None:
     reproduce_tables([TABLE], data="toy", preset="smoke", seeds=2, jobs=1)
     for result in results:
         result.scores()
-    recorded.recorded_folder = lambda: home() / "notebooks" / "recorded"
+    for module in (quotes, record, report):
+        module.recorded_folder = lambda: home() / "notebooks" / "recorded"
     rows.TABLES = (TABLE,)
-    recorded.record("toy")
-    for path, text in recorded.pages().items():
+    record.record("toy")
+    for path, text in report.pages().items():
         write_text(path, text)
 
 
@@ -216,6 +221,7 @@ def export() -> None:
 KINDS = [
     Kind("draws", lambda: None, draw),
     Kind("trainings", toy, fit),
+    Kind("trainings from the start", lambda: (toy(), fit()), fit_afresh),
     Kind("grids of two workers", toy, train_grid),
     Kind("tables, scores, report", trained, tables),
     Kind("notebooks of tables", with_notebook, show),

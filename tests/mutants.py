@@ -489,8 +489,8 @@ EVALUATION = [
     Mutant(
         "the variance over seeds is not divided by how many there are",
         "training/metrics.py",
-        "samples.mean(1).var(0, ddof=1) / seeds if seeds > 1",
-        "samples.mean(1).var(0, ddof=1) if seeds > 1",
+        "by_seed = seeds_vary.variance / seeds",
+        "by_seed = seeds_vary.variance",
         "test_metrics.py::test_the_variance_of_a_mean_over_seeds_by_hand",
     ),
     Mutant(
@@ -506,6 +506,20 @@ EVALUATION = [
         "return 2 * stdtr(freedom, -far)",
         "return stdtr(freedom, -far)",
         "test_metrics.py::test_a_p_value_is_below_a_twentieth_where_the_interval_does_not_hold_zero",
+    ),
+    Mutant(
+        "a variance that is small by chance makes a difference certain",
+        "training/metrics.py",
+        "np.maximum(p, _two_sided(*spread(samples, usual)))",
+        "p",
+        "test_metrics.py::test_a_variance_that_is_small_by_chance_does_not_make_a_difference_certain",
+    ),
+    Mutant(
+        "the variance of a difference is that of one row",
+        "paper/tables.py",
+        "variance=2 * of_row.variance / averaged",
+        "variance=of_row.variance / averaged",
+        "test_tables.py::test_the_rows_of_a_table_lend_a_claim_their_variance_over_seeds",
     ),
     Mutant(
         "an interval at 95 % holds 90 %",
@@ -688,11 +702,18 @@ RUNS = [
         "test_damaged.py::test_a_file_can_be_read_whenever_its_writer_is_killed",
     ),
     Mutant(
-        "the mark that a run is done goes last when the run is forgotten",
-        "training/kept.py",
-        "(files.folder / RESULT).unlink(missing_ok=True)",
+        "a file is deleted before checksums.json says that it may be absent",
+        "training/sealed.py",
+        "self._enter(name, [*known[name], None])",
         "pass",
-        "test_runs.py::test_a_process_that_is_killed_while_it_forgets_leaves_a_run_that_is_not_done",
+        "test_runs.py::test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again",
+    ),
+    Mutant(
+        "the state to resume from outlives the mark that the run is done",
+        "training/kept.py",
+        "name != LAST, name != RESULT",
+        "name != RESULT, name != LAST",
+        "test_runs.py::test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again",
     ),
 ]
 
@@ -1038,8 +1059,8 @@ PAPER = [
     Mutant(
         "the other row's lead reproduces a claim",
         "paper/tables.py",
-        "((better - worse) @ COMPARED[metric])",
-        "((worse - better) @ COMPARED[metric])",
+        "difference = (better - worse) @ weights",
+        "difference = (worse - better) @ weights",
         "test_tables.py::test_claims_are_judged_by_the_paired_difference",
     ),
     Mutant(

@@ -179,6 +179,21 @@ def test_a_p_value_is_below_a_twentieth_where_the_interval_does_not_hold_zero():
     assert metrics.p_value(np.zeros((1, 10, 1))).tolist() == [1.0]  # none differs
 
 
+def test_a_variance_that_is_small_by_chance_does_not_make_a_difference_certain():
+    """Two seeds of mean 5 and 5: by themselves, they leave no doubt. Rows usually vary by 9 from seed to seed.
+
+    So the mean of two has a variance of 4.5, and Student's t with ten degrees of freedom is 5 / 4.5 ** 0.5 = 2.36.
+    """
+    samples = np.full((2, 4, 1), 5.0)
+    assert metrics.p_value(samples)[0] == 0
+    usual = metrics.SeedVariance(np.array([9.0]), 10)
+    assert metrics.p_value(samples, usual)[0] == pytest.approx(0.04, abs=0.0005)
+    wild = np.array([-20.0, 30.0])[:, None, None] + np.zeros((2, 4, 1))  # varies more than usual: its own counts
+    assert metrics.p_value(wild, usual)[0] == metrics.p_value(wild)[0] > 0.5
+    with pytest.raises(ValueError, match="found one seed; expected two at least"):
+        metrics.seed_variance([samples[:1]])
+
+
 def test_holm_by_hand():
     """Three claims: the smallest p counts three times, the next twice, the largest once, and none is below the last."""
     assert metrics.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]

@@ -7,23 +7,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vsrpp_lite.paper import recorded
+from vsrpp_lite import files
+from vsrpp_lite.paper import quotes, record
+from vsrpp_lite.paper.report import filled, pages
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_the_pages_are_what_report_writes():
     """No number in RESULTS.md, or in the README's table, is typed by hand. They lie in the checkout, not in home."""
-    for path, text in recorded.pages().items():
+    for path, text in pages().items():
         assert path.read_text(encoding="utf-8") == text, f"run `make report`: {path.name} is not what is recorded"
 
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """One measured table of two rows, and one claim."""
-    monkeypatch.setattr(recorded, "recorded_folder", lambda: tmp_path)
-    folder = tmp_path / "mine-lite"
-    folder.mkdir()
+    monkeypatch.setattr(files, "notebooks_folder", lambda: tmp_path)
+    folder = tmp_path / "recorded" / "mine-lite"
+    folder.mkdir(parents=True)
     line = {"rsum": 400.25, "rsum_lo": 390.25, "rsum_hi": 410.25, "rsum_paper": 490.5, "i2t_r1": 40.0}
     line |= {"i2t_r1_lo": 39.0, "i2t_r1_hi": 41.0, "i2t_r1_paper": 70.0}
     pd.DataFrame([{"row": "VSR++ (full)"} | line]).to_csv(folder / "table1.csv", index=False)
@@ -31,21 +33,21 @@ def kept(tmp_path, monkeypatch):
     claim |= {"verdict": "reproduced", "verdict_holm": "inconclusive"}
     pd.DataFrame([claim]).to_csv(folder / "claims.csv", index=False)
     (folder / "facts.json").write_text(json.dumps({"versions": {"torch": "2.13.0"}}))
-    return tmp_path
+    return folder.parent
 
 
 def test_directives_are_replaced_by_what_is_recorded(kept):
-    assert recorded.filled("rsum {{value mine-lite table1 VSR++ (full) rsum}}") == "rsum 400.2"
-    assert recorded.filled("torch {{fact mine-lite versions torch}}") == "torch 2.13.0"
-    table = recorded.filled("{{table mine-lite table1 i2t_r1 rsum}}")
+    assert filled("rsum {{value mine-lite table1 VSR++ (full) rsum}}") == "rsum 400.2"
+    assert filled("torch {{fact mine-lite versions torch}}") == "torch 2.13.0"
+    table = filled("{{table mine-lite table1 i2t_r1 rsum}}")
     assert "40.0 ± 1.0 (70.0)" in table and "400.2 ± 10.0 (490.5)" in table
     other = kept / "other-long"
     other.mkdir()
     pd.read_csv(kept / "mine-lite" / "table1.csv").assign(rsum=401.25).to_csv(other / "table1.csv", index=False)
-    lines = recorded.filled("{{compared table1 rsum mine-lite other-long}}").splitlines()
+    lines = filled("{{compared table1 rsum mine-lite other-long}}").splitlines()
     assert lines[0].split() == ["|", "row", "|", "mine-lite", "|", "other-long", "|", "published", "|"]
     assert lines[2] == "| VSR++ (full) | 400.2 ± 10.0 | 401.2 ± 9.0  | 490.5       |"
-    assert "12.0 (2.0 to 22.0): reproduced (inconclusive by Holm)" in recorded.filled("{{verdicts mine-lite}}")
+    assert "12.0 (2.0 to 22.0): reproduced (inconclusive by Holm)" in filled("{{verdicts mine-lite}}")
 
 
 @pytest.mark.parametrize(
@@ -53,24 +55,24 @@ def test_directives_are_replaced_by_what_is_recorded(kept):
 )
 def test_what_is_not_there_is_refused_with_the_directive(kept, directive):
     with pytest.raises(ValueError, match=r"\{\{"):
-        recorded.filled(directive)
+        filled(directive)
 
 
 def test_tables_are_recorded_with_what_made_them(home, kept, monkeypatch):
-    monkeypatch.setattr(recorded, "record_rows", lambda *_, **__: None)  # test_rows has it
+    monkeypatch.setattr(record, "record_rows", lambda *_, **__: None)  # test_rows has it
     with pytest.raises(FileNotFoundError, match="no tables; run `make reproduce-tables` first"):
-        recorded.record("scenes")
+        record.record("scenes")
     tables = home / "results" / "tables"
     tables.mkdir(parents=True)
     pd.DataFrame([{"row": "a", "preset": "lite", "seeds": 2}]).to_csv(tables / "table1.csv", index=False)
     pd.DataFrame([{"claim": "c"}]).to_csv(home / "results" / "claims.csv", index=False)
-    folder = recorded.record("scenes")
+    folder = record.record("scenes")
     assert folder == kept / "scenes-lite"
     assert {path.name for path in folder.iterdir()} == {"table1.csv", "claims.csv", "facts.json"}
     assert json.loads((folder / "facts.json").read_text())["versions"].keys() >= {"torch", "vsrpp_lite"}
     pd.DataFrame([{"row": "a", "preset": "smoke", "seeds": 1}]).to_csv(tables / "table2.csv", index=False)
     with pytest.raises(ValueError, match=r"table1\.csv is of lite, table2\.csv is of smoke; expected one preset"):
-        recorded.record("scenes")
+        record.record("scenes")
     assert not (folder / "table2.csv").exists()
 
 
@@ -78,7 +80,7 @@ def test_single_runs_are_summed_up_over_their_seeds(kept):
     """Seeds 0 and 1 of a: 10 and 20. The mean is 15."""
     runs = pd.DataFrame({"way": ["a", "a", "b"], "seed": [0, 1, 0], "rsum": [10.0, 20.0, 7.0]})
     runs.to_csv(kept / "ways.csv", index=False)
-    lines = recorded.filled("{{spread ways rsum}}").splitlines()
+    lines = filled("{{spread ways rsum}}").splitlines()
     assert [line.replace(" ", "") for line in lines[2:]] == ["|a|15.0|10.0|20.0|2|", "|b|7.0|7.0|7.0|1|"]
 
 
@@ -89,26 +91,39 @@ def test_changes_are_taken_seed_by_seed(kept):
     """
     lines = [("none", 0, 10.0), ("none", 1, 20.0), ("one", 0, 11.0), ("one", 1, 23.0)]
     pd.DataFrame(lines, columns=["difference", "seed", "rsum"]).to_csv(kept / "ways.csv", index=False)
-    lines = recorded.filled("{{changes ways rsum none}}").splitlines()
+    lines = filled("{{changes ways rsum none}}").splitlines()
     assert [line.replace(" ", "") for line in lines[2:]] == ["|one|2.0|-10.7|14.7|0.30|2|"]
 
 
 def test_both_rules_for_the_best_epoch_chose_the_same_one():
     """RESULTS.md says so of the runs that compare VSRN with its release."""
-    runs = pd.read_csv(recorded.recorded_folder() / "vsrn_departures.csv")
+    runs = pd.read_csv(files.recorded_folder() / "vsrn_departures.csv")
     assert runs["same_epoch"].all()
     assert runs.groupby("difference")["seed"].nunique().eq(runs["seed"].nunique()).all()
 
 
-def test_a_lead_in_table_4_is_told_with_its_interval(kept):
-    claim = {"table": "table4", "better": "VSR++", "worse": "SCAN", "difference": 30.2, "lo": 23.4, "hi": 36.0}
-    pd.DataFrame([claim]).to_csv(kept / "mine-lite" / "claims.csv", index=False)
-    assert recorded.filled("{{difference mine-lite VSR++ SCAN}}") == "30 (23 to 36)"
+def test_a_claim_is_told_with_its_interval_and_with_holms_verdict_if_that_is_another(kept):
+    claim = {"table": "table4", "better": "VSR++", "worse": "SCAN", "metric": "rsum", "difference": 30.2, "lo": 23.4}
+    claim |= {"hi": 36.0, "verdict": "reproduced"}
+    claims = [claim | {"verdict_holm": "inconclusive"}, claim | {"table": "table3", "verdict_holm": "reproduced"}]
+    pd.DataFrame(claims).to_csv(kept / "mine-lite" / "claims.csv", index=False)
+    assert filled("{{claim mine-lite table4 VSR++ over SCAN}}") == "30 (23 to 36; inconclusive by Holm)"
+    assert filled("{{claim mine-lite table3 VSR++ over SCAN}}") == "30 (23 to 36)"
+
+
+def test_a_setting_of_a_study_is_told_with_its_mean_over_the_seeds(kept):
+    (kept / "tuning").mkdir()
+    lines = [("VSR++ (GRU)", 7, 300.0), ("VSR++ (GRU)", 7, 310.0), ("SCAN", 7, 200.0)]
+    runs = pd.DataFrame(lines, columns=["row", "draw", "dev_rsum"])
+    runs.to_csv(kept / "tuning" / "lite.csv", index=False)
+    assert filled("{{dev lite VSR++ (GRU) 7}}") == "305"
+    with pytest.raises(ValueError, match="no row 'SCAN' with setting 3"):
+        filled("{{dev lite SCAN 3}}")
 
 
 def test_whole_points_say_on_which_side_of_zero_an_end_lies():
-    assert recorded._points(-5.8, -12.0, 0.4) == "-6 (-12 to 0.4)"
-    assert recorded._points(0.0, -0.04, 0.6) == "0 (0 to 1)"
+    assert quotes._points(-5.8, -12.0, 0.4) == "-6 (-12 to 0.4)"
+    assert quotes._points(0.0, -0.04, 0.6) == "0 (0 to 1)"
 
 
 def test_a_lead_of_any_two_rows_is_taken_from_the_recorded_ranks(kept):
@@ -123,10 +138,10 @@ def test_a_lead_of_any_two_rows_is_taken_from_the_recorded_ranks(kept):
     )
     ranks = {"a-images": right, "a-texts": right, "b-images": np.array([1, 21], dtype=np.uint16), "b-texts": right}
     np.savez(folder / "ranks.npz", **ranks, **{"caption_to_image-mine": np.array([0, 1], dtype=np.uint16)})
-    assert recorded.filled("{{lead mine-lite table4 A over B i2t}}") == "150 (-1756 to 2056)"
-    assert recorded.filled("{{lead mine-lite table4 A over B t2i}}") == "0 (0 to 0)"
+    assert filled("{{lead mine-lite table4 A over B i2t}}") == "150 (-1756 to 2056)"
+    assert filled("{{lead mine-lite table4 A over B t2i}}") == "0 (0 to 0)"
     with pytest.raises(ValueError, match="no row 'C' in table4; expected one of A, B"):
-        recorded.filled("{{lead mine-lite table4 A over C i2t}}")
+        filled("{{lead mine-lite table4 A over C i2t}}")
 
 
 def test_recipes_show_the_winner_of_each_system_and_only_the_choices_that_it_has(kept):
@@ -138,7 +153,7 @@ def test_recipes_show_the_winner_of_each_system_and_only_the_choices_that_it_has
     (kept / "tuning").mkdir()
     runs = pd.DataFrame(found, columns=["row", "draw", "seed", "dev_rsum"]).assign(**shared, **measured)
     runs.to_csv(kept / "tuning" / "lite.csv", index=False)
-    lines = [line.replace(" ", "") for line in recorded.filled("{{recipes lite}}").splitlines()]
+    lines = [line.replace(" ", "") for line in filled("{{recipes lite}}").splitlines()]
     assert lines[2:] == ["|SCAN|0|40|0.01|0.2|2||", "|VSE++|1|8|0.01|0.2|||"]
 
 
@@ -149,14 +164,14 @@ def test_two_studies_agree_by_the_rank_correlation_of_their_orders(kept):
         lines = [(row, 0, seed, x) for row, x in zip(("SCAN", "VSRN", "SAEM"), rsums) for seed in range(seeds)]
         runs = pd.DataFrame(lines, columns=["row", "draw", "seed", "dev_rsum"])
         runs.to_csv(kept / "tuning" / f"{preset}.csv", index=False)
-    assert recorded.filled("{{agreement lite long}}") == "0.50"
+    assert filled("{{agreement lite long}}") == "0.50"
 
 
 def test_the_minutes_of_training_count_a_run_once_that_stands_in_two_tables(kept):
     """Run a, of 60 seconds, stands in two tables. Run b took 120 seconds."""
     runs = pd.DataFrame({"table": ["table1", "table4", "table4"], "digest": ["a", "a", "b"], "seconds": [60, 60, 120]})
     runs.to_csv(kept / "mine-lite" / "runs.csv", index=False)
-    assert recorded.filled("{{minutes mine-lite}}") == "3"
+    assert filled("{{minutes mine-lite}}") == "3"
 
 
 def test_truth_is_shown_as_means_with_the_lowest_and_the_highest_seed(kept):
@@ -165,5 +180,5 @@ def test_truth_is_shown_as_means_with_the_lowest_and_the_highest_seed(kept):
         {"row": ["SCAN", "SCAN"], "seed": [0, 1], "measure": ["left and right"] * 2, "value": [60, 70], "n": [9, 9]}
     )
     lines.to_csv(kept / "mine-lite" / "truth.csv", index=False)
-    told = recorded.filled("{{truth mine-lite}}").splitlines()[-1]
+    told = filled("{{truth mine-lite}}").splitlines()[-1]
     assert told.replace(" ", "") == "|leftandright|65.0(60.0to70.0)|9|"

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from vsrpp_lite import files
 from vsrpp_lite.__main__ import app
-from vsrpp_lite.paper import recorded, rows
+from vsrpp_lite.paper import rows
+from vsrpp_lite.paper.record import record
 from vsrpp_lite.paper.reproduce import reproduce_tables
 from vsrpp_lite.paper.tables import Claim, Table
 from vsrpp_lite.systems.scan import SCAN
@@ -26,7 +27,7 @@ def kept(toy, home, monkeypatch):
     monkeypatch.setattr(rows, "TABLES", (table,))
     monkeypatch.setattr(files, "notebooks_folder", lambda: home)
     reproduce_tables([table], data="toy", preset="smoke", seeds=2, jobs=1)
-    return recorded.record("toy")
+    return record("toy")
 
 
 def test_every_run_is_recorded_with_its_settings_its_cost_and_its_ranks(kept):

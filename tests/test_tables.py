@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from vsrpp_lite import files, show
 from vsrpp_lite.paper import tables
@@ -149,6 +150,23 @@ def test_claims_are_judged_by_the_paired_difference(pretend):
     assert found.loc[("VSR++ (full)", "Fusion-similarity"), "verdict"] == "not reproduced"
 
 
+def test_the_rows_of_a_table_lend_a_claim_their_variance_over_seeds():
+    """Two rows agree in both seeds by chance. A third row moves by 12 points of rsum, and a fourth row does not move.
+
+    So a row's rsum has a variance of (0 + 0 + 12^2 / 2 + 0) / 4 = 18, a mean of two seeds 9, a difference of two 18.
+    """
+    still = np.zeros((2, 100, 8))
+    moves = still + np.array([1.0, -1.0])[:, None, None]  # six recalls, each 2 points apart
+    lead = tables.compare(still + 2, still, rows=[still + 2, still, moves, still])
+    assert (lead["difference"], lead["lo"], lead["verdict"]) == (12, 12, "reproduced")  # the interval is its own
+    assert lead["p"] == pytest.approx(2 * t.sf(12 / 18**0.5, 4), rel=1e-6)
+    assert tables.compare(still + 2, still)["p"] == 0
+    of_two = tables.compare(still + 2, still, rows=[still + 2, still, moves, still], averaged=2)
+    assert of_two["p"] == pytest.approx(2 * t.sf(12 / 9**0.5, 4), rel=1e-6)  # means of two rows each
+    alone = tables.compare(still[:1] + 2, still[:1], rows=[moves[:1], still[:1]])
+    assert alone["p"] == 0  # with one seed, nothing is known of seeds
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -162,6 +180,14 @@ def test_claims_are_judged_by_the_paired_difference(pretend):
 def test_a_table_that_cannot_be_made_is_refused_before_any_training(wrong, message):
     with pytest.raises(ValueError, match=message):
         Table(**{"name": "mine", "rows": {"VSE++": VSEpp(), "VSRN": VSRN()}} | wrong)
+
+
+def test_rows_that_a_recipe_makes_equal_are_refused():
+    """The tuned VSRN of preset lite has norm="scaled", whatever default the row had."""
+    table = Table(name="norms", rows={"the paper's": VSRN(norm="features"), "larger": VSRN(norm="scaled")})
+    with pytest.raises(ValueError, match="norms: the rows \"the paper's\" and 'larger' are the same run by the tuned"):
+        table.runs(data="scenes", preset="lite", seed=0)
+    assert len(table.runs(data="scenes", preset="smoke", seed=0)) == 2
 
 
 def test_no_rows_have_no_runs():

@@ -145,10 +145,10 @@ def tune(
 @app.command()
 def record(data: Annotated[str, typer.Option(help="The data set whose tables to keep.")] = "scenes") -> None:
     """Copy the tables of results/ to notebooks/recorded, from which RESULTS.md and the notebooks take them."""
-    from vsrpp_lite.paper import recorded
+    from vsrpp_lite.paper.record import record as copied
 
     with told():
-        typer.echo(recorded.record(data))
+        typer.echo(copied(data))
 
 
 @app.command("verify-recorded")
@@ -214,10 +214,10 @@ def search(
 @app.command()
 def report() -> None:
     """Write RESULTS.md, and the table in README.md, from the recorded tables."""
-    from vsrpp_lite.paper import recorded
+    from vsrpp_lite.paper.report import pages
 
     with told():
-        for path, text in recorded.pages().items():
+        for path, text in pages().items():
             write_text(path, text)
             typer.echo(path)
 
@@ -249,9 +249,10 @@ def try_it() -> None:
 def notebooks(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
-    """Copy the notebooks to a new folder."""
+    """Copy the notebooks, and what they read, to a new folder."""
     with told(), new_folder(folder) as draft:
-        left_out = shutil.ignore_patterns("__*", "release", "_*.yml", ".ipynb_checkpoints")
+        # a checkout also holds their sources, the course with its solutions, and the site
+        left_out = shutil.ignore_patterns("__*", "src", "assignments", "api", "_*", ".ipynb_checkpoints")
         shutil.copytree(notebooks_folder(), draft, ignore=left_out, dirs_exist_ok=True)
     typer.echo(f"{folder}: begin with 00_start_here.ipynb")
 

@@ -64,21 +64,23 @@ def effects(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
     by_seed = [TABLE1.runs(FACTORIAL, data=data, preset=preset, seed=seed) for seed in seeds]
     sampled = {system: tables.samples([runs[row] for runs in by_seed]) for row, system in FACTORIAL.items()}
 
-    def mean(choices: Mapping[str, Any]) -> np.ndarray:
-        cells = [
+    def cells(choices: Mapping[str, Any]) -> list[np.ndarray]:
+        return [
             of_cell
             for system, of_cell in sampled.items()
             if all(getattr(system, name) == value for name, value in choices.items())
         ]
-        return np.mean(cells, axis=0)
 
-    found = pd.DataFrame(
-        {"better": effect.better, "worse": effect.worse, **tables.compare(mean(effect.chosen), mean(effect.instead))}
-        for effect in _effects()
-    )
+    lines: list[dict[str, Any]] = []
+    for effect in _effects():
+        better, worse = cells(effect.chosen), cells(effect.instead)
+        found = tables.compare(
+            np.mean(better, axis=0), np.mean(worse, axis=0), rows=list(sampled.values()), averaged=len(better)
+        )
+        lines.append({"better": effect.better, "worse": effect.worse, **found})
     # the paper makes no claims about these differences
     helps = {"reproduced": "helps", "not reproduced": "hurts"}
-    return adjusted(found).replace({"verdict": helps, "verdict_holm": helps})
+    return adjusted(pd.DataFrame(lines)).replace({"verdict": helps, "verdict_holm": helps})
 
 
 def mu_effects(sampled: Mapping[float, np.ndarray]) -> pd.DataFrame:

@@ -52,7 +52,10 @@ def import_checkpoint(checkpoint: Path, vocabulary: Path, data: str) -> Result:
     words = read_vocabulary(vocabulary)
     if len(words) != (known := len(texts["embed.weight"])):
         raise DataError(f"{vocabulary}: has {len(words)} words; expected {known}, as {checkpoint} has")
-    system, sizes, towers = translate(checkpoint, options, images, texts)
+    try:
+        system, sizes, towers = translate(checkpoint, options, images, texts)
+    except (KeyError, AttributeError, TypeError, IndexError) as error:  # an option or a layer that no release has
+        raise DataError(f"{checkpoint}: found {error!r}; expected the options and layers of a release") from error
     seed = int(sha256(checkpoint)[:7], 16)
     run = Run(system=system, data=data, preset="paper", seed=seed, sizes=sizes)
     if run.done:
@@ -96,14 +99,17 @@ def read_checkpoint(path: Path) -> tuple[argparse.Namespace, Weights, Weights]:
         ) from error
     if not isinstance(options, argparse.Namespace):
         raise DataError(f"{path}: opt is {type(options).__name__}; expected the options of a training")
-    for name, state in (("fc.weight", images), ("embed.weight", texts)):
-        if name not in state and not any(key.startswith(("cnn.", "fc.weight_g")) for key in state):
-            raise DataError(f"{path}: has no {name}, but {', '.join(sorted(state)[:5])}; expected VSE++, SCAN or VSRN")
     if any(key.startswith("cnn.") for key in images):
         raise DataError(f"{path}: its image encoder is a CNN that reads pixels; expected one of precomputed features")
-    if "fc.weight_g" in images:  # weight normalisation: a direction and a length for each row
+    for name, value in (images | texts).items():
+        if not isinstance(value, Tensor):
+            raise DataError(f"{path}: {name} is {type(value).__name__}; expected a tensor")
+    if {"fc.weight_g", "fc.weight_v"} <= images.keys():  # weight normalisation: a direction and a length for each row
         direction, length = images.pop("fc.weight_v"), images.pop("fc.weight_g")
         images["fc.weight"] = direction * (length / direction.norm(dim=1, keepdim=True))
+    for name, state in (("fc.weight", images), ("fc.bias", images), ("embed.weight", texts)):
+        if name not in state:
+            raise DataError(f"{path}: has no {name}, but {', '.join(sorted(state)[:5])}; expected VSE++, SCAN or VSRN")
     return options, images, texts
 
 

@@ -36,8 +36,8 @@ def record_rows(folder: Path, *, data: str) -> None:
             for row, run in table.runs(data=data, preset=preset, seed=seed).items():
                 result = Result(run)
                 found = result.rank(folds=table.folds)
-                ranks |= {f"{run.digest}-{side}": found[side].astype(np.uint16) for side in ("images", "texts")}
-                ranks["caption_to_image-" + run.data_folder.name] = found["caption_to_image"].astype(np.uint16)
+                ranks |= {f"{run.digest}-{side}": found[side].astype(np.int32) for side in ("images", "texts")}
+                ranks["caption_to_image-" + run.data_folder.name] = found["caption_to_image"].astype(np.int32)
                 made = {key: result.record[key] for key in ("seconds", "commit")}
                 dev = result.history["dev.rsum"].tolist()
                 lines.append(

@@ -5,8 +5,9 @@ system's best settings, its finalists, are trained with further seeds. Its winne
 mean rsum on the *dev* split over all seeds. Nothing here opens a test split. All systems share the draws, and each
 ignores the settings that it does not have.
 
-The space and the number of draws were committed before the first run of a study. `results/tuning/` gets one line for
-each run as soon as it is trained; `tuned` has the winners.
+The space and the number of random draws were committed before the first run of a study. The preset's own setting became
+a candidate, and two finalists took the place of four, while the study of `lite` ran; RESULTS.md says what this changed.
+`results/tuning/` gets one line for each run as soon as it is trained; `tuned` has the winners.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from scipy.stats import qmc
 
 from vsrpp_lite.files import atomic, home
@@ -144,7 +146,6 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
     """
     path = home() / "results" / "tuning" / f"{study.preset}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    others = pd.read_csv(path).query("row not in @rows") if path.exists() else pd.DataFrame()
     lines = pd.DataFrame()
     failures: dict[Run, str] = {}
     chosen = [(row, number) for number in range(len(study.settings())) for row in rows]
@@ -157,8 +158,11 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
         try:
             for result in grid.train(runs, jobs, blind=True):
                 lines = pd.concat([lines, pd.DataFrame([line(study, *runs[result.run], result)])])
-                with atomic(path) as draft:
-                    pd.concat([others, lines.sort_values(["seed", "draw"], kind="stable")]).to_csv(draft, index=False)
+                with FileLock(path.with_name(f".{path.stem}.lock")):  # another process may tune other rows
+                    others = pd.read_csv(path).query("row not in @rows") if path.exists() else pd.DataFrame()
+                    ordered = lines.sort_values(["seed", "draw"], kind="stable")
+                    with atomic(path) as draft:
+                        pd.concat([others, ordered]).to_csv(draft, index=False)
         except GridError as error:
             failures |= error.failures
     if failures:

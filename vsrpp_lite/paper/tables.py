@@ -19,7 +19,7 @@ from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.published import Recalls, metrics_of
 from vsrpp_lite.paper.tuned import tuned
 from vsrpp_lite.training.grid import Ranking
-from vsrpp_lite.training.metrics import METRICS, interval, p_value, ranks, recalls
+from vsrpp_lite.training.metrics import METRICS, interval, p_value, ranks, recalls, seed_variance
 from vsrpp_lite.training.runs import Result, Run
 
 
@@ -99,9 +99,22 @@ class Table:
         return "coco" if data == "f30k" else f"{data}-coco"
 
     def runs(self, rows: Mapping[str, System] | None = None, *, data: str, preset: str, seed: int) -> dict[str, Run]:
-        """Return the runs of one seed, by row: the table's own rows, or other `rows` on its data, by tuned recipes."""
+        """Return the runs of one seed, by row: the table's own rows, or other `rows` on its data, by tuned recipes.
+
+        Raises:
+            ValueError: two rows are the same run. A tuned recipe may give a row the choice in which it differed.
+        """
         shared: dict[str, Any] = {"data": self.data(data), "preset": preset, "seed": seed}
-        return {row: tuned(system, **shared) for row, system in (self.rows if rows is None else rows).items()}
+        runs = {row: tuned(system, **shared) for row, system in (self.rows if rows is None else rows).items()}
+        seen: dict[Run, str] = {}
+        for row, run in runs.items():
+            if run in seen:
+                raise ValueError(
+                    f"{self.name}: the rows {seen[run]!r} and {row!r} are the same run by the tuned recipe, {run!r}; "
+                    "expected rows that still differ then"
+                )
+            seen[run] = row
+        return runs
 
     def rankings(self, *, data: str, preset: str, seeds: Sequence[int]) -> list[Ranking]:
         """Return the rankings that the table needs beyond each run's own.
@@ -152,12 +165,15 @@ class Table:
         return pd.DataFrame(records)
 
     def verdicts(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
-        """Return one line per claim: the paired difference of its rows, the interval, the p-value and the verdict."""
+        """Return one line per claim: the paired difference of its rows, the interval, the p-value and the verdict.
+
+        The p-value takes the larger of two variances over seeds, its own and that of the whole table; see `compare`.
+        """
         by_seed = [self.runs(data=data, preset=preset, seed=seed) for seed in seeds]
         sampled = {row: samples([runs[row] for runs in by_seed], self.folds) for row in self.rows}
         records = []
         for claim in self.claims:
-            found = compare(sampled[claim.better], sampled[claim.worse], claim.metric)
+            found = compare(sampled[claim.better], sampled[claim.worse], claim.metric, rows=list(sampled.values()))
             claimed = claim._asdict()
             records.append({"claim": claimed.pop("claim"), "table": self.name} | claimed | found)
         return pd.DataFrame(records)
@@ -186,15 +202,28 @@ def samples(runs: Iterable[Run], folds: int = 1) -> np.ndarray:
     return np.stack([run.fit().contributions(folds=folds) for run in runs])
 
 
-def compare(better: np.ndarray, worse: np.ndarray, metric: str = "rsum") -> dict[str, float | str]:
-    """Return the paired difference of two `samples`, its 95 % interval, its p-value and its verdict."""
-    difference = ((better - worse) @ COMPARED[metric])[:, :, None]
+def compare(
+    better: np.ndarray, worse: np.ndarray, metric: str = "rsum", *, rows: Sequence[np.ndarray] = (), averaged: int = 1
+) -> dict[str, float | str]:
+    """Return the paired difference of two `samples`, its 95 % interval, its p-value and its verdict.
+
+    Args:
+        rows: samples of all rows of the table. With two or three seeds, the variance over seeds is sometimes far too
+            small by chance. So the p-value also tries the one that these rows have on average (`metrics.p_value`).
+        averaged: the number of rows of which `better` is the mean. `worse` is the mean of as many other rows.
+    """
+    weights = COMPARED[metric][:, None]
+    difference = (better - worse) @ weights
     mean, low, high = (float(x[0]) for x in interval(difference))
+    usual = None
+    if rows and len(difference) > 1:
+        of_row = seed_variance([row @ weights for row in rows])
+        usual = of_row._replace(variance=2 * of_row.variance / averaged)  # variances of independent means add up
     return {
         "difference": mean,
         "lo": low,
         "hi": high,
-        "p": float(p_value(difference)[0]),
+        "p": float(p_value(difference, usual)[0]),
         "verdict": verdict(low, high),
     }
 

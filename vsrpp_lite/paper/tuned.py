@@ -53,7 +53,7 @@ _FAST = {"learning_rate": 0.0061, "warmup_epochs": 2, "rise_steps": 150}
 
 WINNERS: Mapping[str, Mapping[System, tuple[dict[str, Any], dict[str, Any]]]] = {
     "lite": {
-        # the preset's own setting won where nothing is changed
+        # the preset's own setting, with its common learning rate, won where nothing is changed
         VSEpp(): ({}, {}),
         SCO(): ({}, {}),
         SCAN(): ({}, {}),

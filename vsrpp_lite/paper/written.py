@@ -59,7 +59,8 @@ def adjusted(claims: pd.DataFrame) -> pd.DataFrame:
     """Return the claims with another column, `verdict_holm`: the verdicts of all claims together.
 
     At 95 % each, one verdict in twenty would be wrong if no row differed from another. Holm's method bounds the chance
-    that *any* verdict is wrong by 5 %. A verdict that does not pass becomes inconclusive.
+    that *any* verdict is wrong by 5 %, as far as the p-values are right; `tests/false_verdicts.py` simulates how far
+    they are. A verdict that does not pass becomes inconclusive.
     """
     certain = pd.Series(holm(claims["p"].tolist()), index=claims.index) < 0.05
     return claims.assign(verdict_holm=claims["verdict"].where(certain, "inconclusive"))

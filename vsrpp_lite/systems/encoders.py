@@ -50,10 +50,10 @@ class GraphRegions(nn.Module):
 
     Args:
         norm: how V* is normalised. Over features, as the papers write, every region has length one. Its D entries are
-            about 1 / sqrt(D), and a GRU with its usual small weights hardly moves. Over regions, as VSRN's release
-            does, entries are about 1 / sqrt(R) and a region is about sqrt(D / R) long, so that the GRU learns faster.
-            The author of the release agreed that this axis looks wrong. With "scaled", V* is normalised over features,
-            and the GRU reads it with the length sqrt(D / R).
+            about 1 / sqrt(D). Over regions, as VSRN's release does, entries are about 1 / sqrt(R) and a region is
+            about sqrt(D / R) long. Perhaps a GRU with its usual small weights hardly moves if its input is small; we
+            did not test this. The author of the release agreed that this axis looks wrong. With "scaled", V* is
+            normalised over features, and the GRU reads it with the length sqrt(D / R).
         gru: whether a GRU reads V*. Without it, the pooled vector is the mean of V*. A system with a local similarity
             alone does not use it.
     """

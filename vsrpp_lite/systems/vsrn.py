@@ -10,13 +10,13 @@ Published recalls at 1, 5, 10, of text then of image retrieval (the average of *
 against 482.6 for two.
 
 The released code differs from this module in the following. RESULTS.md has what most of these differences change on
-drawn scenes, one at a time; `tests/departures.py` measured it. Beside the first difference, only the full stop shows an
-effect there. Lesson 2 measures the warm-up. We have not measured the words of the dev split, the hiding of rare words,
-the rule for the best epoch in a long training, and what is special to COCO.
+drawn scenes, one at a time; `tests/departures.py` measured it. Apart from the first difference, only the full stop
+shows an effect there. Lesson 2 measures the warm-up. We have not measured the words of the dev split, the hiding of
+rare words, the rule for the best epoch in a long training, and what is special to COCO.
 
-- The release normalises V* over regions; `norm="regions"` does the same here. In short trainings the release's norm is
-  better than the paper's, since it makes the numbers of V* larger. `norm="scaled"` has the paper's axis and numbers as
-  large as the release's. In short trainings it is better than both.
+- The release normalises V* over regions; `norm="regions"` does the same here. In trainings of three epochs on
+  drawn scenes, at one rate, the release's norm is better than the paper's, since it makes the numbers of V* larger.
+  `norm="scaled"` has the paper's axis and numbers as large as the release's. In these trainings it is better than both.
 - The parameters of the caption part are listed twice, so that Adam updates them twice in a step and the norm of the
   gradient counts them twice when it is clipped.
 - Other captions of the same image count as negatives, and an incomplete last batch is trained on.
@@ -24,7 +24,7 @@ the rule for the best epoch in a long training, and what is special to COCO.
 - The caption loss counts one padding word after `<end>`, and the decoder has a normal initialisation.
 - The first epoch counts the hardest negatives already, no word of the training captions is hidden, and batches are not
   sorted by length. (Our other systems differ from their releases in these three as well.)
-- The best epoch is chosen by R@1 and R@5 alone.
+- The best checkpoint, of every 500 steps and of every epoch's end, is chosen by R@1 and R@5 alone.
 - On COCO alone, V is normalised over regions before the graph too, and no BN follows the GRU.
 """
 

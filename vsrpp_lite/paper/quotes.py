@@ -1,73 +1,19 @@
-"""Recorded results: CSV files under notebooks/recorded, and the pages that are written from them.
+"""What is recorded in notebooks/recorded, as text: for RESULTS.md, for the README and for sentences of the notebooks.
 
-A template and the recorded CSV files make RESULTS.md, so that nobody types a number into it by hand. In the template,
-a line in double braces stands for a table, and double braces inside a sentence stand for a number:
-
-    {{table scenes-lite table1 i2t_r1 rsum}}          these metrics of a table, measured and published
-    {{compared table4 rsum scenes-lite scenes-long}}  one metric of a table, one column per recorded set
-    {{verdicts scenes-lite scenes-long}}              every claim, one column for each recorded set
-    {{csv bench}}                                     a CSV file
-    {{value scenes-lite table4 VSR++ rsum}}           the mean of one row
-    {{effect scenes-lite Bi-GRU over GRU}}            a difference of the clean ablation, with its interval
-    {{difference scenes-lite VSR++ SCAN}}             a lead in Table 4, with its interval
-    {{lead scenes-lite table4 SCAN over VSRN i2t}}    a lead of any two rows in any metric, from the recorded ranks
-    {{fact scenes-lite commit}}                       an entry of facts.json
-    {{spread norm_of_vstar dev_rsum}}                 a CSV file of single runs: mean, ends and number over seeds
-    {{changes vsrn_departures dev_rsum none}}         and by how much its lines differ from one of them, in pairs
-    {{recipes lite}}                                  the winners of a tuning study
-    {{agreement lite long}}                           the rank correlation of the systems' orders in two tuning studies
-    {{minutes scenes-lite}}                           what the trainings of a recorded set took
-    {{truth scenes-lite}}                             what the truth says about Table 4's systems, means over seeds
+So nobody types a measured number by hand. Each function can also be named in a template; see `report`.
 """
 
 import json
-import re
-import shutil
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from vsrpp_lite.files import notebooks_folder, recorded_folder, write_text
-from vsrpp_lite.paper.beyond_recall import DRAWN, TRUTH, record_truth
-from vsrpp_lite.paper.rows import record_rows, samples, seconds
+from vsrpp_lite.files import recorded_folder
+from vsrpp_lite.paper.beyond_recall import TRUTH
+from vsrpp_lite.paper.rows import samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
-from vsrpp_lite.paper.tables import beside, compare, results_folder
+from vsrpp_lite.paper.tables import beside, compare
 from vsrpp_lite.training.metrics import METRICS, holm, interval, p_value
-from vsrpp_lite.training.provenance import provenance
-
-TEMPLATE = "RESULTS.template.md"
-
-
-def record(data: str) -> Path:
-    """Copy the tables and claims of results/ to notebooks/recorded/<data>-<preset>, and return that folder.
-
-    It also gets facts.json, which has the provenance, what `rows` keeps of every run, and for drawn scenes what
-    `beyond_recall` found.
-
-    Raises:
-        FileNotFoundError: there are no tables of these data.
-        ValueError: the tables are of several presets.
-    """
-    source = results_folder(data)
-    tables = sorted((source / "tables").glob("*.csv"))
-    presets = {path.name: table["preset"].iloc[0] for path in tables if "preset" in (table := pd.read_csv(path))}
-    if not presets:
-        raise FileNotFoundError(f"{source / 'tables'}: no tables; run `make reproduce-tables` first")
-    if len({*presets.values()}) > 1:
-        told = ", ".join(f"{name} is of {preset}" for name, preset in presets.items())
-        raise ValueError(f"{source / 'tables'}: {told}; expected one preset. Make them again with one")
-    preset = next(iter(presets.values()))
-    target = recorded_folder() / f"{Path(data).name}-{preset}"
-    target.mkdir(parents=True, exist_ok=True)
-    for path in [*tables, source / "claims.csv"]:
-        shutil.copyfile(path, target / path.name)
-    write_text(target / "facts.json", json.dumps(provenance(), indent=2) + "\n")
-    record_rows(target, data=data)
-    if data in DRAWN and (target / "table4.csv").exists():
-        record_truth(target, data=data, preset=preset, seeds=range(pd.read_csv(target / "table4.csv")["seeds"].iloc[0]))
-    return target
 
 
 def table(recorded: str, name: str, *metrics: str) -> str:
@@ -154,6 +100,16 @@ def recipes(name: str) -> str:
     return shown.rename(columns={"draw": "setting"}).to_markdown(index=False, floatfmt="g")
 
 
+def dev(name: str, *row_and_setting: str) -> str:
+    """Return the mean rsum on dev over the seeds of a study, of a row with one of the settings (by its number)."""
+    *words, setting = row_and_setting
+    runs = pd.read_csv(recorded_folder() / "tuning" / f"{name}.csv")
+    found = runs[(runs["row"] == " ".join(words)) & (runs["draw"] == int(setting))]["dev_rsum"]
+    if found.empty:
+        raise ValueError(f"no row {' '.join(words)!r} with setting {setting}")
+    return f"{found.mean():.0f}"
+
+
 def agreement(preset: str, other: str) -> str:
     """Return Spearman's rank correlation of the systems' best rsum on dev in the studies of two presets."""
     one, two = (
@@ -189,17 +145,22 @@ def value(recorded: str, name: str, *row_and_metric: str) -> str:
     return f"{measured.loc[row, metric]:.1f}"
 
 
-def difference(recorded: str, better: str, worse: str) -> str:
-    """Return by how many points of rsum one row of Table 4 leads another, with the interval, as it was recorded."""
-    claims = pd.read_csv(recorded_folder() / recorded / "claims.csv").query("table == 'table4'")
-    found = claims.set_index(["better", "worse"]).loc[(better, worse)]
-    return _points(found["difference"], found["lo"], found["hi"])
+def claim(recorded: str, name: str, *better_and_worse: str) -> str:
+    """Return by how many points of rsum one row of a table leads another, where this is one of the table's claims.
+
+    The word `over` stands between the two rows. The interval follows, and the verdict by Holm if that is another.
+    """
+    better, worse = " ".join(better_and_worse).split(" over ")
+    claims = pd.read_csv(recorded_folder() / recorded / "claims.csv")
+    claims = claims[(claims["table"] == name) & (claims["metric"] == "rsum")].set_index(["better", "worse"])
+    return _judged(claims.loc[(better, worse)])
 
 
 def lead(recorded: str, name: str, *words: str) -> str:
     """Return by how much one row of a table leads another, paired, with its 95 % interval, from the recorded ranks.
 
-    The words are the two rows, with `over` between them, and a metric of `tables.COMPARED`.
+    The words are the two rows, with `over` between them, and a metric of `tables.COMPARED`. The pair need not be one of
+    the table's claims, and Holm's method does not judge it.
     """
     *rows, metric = words
     better, worse = (samples(recorded_folder() / recorded, name, row) for row in " ".join(rows).split(" over "))
@@ -208,10 +169,19 @@ def lead(recorded: str, name: str, *words: str) -> str:
 
 
 def effect(recorded: str, *better_and_worse: str) -> str:
-    """Return a difference of the clean ablation with its interval. The word `over` stands between its two sides."""
+    """Return a difference of the clean ablation with its interval, and the verdict by Holm if that is another.
+
+    The word `over` stands between its two sides.
+    """
     better, worse = " ".join(better_and_worse).split(" over ")
     effects = pd.read_csv(recorded_folder() / recorded / "factorial.csv").set_index(["better", "worse"])
-    return _points(*effects.loc[(better, worse)][["difference", "lo", "hi"]])
+    return _judged(effects.loc[(better, worse)])
+
+
+def _judged(line: pd.Series) -> str:
+    """Describe a difference, its interval and, if Holm's method decides otherwise, its verdict."""
+    told = _points(line["difference"], line["lo"], line["hi"])
+    return told if line["verdict_holm"] == line["verdict"] else f"{told[:-1]}; {line['verdict_holm']} by Holm)"
 
 
 def _points(difference: Any, low: Any, high: Any) -> str:
@@ -227,57 +197,3 @@ def fact(recorded: str, *path: str) -> str:
     for part in path:
         found = found[part]
     return str(found)
-
-
-DIRECTIVES: dict[str, Callable[..., str]] = {
-    "table": table,
-    "compared": compared,
-    "verdicts": verdicts,
-    "csv": csv,
-    "value": value,
-    "difference": difference,
-    "lead": lead,
-    "effect": effect,
-    "fact": fact,
-    "spread": spread,
-    "changes": changes,
-    "recipes": recipes,
-    "agreement": agreement,
-    "minutes": minutes,
-    "truth": truth,
-}
-
-
-def filled(template: str) -> str:
-    """Return the template with every directive replaced by what it stands for.
-
-    Raises:
-        ValueError: there is no such directive, or no record of that name.
-    """
-
-    def replaced(directive: re.Match[str]) -> str:
-        name, *arguments = directive[1].split()
-        if name not in DIRECTIVES:
-            raise ValueError(f"{directive[0]}: expected one of {', '.join(DIRECTIVES)}")
-        try:
-            return DIRECTIVES[name](*arguments)
-        except (OSError, KeyError, ValueError) as error:
-            raise ValueError(f"{directive[0]}: {error!r}") from error
-
-    return re.sub(r"\{\{(.*?)\}\}", replaced, template)
-
-
-def pages() -> dict[Path, str]:
-    """Return the new texts of RESULTS.md and README.md, by path.
-
-    In README.md, this replaces each table between `<!-- recorded: ... -->` and `<!-- end -->`.
-    """
-    checkout = notebooks_folder().parent
-    results = filled((recorded_folder() / TEMPLATE).read_text(encoding="utf-8"))
-    readme = (checkout / "README.md").read_text(encoding="utf-8")
-
-    def renewed(block: re.Match[str]) -> str:
-        return f"<!-- recorded: {block[1]} -->\n{filled('{{' + block[1] + '}}')}\n<!-- end -->"
-
-    renewed_readme = re.sub(r"<!-- recorded: (.*?) -->\n.*?<!-- end -->", renewed, readme, flags=re.DOTALL)
-    return {checkout / "RESULTS.md": results, checkout / "README.md": renewed_readme}
