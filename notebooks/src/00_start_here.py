@@ -99,7 +99,8 @@ figure = show.gallery(test, [2, 3, 4, 5, 8, 9, 10, 11])
 predict("0.1")
 
 # %% [markdown]
-# A model learns from the training split. On *dev* we watch how its training goes. We look at *test* once, at the end.
+# A model learns from the training split. On *dev* we watch how its training goes. A study measures recall on *test*
+# once, at the end. (The lessons show test pictures and test recalls more often, since they choose nothing by them.)
 #
 # ### Five people, one picture
 #
@@ -116,10 +117,11 @@ for caption in test.captions_of(image):
 # %% [markdown]
 # ### What a matcher sees
 #
-# A matcher does not see the picture. A detector has put boxes on the picture and described each box by a vector, and
-# the matcher gets these vectors. This detector makes mistakes, as real detectors do: it misses some things, it finds
-# others twice, and some of its boxes contain hardly anything. The matcher does not get the letters of the sentence,
-# either. It gets one number for each word, between the numbers of `<start>` and `<end>`.
+# A matcher does not see the picture. A detector has put boxes on the picture and described each box by a vector. A box
+# with its vector is called a **region**, and the matcher gets the vectors of the regions. This detector makes
+# mistakes, as real detectors do: it misses some things, it finds others twice, and some of its boxes contain hardly
+# anything. The matcher does not get the letters of the sentence, either. It gets one number for each word, between the
+# numbers of `<start>` and `<end>`.
 
 # %% tags=["nbval-ignore-output"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(1, 1.2), layout="constrained")
@@ -140,7 +142,7 @@ plt.show()
 
 vocabulary = vl.Vocabulary.build(splits["train"].captions)  # from training captions alone
 sentence = test.captions_of(image)[0]
-print(sentence, "->", vocabulary.encode(sentence).tolist())
+print(sentence.rstrip(" ."), "->", vocabulary.encode(sentence).tolist())
 
 # %% [markdown]
 # ### Near-neighbours
@@ -344,7 +346,8 @@ figure = show.image_query({"": scores}, test, image, top=5)
 # | VSRN | a graph over the regions, a GRU that reads them, and a loss that writes the sentence |
 # | VSR++ | VSRN's vector for the whole, and SCAN's attention for the parts, in one score |
 #
-# (*-style*: the paper has no public code, and we wrote the system after its description.)
+# (*-style*: the paper has no public code, and we wrote the system after its description.) The lessons and the
+# [glossary](glossary.md) explain the terms of this table.
 
 # %% tags=["nbval-ignore-output"]
 for name, encoded in (("pictures", images), ("sentences", texts)):

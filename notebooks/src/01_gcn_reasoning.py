@@ -81,7 +81,7 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 #
 # * $A$ is the **affinity**: how much region $i$ takes from region $j$. $\varphi$ and $\phi$ are linear layers. There
 #   is no softmax: an affinity may be negative, or large.
-# * $A V W_g$ are the **messages**: to each region, the sum of what all regions say ($W_g$), weighed by its
+# * $A V W_g$ are the **messages**: to each region, the sum of what all regions say ($W_g$), weighted by its
 #   affinities.
 # * $W_r$ is one more linear layer, and $+\,V$ is the **residual**: a region keeps what it was.
 #
@@ -93,9 +93,9 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # %% [markdown]
 # ## By hand: three regions, two numbers each
 #
-# Let a region be two numbers: how *red* it is and how *round*. A red kite $(1, 0)$, a red ball $(1, 1)$, a big white
-# moon $(0, 2)$. Let all four linear layers do nothing ($W = 1$, no bias). Take a pencil: $A = V V^\top / 3$, that is,
-# the scalar product of every two regions, over three.
+# Let a region be two numbers: how *red* it is and how *round*. We take a red kite $(1, 0)$, a red ball $(1, 1)$ and a
+# big white moon $(0, 2)$. Let all four linear layers do nothing ($W = 1$, no bias). Take a pencil: $A = V V^\top / 3$,
+# that is, the scalar product of every two regions, over three.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("1.1")
@@ -156,8 +156,8 @@ predict("1.3")
 # message tells the two pictures apart, and $V^*$ of the tree can say how high the dog sits.
 #
 # It is still a sum. Two dogs at height 2 send the tree $2 + 2 = 4$, as much as one dog at height 4. And if no number
-# said where a region lies, all of these pictures would give the tree the same message. What carries the relation is
-# the *descriptor* of a region; the graph only brings two descriptors together.
+# said where a region lies, the two pictures with one dog would give the tree the same message, wherever the dog sits.
+# What carries the relation is the *descriptor* of a region; the graph only brings two descriptors together.
 
 # %%
 tree, messages = torch.tensor([1.0, 0.0, 3.0]), {}
@@ -195,9 +195,9 @@ print("first numbers of kite, ball, moon:", [f"{x:.2f}" for x in result[:, 0].to
 # %% [markdown]
 # ## Naive code
 #
-# One region at a time, one sender at a time. The linear layers and the normalisation are the package's, so that the
-# weights are the same; everything that makes it a *graph* is spelled out. Normalisation is in evaluation mode here
-# (fixed statistics), so that one region's result does not depend on the rest of the batch.
+# This code takes one region and one sender at a time. The linear layers and the normalisation are the package's, so
+# that the weights are the same; everything that makes it a *graph* is spelled out. Normalisation is in evaluation mode
+# here (fixed statistics), so that one region's result does not depend on the rest of the batch.
 
 
 # %%
@@ -325,8 +325,8 @@ print(f"norms that start at one: four new layers change the regions by {100 * ch
 # %% [markdown]
 # ## In a trained model
 #
-# VSR++ trained on `scenes` (once; later runs of any notebook find it in `runs/`). Two layers in preset `lite`, four
-# in the paper.
+# We train VSR++ on `scenes` (once; later runs of any notebook find it in `runs/`). It has two layers in preset `lite`,
+# and four in the paper.
 
 # %% tags=["nbval-ignore-output"]
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
@@ -334,9 +334,9 @@ matcher = run.fit().matcher()
 test = run.dataset("test")
 
 # %% [markdown]
-# Use the sliders to choose a region and a layer. Red marks the regions whose message the chosen region adds, and blue
-# marks the regions whose message it subtracts. Look at the matrix as well: if whole *columns* have one colour, all
-# regions listen to the same few regions.
+# Use the sliders to choose a region and a layer. Red marks the regions whose contribution the chosen region adds to
+# its message, and blue marks the regions whose contribution it subtracts. Look at the matrix as well: if whole
+# *columns* have one colour, all regions listen to the same few regions.
 
 # %% tags=["widget", "nbval-ignore-output"]
 widgets.region_picker(matcher, test, image=6)
@@ -529,12 +529,12 @@ display(
 )
 
 # %% [markdown]
-# If these differences are small, or their intervals contain zero, the numbers do not show that the *trained* model
-# uses the messages. What the model knows about left and right can come from the regions themselves, since their
-# features say where their boxes are. This test cannot say whether the messages were of use *during* the training. It
-# also says nothing about the graph of the paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs),
-# which we have not measured. But the test shows how to design an ablation: take away the *idea* (the messages), not
-# only the *code* (the layer). Exercise 3 trains models without messages.
+# If these differences are small, or their intervals contain zero, the numbers do not show that the messages *help* the
+# trained model. What the model knows about left and right can come from the regions themselves, since their features
+# say where their boxes are. This test cannot say whether the messages were of use *during* the training. It also says
+# nothing about the graph of the paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have
+# not measured. But the test shows how to design an ablation: take away the *idea* (the messages), not only the *code*
+# (the layer). Exercise 3 trains models without messages.
 #
 # ## Pitfalls of the released code
 #
@@ -572,7 +572,7 @@ display(by_norm.rename(columns={"count": "seeds"}))
 # %% [markdown]
 # The third line normalises over features and lets the region GRU read vectors as long as those of the release,
 # $\sqrt{D/R}$. This is `VSRN(norm="scaled")`. In the fourth line, the decoder of the caption loss reads the long
-# vectors, too. In the last line, the vectors for the GRU are longer still, by $\sqrt R$.
+# vectors, too. In the last line, the vectors for the GRU are longer still, by the factor $\sqrt R$.
 
 # %%
 over_features, release, scaled, both_read, _ = by_norm["mean"]
@@ -746,7 +746,7 @@ quiz(1)
 # %% [markdown]
 # ## Summary
 #
-# * An affinity is a scalar product of two learned views of two regions; messages are sums weighed by it. Two matrix
+# * An affinity is a scalar product of two learned views of two regions; messages are sums weighted by it. Two matrix
 #   products do all regions of all images.
 # * The residual and BN at zero make a new layer the identity: the network begins without a graph and adds what pays.
 # * Missing regions must send nothing, must not be counted in $R$, and must not enter BN's statistics.

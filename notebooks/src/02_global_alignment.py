@@ -16,9 +16,9 @@
 #
 # In global alignment, one vector stands for the whole image and one vector stands for the whole sentence. Their score
 # is the cosine of the angle between them. This lesson builds both vectors with gated recurrent units (GRUs). Then it
-# builds the loss that trains them: a hinge, which asks every right pair to score higher than every wrong pair by a
-# margin. This loss has a plateau on which training hardly makes progress. We show a training that comes close to the
-# plateau and hardly learns, and a way to avoid this.
+# builds the loss that trains them: a hinge, which asks every right pair to score higher, by a margin, than every wrong
+# pair that has the same image or the same sentence. This loss has a plateau on which training hardly makes progress.
+# We show a training that comes close to the plateau and hardly learns, and a way to avoid this.
 #
 # **You will learn**
 #
@@ -63,7 +63,7 @@ import vsrpp_lite as vl
 from vsrpp_lite import show
 from vsrpp_lite.data.dataset import batches
 from vsrpp_lite.global_alignment import RegionGRU, SentenceGRU, cosine, hinge, l2norm, ranking_loss
-from vsrpp_lite.paper import recorded
+from vsrpp_lite.paper import quotes
 from vsrpp_lite.show import widgets
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.metrics import score
@@ -196,7 +196,7 @@ assert not torch.allclose(shuffled[0], images[0])
 
 # %%
 PARTS = ("global", "local", "fusion of similarities")
-second = {part: recorded.effect("scenes-lite", f"Bi-GRU ({part}) over GRU") for part in PARTS}
+second = {part: quotes.effect("scenes-lite", f"Bi-GRU ({part}) over GRU") for part in PARTS}
 display(
     Markdown(
         f"The second GRU changes rsum by {second['global']} with the global similarity alone, by {second['local']} "
@@ -206,7 +206,7 @@ display(
 )
 
 # %% [markdown]
-# Now by hand, one word after the other.
+# Now we write the Bi-GRU with loops, one word after the other.
 
 
 # %%
@@ -264,7 +264,8 @@ assert l2norm(torch.zeros(3)).eq(0).all()  # not NaN
 # %% [markdown]
 # ## The hinge by hand
 #
-# Three images (rows), their three sentences (columns), margin $\alpha = 0.2$. The right pairs are on the diagonal.
+# Take three images (rows), their three sentences (columns) and a margin of $\alpha = 0.2$. The right pairs are on the
+# diagonal.
 
 # %%
 S = torch.tensor([[0.6, 0.5, 0.2], [0.3, 0.4, 0.5], [0.1, 0.3, 0.7]])
@@ -430,15 +431,15 @@ print(f"it would be the hardest negative of its picture in {100 * chosen / sibli
 # ## The plateau
 #
 # If all similarities are equal, every violation is exactly $\alpha$: the hardest loss is $2\alpha$ per pair, one for
-# each direction. (The summed loss is $2\alpha(B - 1)$.) That would be no more than a bad starting point, if the loss
-# led away from it. Does it?
+# each direction. (In a batch of $B$ pairs, the summed loss is $2\alpha(B - 1)$.) That would be no more than a bad
+# starting point, if the loss led away from it. Does it?
 #
-# Take the simplest model of an early training. Scores are noise, and right pairs are better by $d$ standard
-# deviations: with $d = 1$ the model already knows something. Let $s$ be the scale of the scores, and ask how the loss
-# changes as $s$ leaves 0, where all are equal. In a batch of 64 every query has 63 wrong candidates. *On average*
-# they are worse than the right one. But the *best* of 63 draws of noise lies about 2.3 standard deviations up, above
-# the right one. So the summed loss falls when $s$ grows, and the hardest loss **rises**: it pushes the scores
-# together again, although the model is better than chance.
+# Take a very simple picture of the first steps of a training. Scores are noise, and right pairs are better by $d$
+# standard deviations: with $d = 1$ the model already knows something. Let $s$ be the scale of the scores, and ask how
+# the loss changes as $s$ leaves 0, where all are equal. In a batch of 64 every query has 63 wrong candidates. *On
+# average* they are worse than the right one. But the *best* of 63 draws of noise lies about 2.3 standard deviations
+# up, above the right one. So the summed loss falls when $s$ grows, and the hardest loss **rises**: it pushes the
+# scores together again, although the model is better than chance.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("2.7")
@@ -483,11 +484,11 @@ plt.show()
 # %% [markdown]
 # ## Measure: with and without warm-up
 #
-# We train a global model alone (VSR++ with `fusion="global"`, no caption loss) twice, for three epochs each time. The
-# first training uses hardest negatives from the first step. The second training starts with one epoch of summed hinges.
-# Both have the same seed, so they start from the same weights and see the same batches. (`fit` watches for the plateau,
-# and warns when the loss has been within one per cent of $2\alpha$ for two epochs in a row. A training of three epochs
-# can be too short for this warning.)
+# We train a global model alone twice, for three epochs each time: VSR++ with `fusion="global"`, no caption loss, and
+# one sentence GRU instead of a Bi-GRU. The first training uses hardest negatives from the first step. The second
+# training starts with one epoch of summed hinges. Both have the same seed, so they start from the same weights and see
+# the same batches. (`fit` watches for the plateau, and warns when the loss has been within one per cent of $2\alpha$
+# for two epochs in a row. A training of three epochs can be too short for this warning.)
 
 # %% tags=["nbval-ignore-output"]
 system = vl.VSRpp(fusion="global", caption_loss=False, bidirectional=False)
@@ -566,10 +567,11 @@ display(
 )
 
 # %% [markdown]
-# A model whose loss is almost $2\alpha$ has cosines that are almost equal. It need not be without any knowledge: its
-# scores can be better than random ones, and its rsum can still rise slowly. But with one epoch of summed hinges, the
-# same model learns far more in the same time. (Preset `smoke` trains for fewer than a hundred steps. These are too few
-# to show what becomes of a loss near the plateau.)
+# In this run, the model without warm-up has cosines that are almost equal, and so its loss is almost $2\alpha$. The
+# converse is false: the loss of the other model passes through $2\alpha$, too, and its cosines are widely spread. A
+# model near the plateau need not be without any knowledge: its scores can be better than random ones, and its rsum can
+# still rise slowly. But with one epoch of summed hinges, the same model learns far more in the same time. (Preset
+# `smoke` trains for fewer than a hundred steps. These are too few to show what becomes of a loss near the plateau.)
 #
 # The plateau does not always occur. The released codes (VSE++, SCAN, VSRN) have no warm-up and reach their published
 # numbers, with learning rates thirty times lower than ours in this preset. But users of these codes report the plateau,
@@ -593,7 +595,7 @@ display(
 
 # %% [markdown]
 # **1. Another margin** (*easy, 5 minutes, pencil*). What are the two losses of the 3 x 3 matrix for $\alpha = 0.1$?
-# And for $\alpha = 0$: which queries are still violated, and what does that say about R@1?
+# And for $\alpha = 0$: which queries still have a violation, and what does that say about R@1?
 #
 # <details><summary>Hint</summary>
 #

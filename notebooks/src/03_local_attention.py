@@ -107,8 +107,8 @@ close = torch.testing.assert_close
 # %% [markdown]
 # ## By hand: two words, three regions
 #
-# In the plane, with lengths of one, so that a pencil is enough. Region 1 is a dog, region 2 a ball, region 3 something
-# that neither word means.
+# All vectors lie in the plane and have length one, so a pencil is enough. Region 1 is a dog, region 2 is a ball, and
+# region 3 is something that neither word means.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("3.1")
@@ -148,9 +148,8 @@ print("attention\n", attention, "\nattended vectors\n", attended, "\ncosines", c
 
 # %% [markdown]
 # For *dog*, the exponentials are $e^{1} = 2.72$, $e^{0.51} = 1.67$ and $e^{-0.77} = 0.46$. Their sum is 4.85, so the
-# attention is $(0.56, 0.34, 0.10)$. The attended vector is
-# $0.56\,(1, 0) + 0.34\,(0, 1) + 0.10\,(-0.6, -0.8) = (0.50, 0.27)$, and its length is 0.570. Its product with *dog* is
-# 0.563, so the cosine is $0.563 / 0.570 = 0.99$.
+# attention is $(0.56, 0.34, 0.10)$. The attended vector is $0.560\,(1, 0) + 0.345\,(0, 1) + 0.095\,(-0.6, -0.8) =
+# (0.50, 0.27)$, and its length is 0.570. Its product with *dog* is 0.563, so the cosine is $0.563 / 0.570 = 0.99$.
 #
 # This cosine is higher than 0.8, the highest cosine of *dog* with a single region. An attention that spreads over
 # several regions can *mix* them until the mixture fits the word. This helps when a word speaks of several regions, as
@@ -196,7 +195,7 @@ plt.show()
 # and words for "i2t". That is the whole difference between the directions. The released code writes them as two
 # functions, 22 of whose 27 statements are the same.
 #
-# And four ways to pool the queries' cosines: the mean; the sum; the largest; and log-sum-exp,
+# There are four ways to pool the queries' cosines: the mean; the sum; the largest; and log-sum-exp,
 # $\frac1\kappa \log \sum_q e^{\kappa r_q}$, a soft maximum that lies between $\max_q r_q$ and
 # $\max_q r_q + \frac{\log Q}{\kappa}$.
 
@@ -238,9 +237,9 @@ def loop(images, texts, direction, pooling, temperature):
 predict("3.4")
 
 # %% [markdown]
-# Now against the package, for random pictures and sentences: two of the three pictures lack regions and the sentences
-# differ in length. `Encoded` is what the encoders of every system return: a pooled vector, fragments (regions or
-# words), and a mask that says which fragments exist.
+# Now we compare this code with the package, for random pictures and sentences. Two of the three pictures lack regions,
+# and the sentences differ in length. `Encoded` is what the encoders of every system return: a pooled vector, fragments
+# (regions or words), and a mask that says which fragments exist.
 
 
 # %%
@@ -269,8 +268,8 @@ for direction, temperature in {"t2i": 9.0, "i2t": 4.0}.items():
 # %% [markdown]
 # ## The Gram trick
 #
-# The loop is right and hopeless: a batch of 128 pictures and 128 sentences has 16,384 pairs. The attended vectors need
-# the memory: they are D numbers **for every word of every pair**.
+# The loop is correct, but far too slow and too large: a batch of 128 pictures and 128 sentences has 16,384 pairs. The
+# attended vectors need the memory: they are D numbers **for every word of every pair**.
 #
 # But $c_w$ is wanted only for a cosine, which needs two numbers of it:
 #
@@ -300,8 +299,12 @@ predict("3.5")
 # the square of 0.57.
 #
 # A cosine does not ask how long $c$ is. So the softmax need not be divided by its sum: unnormalised weights
-# $e^{\lambda \bar s}$ give the same $r$. One division less, and, as we shall see, one mask less. Note which affinities
-# go where: the weights are made of the clipped and normalised $\bar s$, the product $\sum_r a_r s_r$ of the raw $s$.
+# $e^{\lambda \bar s}$ give the same $r$. This saves one division. Note which affinities go where: the weights are made
+# of the clipped and normalised $\bar s$, and the product $\sum_r a_r s_r$ is made of the raw $s$.
+#
+# Note also what follows for a search engine: $c_w$ exists only for a pair of a picture and a word. So one cannot store
+# one vector per picture in advance and compare it with every sentence, as one can for $S_G$. Such a store is called an
+# *index* ([lesson 11](11_searching_a_million.ipynb)).
 #
 # The next function scores all pairs at once. Words attend to regions, and the mean is taken.
 
@@ -339,9 +342,9 @@ close(through_package, through_loop, atol=1e-10, rtol=0)
 # %% [markdown]
 # ### Counted in bytes
 #
-# What a training step at the published sizes would have to hold, in float32: 128 pictures of 36 regions, 128 sentences
-# of (let us say) 16 words, D = 1,024. Released code holds the attended vectors of one sentence at a time, but for the
-# backward pass it keeps them all.
+# We count what a training step at the published sizes would have to hold, in float32: 128 pictures of 36 regions, 128
+# sentences of (let us say) 16 words, D = 1,024. Released code holds the attended vectors of one sentence at a time,
+# but for the backward pass it keeps them all.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("3.6")
@@ -386,7 +389,7 @@ assert largest.numbers == 20 * 5 * sum(lengths)
 # %% [markdown]
 # ### And timed
 #
-# A loop over sentences with attended vectors, as it is usually written, against the package, forward and backward.
+# We time a loop over sentences with attended vectors, as it is usually written, and the package, forward and backward.
 # Times are those of the machine that ran this cell last; look at the ratio.
 
 
@@ -481,8 +484,9 @@ predict("3.7")
 #
 # $$\sum_r a_r s_r: \; a_r \cdot 0 = 0 \qquad a^\top G a: \; \text{row and column } r \text{ of } G \text{ are zero}$$
 #
-# A vector of length zero adds nothing to $c$, whatever its weight. It *would* add to the sum under the softmax, but
-# nobody divides by it. So for "t2i" a missing region needs no mask at all:
+# A vector of length zero adds nothing to $c$, whatever its weight. It does add to the sum under a softmax.
+# `gram_scores` does not divide by this sum. The package does, but the division only makes $c$ shorter, and a cosine
+# does not depend on the length of $c$. So for "t2i" a missing region needs no mask at all:
 
 # %%
 # picture 2 without its gaps
@@ -502,8 +506,8 @@ print("attention of word 0, three regions:               ", real[0].numpy().roun
 # %% [markdown]
 # ## A trained model looks at a picture
 #
-# VSR++ trained on `scenes` (fetched from the run folder, or trained now: under a minute). Its words attend to the
-# regions $V^*$ that the graph of lesson 1 has enriched.
+# We take VSR++, trained on `scenes`. (The run folder may have it. If not, the training takes about a minute.) Its words
+# attend to the regions $V^*$ that the graph of lesson 1 has enriched.
 
 # %% tags=["nbval-ignore-output"]
 matcher = run.fit().matcher()
@@ -516,9 +520,9 @@ for sentence in test.captions_of(chosen):
     print(sentence)
 
 # %% [markdown]
-# First the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and the
-# attention. Look for the competition: a region whose affinities are all small (left panel) still has a row of length 1
-# in the middle panel. So it turns to the word that it fits least badly, and not because the two fit well.
+# First we show the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and
+# the attention. Look for the competition: a region whose affinities are all small (left panel) still has a row of
+# length 1 in the middle panel. So it turns to the word that it fits least badly, and not because the two fit well.
 
 # %%
 column = int(np.flatnonzero(test.caption_to_image == chosen)[1])
@@ -542,8 +546,8 @@ plt.show()
 close(steps["attention: each column sums to 1"].sum(0), torch.ones(len(labels)))
 
 # %% [markdown]
-# Then on the picture. Pick a word of the sentence. The picture is clear where the word looks, and the larger its
-# attention to a region, the stronger the box.
+# Then we show the attention on the picture. Pick a word of the sentence. The picture is clear where the word looks,
+# and the larger its attention to a region, the stronger the box.
 
 # %% tags=["widget", "nbval-ignore-output"]
 widgets.word_picker(matcher, test, chosen, test.captions[column])
@@ -621,8 +625,8 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 #
 # The model was trained with words asking and a mean. Does that row do best in every column? Where another row is
 # ahead, count the pictures: of 200 pictures, one per cent is two, too few for a conclusion. More telling are two
-# coincidences. Where words ask, `mean` and `sum` agree in the columns of image retrieval to the last digit, and not in
-# those of text retrieval. Where regions ask, it is the other way round. Why? That is exercise 1.
+# coincidences. Where words ask, `mean` and `sum` agree to the last digit in all columns of image retrieval, but not in
+# all columns of text retrieval. Where regions ask, it is the other way round. Why? That is exercise 1.
 
 # %% [markdown]
 # ## Pitfalls of the released code
@@ -639,8 +643,9 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 #   axis and stops.
 # - **float64.** Released evaluation runs in double precision, by accident of numpy's default, and doubles the memory;
 #   see the bytes above.
-# - **Our own.** Since $|\lambda \bar s| \le \lambda$, the package takes no maximum off before the exponential. The
-#   price: $\sum a^2$ holds $e^{2\lambda}$, which leaves float32 at temperatures above about 44. Nobody trains there.
+# - **Ours, in this lesson.** `gram_scores` takes no maximum off before the exponential. So $\sum a^2$ can hold
+#   $e^{2\lambda}$, which leaves float32 at temperatures above about 44. The package calls `softmax`, which takes the
+#   maximum off, and has no such limit.
 
 # %% [markdown]
 # ## Exercises

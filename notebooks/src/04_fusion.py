@@ -63,7 +63,7 @@ from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import cosine, hinge, ranking_loss
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.paper import recorded
+from vsrpp_lite.paper import quotes
 from vsrpp_lite.paper.four_tables import TABLE2
 from vsrpp_lite.paper.published import SEED_SPREAD
 from vsrpp_lite.settings import Training
@@ -164,7 +164,8 @@ def random_encoded(lengths, seed, size=8):
 predict("4.2")
 
 # %% [markdown]
-# Then all pairs, which is the formula again, and the package's `fusion`, which the two must equal for any $\mu$:
+# Then comes the code for all pairs, which is the formula again. Both must agree with the package's `fusion`, for any
+# $\mu$:
 
 
 # %%
@@ -188,8 +189,8 @@ for mu in (0.0, 0.5, 2.0, 3.0):
 # %% [markdown]
 # ## A trained model, and a slider
 #
-# `VSRpp(mu=2.0)` on `scenes`. The two matrices of its test split, all pictures against all captions, are computed once
-# and kept in the run folder; after that, any $\mu$ is an addition.
+# We train `VSRpp(mu=2.0)` on `scenes`. The two matrices of its test split, all pictures against all captions, are
+# computed once and kept in the run folder; after that, any $\mu$ is an addition.
 
 # %% tags=["nbval-ignore-output"]
 run = vl.tuned(vl.VSRpp(mu=2.0), data=data, preset=preset, seed=seed)
@@ -224,7 +225,7 @@ plt.show()
 # far below the top does the dashed line lie, which is $S_L$ alone? And how low is the left end, which is $S_G$ alone?
 
 # %% tags=["nbval-ignore-output"]
-alone = recorded.value("scenes-lite", "table4", "VSRN", "i2t_r1")
+alone = quotes.value("scenes-lite", "table4", "VSRN", "i2t_r1")
 print(f"R@1 of text retrieval, VSRN, a global model that was trained alone (lite, three seeds): {alone}")
 print(f"R@1 of text retrieval, our S_G: {recalls(*ranks(global_scores, where), where)['i2t_r1']:.1f}")
 
@@ -247,9 +248,9 @@ assert table["captions"].sum() == len(where)
 # %% [markdown]
 # The sum finds some captions that neither part takes to its picture. There, each rival that beats the right picture on
 # one score loses by more on the other, with $\mu$ counted. The sum also loses some captions that $S_L$ finds: in the
-# rows *S_L only* and *both*, they are the captions less those that the sum finds. Compare what the sum gains with what
-# it loses: is $S_G$, which searches badly by itself, a useful second opinion? Here is a caption for which neither part
-# puts the right picture first, and the sum does:
+# row *S_L only*, they are the captions less those that the sum finds. (In the row *both*, nothing can be lost. Why?)
+# Compare what the sum gains with what it loses: is $S_G$, which searches badly by itself, a useful second opinion?
+# Here is a caption for which neither part puts the right picture first, and the sum does:
 
 # %% tags=["nbval-ignore-output"]
 saved = np.flatnonzero((found["G"] > 1) & (found["L"] > 1) & (found["S"] == 1))
@@ -368,8 +369,8 @@ assert slack.min() > -1e-9
 
 # %%
 rows = ("Fusion-similarity", "Fusion-loss")
-sums = {row: recorded.value("scenes-lite", "table1", row, "rsum") for row in rows}
-alike = recorded.effect("scenes-lite", "fusion of similarities over fusion at the loss")
+sums = {row: quotes.value("scenes-lite", "table1", row, "rsum") for row in rows}
+alike = quotes.effect("scenes-lite", "fusion of similarities over fusion at the loss")
 display(
     Markdown(
         f"*Fusion-similarity* reaches an rsum of {sums[rows[0]]}, and *Fusion-loss* reaches {sums[rows[1]]} (`lite`, "
@@ -380,10 +381,11 @@ display(
 
 # %% [markdown]
 # Be careful when you read such a table. First, the two rows differ in more than the fusion: *Fusion-similarity* has no
-# caption loss, and each row has its own recipe. The second difference, from the clean ablation of
-# [07_reading_the_tables](07_reading_the_tables.ipynb), has the same caption losses on both sides, but the recipes
-# differ there, too. Second, *Fusion-loss* is scored with $S_G$ alone, which is how we read the paper's row. It has also
-# trained an $S_L$, so we can score it by the sum of both. How much of the difference is left?
+# caption loss, and each row has its own *recipe*: the learning rate, the margin and so on that a study found best for
+# it. The second difference, from the clean ablation of [07_reading_the_tables](07_reading_the_tables.ipynb), has the
+# same caption losses on both sides, but the recipes differ there, too. Second, *Fusion-loss* is scored with $S_G$
+# alone, which is how we read the paper's row. It has also trained an $S_L$, so we can score it by the sum of both. How
+# much of the difference is left?
 
 # %%
 fused_at_the_loss = pd.read_csv(recorded_folder() / "scenes-lite" / "own_recipes.csv").query("recipe == 'its own'")
@@ -397,8 +399,8 @@ display(
 )
 
 # %% [markdown]
-# So a large part of the first difference comes from the scoring and not from the training. What is left still has two
-# other causes beside the fusion: the caption loss and the recipe.
+# So a large part of the first difference comes from the scoring and not from the training. What is left may still have
+# two other causes beside the fusion: the caption loss and the recipe.
 
 # %% [markdown]
 # ## What $\mu$ does besides
@@ -479,8 +481,8 @@ plt.show()
 # %% [markdown]
 # These are two small models of one seed. Each curve is high near the $\mu$ of its training. A test-time sweep tells
 # you how *this* model has divided the work, and it tells you nothing else. The left end of a curve is not a global
-# model, and its right end is not a local one. The paper's question, which $\mu$ is best, needs a training for each, and
-# several seeds. How many?
+# model, and its right end is not a local one. The paper's question, which $\mu$ is best, needs a training for each,
+# and several seeds. The next lines show how far seeds alone can move a result.
 
 # %%
 neighbours = [TABLE2.published_metrics(f"mu = {mu}")["rsum"] for mu in (1.5, 2.0)]
@@ -501,8 +503,9 @@ display(
 #   report on test (exercise 2).
 # - **Pooling.** With `lse` or `sum` pooling $S_L$ leaves $[-1, 1]$, grows with the length of the sentence, and $\mu$
 #   loses its meaning.
-# - **Whose numbers.** The published rows *Global* and *Local* of Table 1 are, digit for digit, the published two-model
-#   averages of VSRN and SCAN. The gap between them and the fused row is therefore not the effect of fusion alone.
+# - **Whose numbers.** The published rows *Global* and *Local* of Table 1 are, digit for digit, the published numbers
+#   of VSRN and SCAN, whose authors averaged the scores of two trained models. The gap between them and the fused row
+#   is therefore not the effect of fusion alone.
 # - **Comparing margins.** A margin found best at one $\mu$ is a different margin at another.
 
 # %% [markdown]

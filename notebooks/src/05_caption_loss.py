@@ -68,7 +68,7 @@ from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data.dataset import pad
 from vsrpp_lite.data.text import END, START
 from vsrpp_lite.global_alignment import RELEASED_BATCH
-from vsrpp_lite.paper import recorded
+from vsrpp_lite.paper import quotes
 from vsrpp_lite.show import widgets
 from vsrpp_lite.show.pictures import picture
 from vsrpp_lite.teaching import check, predict, quiz
@@ -175,8 +175,8 @@ print("present only ", energy.masked_fill(~present, -torch.inf).softmax(0))
 # $2 : 1 : 4$ become $(2/7, 1/7, 4/7)$: more than half of what the decoder hears comes from nothing. With $-\infty$ in
 # its place the exponential is zero, and $(2/3, 1/3, 0)$ remain.
 #
-# Now the plain code: one sentence, one step after the other, the formulas as they stand. It uses the weights of the
-# package's decoder, so that the two can be compared.
+# The plain code takes one sentence and one step after the other, and follows the formulas as they stand. It uses the
+# weights of the package's decoder, so that the two can be compared.
 
 
 # %%
@@ -200,8 +200,8 @@ def plain(decoder, regions, tokens):
 # %% [markdown]
 # ## The same, with three savings
 #
-# The package's `loss` takes a whole batch and computes less. For random regions and three sentences of different
-# lengths, two of the pictures with regions missing:
+# The package's `loss` takes a whole batch and computes less. We compare both for random regions and three sentences of
+# different lengths. Two of the pictures lack regions:
 
 # %%
 generator = torch.Generator().manual_seed(1)
@@ -536,8 +536,8 @@ display(balance.set_index("batch"))
 
 # %% [markdown]
 # This package takes both means and minimises $128\, r + g$ at any batch size (`RELEASED_BATCH` in
-# `global_alignment.py`), so that the balance is the released one and stays. What the two terms came to while our model
-# trained:
+# `global_alignment.py`), so that the balance is the released one and stays. The next table shows what the two terms
+# came to while our model trained:
 
 # %% tags=["nbval-ignore-output"]
 terms = pd.DataFrame({"ranking x 128": RELEASED_BATCH * result.history["loss.ranking"]})
@@ -560,7 +560,7 @@ predict("5.8")
 
 # %%
 parts = ("global", "fusion of similarities")
-worth = {part: recorded.effect("scenes-lite", f"caption loss ({part}) over none") for part in parts}
+worth = {part: quotes.effect("scenes-lite", f"caption loss ({part}) over none") for part in parts}
 display(
     Markdown(
         f"The caption loss changes rsum by {worth['fusion of similarities']} in the fused model, and by "

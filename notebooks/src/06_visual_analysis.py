@@ -178,7 +178,8 @@ predict("6.5")
 
 # %% [markdown]
 # Look at one word at a time. Does a noun look at its thing? Does a colour look at the thing that has it? Where does a
-# word look that names no thing, such as *running* or *larger*? No region shows a relation. Section *Why a sentence
+# word for an action look, such as *running*? And a word for a relation, such as *larger*, which no single region shows?
+# Section *Why a sentence
 # fails* below answers the first question for hundreds of sentences.
 #
 # ## A sentence asks, and VSR++ does worse
@@ -433,7 +434,7 @@ check.lesson6.exercise2(middling, text_ranks)
 
 # %%
 other_ranks = ...  # ranks of the right pictures by another seed of VSR++
-rank = ...  # the worst rank of a query that this seed ranks first
+rank = ...  # the worst rank by the other seed, of the queries that `seed` ranks first
 check.lesson6.exercise3(rank, text_ranks["VSR++"], other_ranks)
 
 # %% [markdown]

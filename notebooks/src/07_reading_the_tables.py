@@ -27,8 +27,9 @@
 # - to see a confounder in an ablation, and to design one without.
 #
 # *Time:* 30 minutes. *Needs:* [00_start_here](00_start_here.ipynb); [04_fusion](04_fusion.ipynb) for the part on the
-# margin. No GPU. The last part trains sixteen small models a seed if they are not there (about six minutes on two
-# cores).
+# margin; [02_global_alignment](02_global_alignment.ipynb) for the summed hinge and the plateau, and
+# [01_gcn_reasoning](01_gcn_reasoning.ipynb) for $V^*$. No GPU. The last part trains sixteen small models a seed if
+# they are not there (about six minutes on two cores).
 
 # %% tags=["remove-cell"]
 # where the package is not there, as on Colab and Kaggle, this cell installs it
@@ -286,9 +287,9 @@ figure.savefig(folder / "factorial.png", dpi=150)
 
 # %% [markdown]
 # How to read it: `verdict` judges each line by its own interval. `verdict_holm` judges all fifteen lines together, so
-# that the chance of any false verdict is at most 5 %, and it gives the figure its colours. These intervals come from
-# one seed, so they are about the test pictures alone. Would another seed say the same? The next figure shows the same
-# effects as they were recorded with three seeds (on `scenes`, with preset `lite`). Which verdicts are other ones now?
+# that the chance of any false verdict is about 5 % at most, and it gives the figure its colours. These intervals come
+# from one seed, so they are about the test pictures alone. Would another seed say the same? The next figure shows the
+# same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). Which verdicts have changed?
 
 # %%
 three_seeds = pd.read_csv(recorded_folder() / "scenes-lite" / "factorial.csv")
@@ -314,9 +315,11 @@ display(
 # %% [markdown]
 # So an interval of one seed can be narrow and still be wrong about the *method*, because it knows nothing of other
 # seeds. An effect that differs between the settings of another part is an *interaction*, which a table with one row
-# per part can never show. Here is one: compare fusing against the local branch with a Bi-GRU and with a GRU. Both ends
-# of Table 1's step from *Local* to *Fusion-similarity* have a Bi-GRU. So the line with a Bi-GRU is what that step
-# should be worth here, as a mean over models with and without a caption loss.
+# per part can never show. Compare fusing against the local branch with a Bi-GRU and with a GRU: by their own
+# intervals, these two lines differ. Both ends of Table 1's step from *Local* to *Fusion-similarity* have a Bi-GRU. So
+# the line with a Bi-GRU says what that step would be worth here if the fusion alone changed, as a mean over models
+# with and without a caption loss. Table 1's own step is another one: its *Local* is SCAN, which has no graph and a
+# recipe of its own.
 #
 # One thing is not yet clean here. With preset `lite`, the four cells that fuse at the loss have a recipe of their own,
 # which a study found. The twelve others have VSR++'s recipe, and eight of these have one branch alone. The next section
@@ -482,9 +485,9 @@ check.lesson7.exercise2(chance)
 
 # %% [markdown]
 # **3.** *(hard, 20 minutes)* Design Table 1 anew with eight trainings, with $\sigma = 5.4$. (a) Two cells have four
-# seeds each. Which gain lies outside the 95 % band? (b) Eight of the sixteen cells of the ablation have one seed each
-# (a *half fraction*), so each of the four settings of fusion has two runs. Which gain of one setting over another lies
-# outside the band? Then say which claim each design can make.
+# seeds each. How large must a measured gain be to lie outside the 95 % band? (b) Eight of the sixteen cells of the
+# ablation have one seed each (a *half fraction*), so each of the four settings of fusion has two runs. How large must
+# the gain of one setting over another be to lie outside the band? Then say which claim each design can make.
 #
 # <details><summary>Hint</summary>
 #

@@ -140,7 +140,7 @@ mean.item()
 
 # %% [markdown]
 # Think about it: which boxes of the grid will be the most useful ones for a sentence such as *two dogs play in the
-# snow*, the whole picture or the sixteen small cells? To find out, train a model that gets the first box alone.
+# snow*, the whole picture or the sixteen small cells?
 
 # %%
 boxes = regions.grid_boxes()
@@ -247,8 +247,8 @@ figure = show.attention(matcher, test, 0, test.captions_of(0)[0])
 #
 # - **Few pictures make wide intervals.** With n test pictures, a recall of p per cent has a standard error of about
 #   $\sqrt{p (100 - p) / n}$ if each picture asks one question, as in text retrieval. The next cell computes it for your
-#   test split. In image retrieval each caption asks, but the captions of one picture are not independent of each other,
-#   so the error is not much smaller.
+#   test split. In image retrieval each of the five captions of a picture asks. If they were independent of each other,
+#   the error would be $\sqrt 5$ times smaller. They are not, so it is smaller by less than that.
 # - **A small test split is an easy one.** Among fewer pictures, the right one is more easily found. Recalls of test
 #   splits of different sizes cannot be compared.
 # - **The features matter much.** A backbone that was trained on photographs describes the things in your photographs,
@@ -352,5 +352,8 @@ pictures_needed = ...
 check.lesson8.exercise3(pictures_needed)
 
 # %% [markdown]
-# **Next:** [06_visual_analysis](06_visual_analysis.ipynb) shows how to look at many queries, and
+# **See also:** [06_visual_analysis](06_visual_analysis.ipynb) shows how to look at many queries, and
 # [add_your_own_system](add_your_own_system.ipynb) how to change the model.
+#
+# **Next:** [09_what_recall_cannot_see](09_what_recall_cannot_see.ipynb): what is true of a picture, and what a
+# benchmark counts.

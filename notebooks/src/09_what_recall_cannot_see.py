@@ -110,7 +110,8 @@ assert true[test.caption_to_image, np.arange(len(count))].all()  # every caption
 # People know this problem as *false negatives*. On COCO, Parekh et al. (CxC, EACL 2021) and Chun et al. (ECCV Caption,
 # ECCV 2022) asked people about the pairs that models rank high. Chun et al. found that COCO misses most of the right
 # pairs: they count 3.6 times as many right captions for an image, and 8.5 times as many right images for a caption, as
-# COCO knows. Our captions give more details, so fewer pictures fit each of them.
+# COCO knows. Our captions are true of fewer pictures, in part because our test split has 1,000 pictures and
+# COCO's has 5,000.
 #
 # ## What a caption states
 #
@@ -192,7 +193,8 @@ np.testing.assert_array_equal(slow, true[:30][:, single])
 print(f"{slow.size} pairs of a picture and a caption: {slow.sum()} are true, and both ways agree on all of them")
 
 # %% [markdown]
-# Would a *person* agree with the generator's truth? We looked at 200 pairs. In 100 of them, `truth` calls the caption
+# Would a *person* agree with the generator's truth? We, the authors, looked at 200 pairs. We knew what `truth` says of
+# each, so this was no blind test. In 100 of them, `truth` calls the caption
 # true of a picture for which it was not written. In the other 100, a trained VSR++ ranks the pair first, and `truth`
 # calls it false. Here is what we found.
 
@@ -497,8 +499,9 @@ display(
 )
 
 # %% [markdown]
-# **So a high recall does not show that a matcher reads this detail.** It can cost R@1 only where another test picture
-# fits the sentence with the sides exchanged. How many sentences have such a picture?
+# **So a high recall does not show that a matcher reads this detail.** If a matcher reads everything else, the detail
+# costs R@1 only where another test picture fits the sentence with the sides exchanged. (A matcher with other weaknesses
+# can lose more.) How many sentences have such a picture?
 
 # %% tags=["nbval-ignore-output"]
 of_sides = [pair for pair in pairs if pair.kind == "left and right"][:250]
@@ -763,7 +766,8 @@ check.lesson9.exercise3(mine, all_scenes)
 # ```
 #
 # If both intervals lie above one half, then the matcher knows more than in which half of the picture a thing stands. If
-# the interval for two sides lies above the other one, then the matcher uses this half, too. After a short training the
+# the interval for two sides lies above the other one, then the matcher may use this half, too. But things in two halves
+# also stand farther apart, which may make them easier to tell. After a short training the
 # matchers hardly read the sides yet, so the intervals may overlap and decide nothing. Then set `preset = "long"` at the
 # top of this notebook and run it again. It trains four models, each until its dev split stops improving, and this takes
 # much longer.

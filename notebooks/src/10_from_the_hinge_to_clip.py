@@ -179,14 +179,14 @@ ax.legend(frameon=False, ncols=4, loc="upper center")
 show.describe(
     figure,
     "Shares of the push of 63 wrong sentences, the hardest first, at four temperatures. At 1 they are nearly "
-    "equal; at 0.01 the hardest gets nearly all.",
+    "equal; at 0.01 the few hardest get nearly all.",
 )
 plt.show()
 
 # %% [markdown]
-# With a high temperature all negatives get nearly the same push: that is much like the *summed* hinge, which pushes all
-# violators alike. With a low one, the hardest
-# gets nearly all of it. CLIP starts at 0.07, in between, and lets the training choose.
+# With a high temperature all negatives get nearly the same push: that is much like the *summed* hinge, which pushes
+# all violators alike. With a low one, the few hardest get nearly all of it. In the limit, the hardest gets all. CLIP
+# starts at 0.07, in between, and lets the training choose.
 #
 # ## The hardest negative is a limit
 #
@@ -251,15 +251,16 @@ assert min(slopes["hardest", 1], slopes["hardest", 2]) > 0 > slopes["InfoNCE", 1
 # At the left edge all scores are equal, so all shares are equal, and InfoNCE compares the right score with the *mean*
 # of the wrong ones. Right pairs are better than that mean, so the loss falls from the start. As the scores spread, the
 # softmax turns to the hard negatives by itself. So InfoNCE leaves the state of equal scores without a warm-up. If the
-# right pairs are better by only 1, its curve turns further to the right and rises above its start: there, the softmax
-# looks at hardly more than the hardest negatives, as the hinge does.
+# right pairs are better by only 1, its curve falls at first, and at a larger scale it rises above its start again. As
+# the scores spread, the hard negatives get a larger part of the push, and some of them are better than the right pair.
 #
 # ## Measure: the same encoders with each loss
 #
 # To compare losses, everything else must be the same: VSE++'s encoders, its data, its evaluation. And each loss has a
-# right to its own learning rate, since gradients of different losses differ in size. So the study below trained each
-# loss with each of five rates on a draw of its own (`scenes-tuning`), and took the best by dev. The batch size is part
-# of it, too: a larger batch has harder hardest negatives, and more terms in the softmax.
+# right to its own learning rate: no rule says that the best rate is the same for two losses, and lesson 7 shows what
+# one rate for all can do. (Adam hides the mere size of the gradients, but not their noise.) So the study below trained
+# each loss with each of five rates on a draw of its own (`scenes-tuning`), and took the best by dev. The batch size is
+# part of it, too: a larger batch has harder hardest negatives, and more terms in the softmax.
 
 
 # %%
@@ -425,16 +426,16 @@ plt.show()
 
 # %% [markdown]
 # The hinge stops pushing a pair as soon as it leads by the margin. InfoNCE never stops: a share can always be larger.
-# So the two spread their cosines differently, although recall, which looks at the order alone, may be the same. If you
-# compare *scores* across models, or set a threshold for "this is a match", this matters.
+# This may be why the two spread their cosines differently here, although recall, which looks at the order alone, may
+# be the same. If you compare *scores* across models, or set a threshold for "this is a match", this matters.
 #
 # ## What CLIP changed besides the loss
 #
 # * **Data.** 400 million pairs from the web, where Flickr30K has 145 thousand. No captions were written for it.
 # * **Batch.** 32,768 pairs. Two captions of one picture hardly ever meet there. In batches of ours they do, and so our
 #   `InfoNCE` leaves them out of the sum, as lesson 2 does.
-# * **Encoders.** A vision transformer reads pixels, and a transformer reads the text. There is no detector, and there
-#   are no regions.
+# * **Encoders.** A ResNet or a vision transformer reads pixels, and a transformer reads the text. There is no
+#   detector, and there are no regions.
 # * **No local part.** One vector each, so it can be searched ([lesson 11](11_searching_a_million.ipynb)). Later systems
 #   brought token-wise scores back (FILIP, Yao et al., ICLR 2022).
 #
@@ -601,11 +602,12 @@ quiz(10)
 # ## Summary
 #
 # * InfoNCE gives each right pair a share of a softmax, and charges minus its logarithm. At the start it is $\ln B$.
-# * The temperature decides how the push is divided among the negatives. At a low temperature, the hardest negative gets
-#   nearly all of it. At a high temperature, all negatives get nearly the same push.
+# * The temperature decides how the push is divided among the negatives. At a low temperature, the few hardest negatives
+#   get nearly all of it. At a high temperature, all negatives get nearly the same push.
 # * If the margin is added to the wrong scores, $\tau$ times InfoNCE becomes the hinge on the hardest negative as $\tau$
 #   goes to zero.
-# * InfoNCE leaves the state of equal scores by itself. The hinge on the hardest negative needs a warm-up for that.
+# * InfoNCE leaves the state of equal scores by itself. Here the hinge on the hardest negative stayed far
+#   behind without a warm-up (one seed).
 # * A comparison of losses needs the same encoders, and a learning rate for each.
 #
 # ## References

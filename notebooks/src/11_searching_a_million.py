@@ -383,9 +383,9 @@ plt.show()
 # with 8 or 32 open groups find more of the 100 nearest vectors when there are more vectors? These vectors were drawn
 # around a thousand centres. If there are fewer than a hundred thousand, a centre has fewer than 100 of them. Then the
 # 100 nearest lie around many centres, and so in many groups of IVF. From a hundred thousand on, they lie around one
-# centre, and a few open groups hold them. At a million, IVF has more groups than there are centres, so the vectors of
-# one centre may lie in several groups, and one open group finds fewer of them again. Real pictures have no such neat
-# groups. So measure on your own vectors.
+# centre, and a few open groups hold them. At a million, one open group finds fewer of them again. Probably this is
+# because IVF then has about four groups for each centre, and at a hundred thousand it has about one. Real pictures
+# have no such neat groups. So measure on your own vectors.
 #
 # ## Pitfalls
 #

@@ -134,7 +134,8 @@ for name, (theta, expected) in by_hand.items():
 # $$ p_k = \big(\sin(\omega_1 k), \cos(\omega_1 k), \sin(\omega_2 k), \dots\big), \qquad
 #    h_1, \dots, h_N = \mathrm{BiGRU}(p_1, \dots, p_N), \qquad \theta = \mathrm{softmax}_k(w^\top h_k) $$
 #
-# The sinusoids $p_k$ are those of the Transformer, with $\omega_j = 10000^{-2j/P}$. The Bi-GRU reads in both
+# The sinusoids $p_k$ are those of the Transformer, with $\omega_j = 10000^{-2(j-1)/P}$ for $j = 1, \dots, P/2$. Here
+# $P$ is the size of $p_k$, and the order of its numbers does not matter. The Bi-GRU reads in both
 # directions, so that each state knows its rank from the front and from the back, and with it $N$. The softmax makes
 # all weights positive and their sum 1. At the start all scores are nearly equal: **the layer begins near the mean**,
 # and leaves it if that helps. The weights depend on $N$ alone, so we compute them once for each different $N$ in the
@@ -340,11 +341,13 @@ plt.show()
 # %% [markdown]
 # With preset `lite` both sides end far from the mean: the first rank **and the last** have by far the largest weights.
 # A feature of ours may have either sign, so its smallest value can say as much as its largest. This is neither the
-# mean nor the maximum nor k-max: training found a pooling that is not in the table above.
+# mean nor the maximum nor k-max: training found a pooling that is not in the table above
+# (one seed).
 #
 # ## A table of your own
 #
-# GPO differs from `VSE++` in two things: in its pooling and in its Bi-GRU. To learn what the *pooling* is worth we need
+# GPO differs from `VSE++` in its pooling (VSE++ takes the mean of the regions, and the last state of the GRU), in its
+# Bi-GRU, and here also in its recipe: VSE++ has its tuned one. To learn what the *pooling* is worth we need
 # a row that differs in nothing else. That is the use of the field `pooling`: the row *mean pooling* is the same system
 # with all weights fixed to $1/N$. The last row exchanges the loss (see below).
 #

@@ -137,8 +137,9 @@ figure.savefig(folder / "claims1.png", dpi=150)
 #
 # *Global* and *Local* are, digit for digit, the published rows of VSRN and SCAN. Each of these two rows is the
 # **average of two models**. The table below shows our single models, their average, and the published average. By how
-# much is our average better than the mean of its two models? Compare this gain with the whole published step from
-# *Global* to *VSR++ (full)*.
+# much is our average better than the mean of its two models, and than the better of them? Compare these gains with the
+# whole published step from *Global* to *VSR++ (full)*. Where the two models lie far apart, the gain over their mean
+# mostly says how weak the weaker one is.
 
 # %%
 for row, note in TABLE1.notes.items():
@@ -230,7 +231,7 @@ check.table1.exercise1(rows, needed, measured)
 
 # %% [markdown]
 # **2.** (*medium, 10 minutes*) Compare *Fusion-similarity* of the same seed with the after-the-fact sum above. By how
-# many points is it ahead, and what else differs between the two beside the training?
+# many points is it ahead, and what else differs between the two besides the training?
 #
 # <details><summary>Hint</summary>
 #

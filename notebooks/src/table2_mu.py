@@ -112,7 +112,7 @@ display(shown_claims(verdicts, data).set_index("claim"))
 #    $\alpha = 0.2 (1 + \mu) / 3$, the relative margin is 0.067 for all values of $\mu$, as it is at $\mu = 2$. Then
 #    $\mu$ changes the weight of $S_L$ and not the relative margin. This experiment has one seed, so its bars include
 #    the chance of the test pictures alone.
-# 3. **One model, weighed at test time**: $S_G$ and $S_L$ of the model trained with $\mu = 2$, added up anew.
+# 3. **One model, weighted at test time**: $S_G$ and $S_L$ of the model trained with $\mu = 2$, added up anew.
 #
 # Every point is a *paired* difference from $\mu = 2$ of the same experiment, so the published curve fits on the same
 # axis.
@@ -185,7 +185,8 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 
 # %%
 own = pd.read_csv(recorded_folder() / "scenes-lite" / "own_recipes.csv").query("row.str.startswith('mu')")
-display(own.set_index(["row", "recipe"]))
+shown = own.rename(columns={"better row": "row that should be better", "lead of the better row": "its lead"})
+display(shown.set_index(["row", "recipe"]))
 leads = own[own["row"] == "mu = 0.5"].set_index("recipe")["lead of the better row"]
 alike, fair = leads["VSR++'s"], leads["its own"]
 display(

@@ -89,7 +89,7 @@ for name, rival in {"VSR++": matcher.similarity, "S_G": vl.cosine, "S_L": vl.cro
 # ## 1. Your similarity (12 points)
 #
 # `images` and `texts` are `Encoded`: `.pooled` (I, D), `.fragments` (I, R, D) or (T, W, D), `.mask`. Where to begin:
-# regions that attend to words (`direction="i2t"`); another pooling or temperature; words weighed by how telling they
+# regions that attend to words (`direction="i2t"`); another pooling or temperature; words weighted by how telling they
 # are; leaving out `<start>` and `<end>`; and only then the weights.
 
 

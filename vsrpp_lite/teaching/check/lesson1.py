@@ -39,7 +39,7 @@ def exercise1(affinity: float, message: list[float]) -> str:
 
 @exercise
 def exercise2(attend: Callable[[Tensor], Tensor]) -> str:
-    """The messages of regions (R, 2) if the affinity takes a softmax instead of a division."""
+    """The messages of regions (R, 2) if each row of the divided affinity goes through a softmax."""
     affinity = TOY @ TOY.T / 3
     tensor(
         asked(attend, TOY),

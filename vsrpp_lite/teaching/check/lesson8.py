@@ -19,7 +19,7 @@ def exercise1(boxes: int) -> str:
 def exercise2(mean: float) -> str:
     """The number of the region (0.25, 0.5, 0.75, 1) on the ramp."""
     mistakes = {
-        "The ramp does not depend on the height, so the vertical edges do not matter.": 0.75,
+        "The ramp does not depend on the height, so the top and the bottom of the box do not matter.": 0.75,
         "That is the left edge. The number of a region is a mean over its box.": 0.25,
     }
     number(mean, 0.5, mistakes)
