@@ -40,7 +40,7 @@ SEARCH  ?=
 
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
-VSRPP_HOME ?= $(CURDIR)
+VSRPP_HOME := $(or $(VSRPP_HOME),$(CURDIR))
 export VSRPP_HOME
 export TOKENIZERS_PARALLELISM := false
 

@@ -24,7 +24,7 @@ from vsrpp_lite.data.errors import DataError, check_plain_file
 from vsrpp_lite.data.lines import read_lines
 from vsrpp_lite.data.text import has_word
 
-LARGEST = 2**31
+LARGEST_BYTES = 2**31
 """Bytes of the largest JSON file that is read; COCO's has 90 MB."""
 LONGEST = 2_000
 """Characters of the longest caption."""
@@ -195,8 +195,8 @@ def _json_lines(path: Path) -> Captioned:
 
 def _json(path: Path) -> Captioned:
     """Read Karpathy's JSON or COCO's."""
-    if path.stat().st_size > LARGEST:
-        raise DataError(f"{path}: larger than {LARGEST} bytes; expected {EXPECTED}")
+    if path.stat().st_size > LARGEST_BYTES:
+        raise DataError(f"{path}: larger than {LARGEST_BYTES} bytes; expected {EXPECTED}")
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:

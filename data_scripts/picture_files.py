@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-LARGEST = 100_000_000
+LARGEST_PIXELS = 100_000_000
 """Pixels of the largest picture that is read. A small file may claim to be much larger: a decompression bomb."""
 THUMBNAIL = 320
 """Pixels of the longer side of the pictures that are kept for looking at them."""
@@ -20,7 +20,7 @@ def read_picture(path: Path) -> Image.Image:
     """Return a picture as RGB, turned upright. Of several frames, it is the first; what is transparent becomes white.
 
     Raises:
-        PictureError: the file is missing, is no whole picture, or has more than `LARGEST` pixels.
+        PictureError: the file is missing, is no whole picture, or has more than `LARGEST_PIXELS` pixels.
     """
     if not path.is_file():  # a pipe or a device would never end
         raise PictureError(f"{path}: no such plain file; expected a picture")
@@ -28,16 +28,16 @@ def read_picture(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of sizes, which are looked at below, and of odd metadata
             with Image.open(path) as opened:
-                if opened.width * opened.height > LARGEST:
+                if opened.width * opened.height > LARGEST_PIXELS:
                     raise PictureError(
-                        f"{path}: has {opened.width} x {opened.height} pixels; expected at most {LARGEST}"
+                        f"{path}: has {opened.width} x {opened.height} pixels; expected at most {LARGEST_PIXELS}"
                     )
                 opened.load()
                 return _as_rgb(ImageOps.exif_transpose(opened))
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{path}: {error}; expected at most {LARGEST} pixels") from error
+        raise PictureError(f"{path}: {error}; expected at most {LARGEST_PIXELS} pixels") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{path}: not a picture of a known kind; expected JPEG, PNG, or another one") from error
     except Exception as error:  # Pillow's decoders raise errors of many types on broken files

@@ -1,5 +1,7 @@
 """What a user may give by mistake, at every public entrance: the error says what was found and what was expected."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import SMALL
@@ -21,6 +23,7 @@ def matcher(toy):
     return vl.Run(system=vl.VSEpp(), data=str(toy), sizes=SMALL).build()
 
 
+ONE = RawSplit(features=np.ones((1, 2, 3), np.float32), captions=[["a dog"]], image_ids=[1])
 MISTAKES = {
     "no captions": (
         lambda matcher, split: matcher.encode_texts([]),
@@ -73,6 +76,20 @@ MISTAKES = {
     "one value instead of a list of them": (
         lambda matcher, split: vl.grid.expand(vl.Run(system=vl.VSEpp()), {"seed": 3}),
         "the values of 'seed' are 3; expected a list",
+    ),
+    "a factor of log-sum-exp that it divides by": (
+        lambda matcher, split: vl.SCAN(pooling="lse", lse=0.0),
+        "lse is 0; expected a number above zero",
+    ),
+    "no word that is frequent enough": (
+        lambda matcher, split: vl.Vocabulary.build(["a dog", "a cat"], min_count=3),
+        "no word occurs more than 2 times; expected one that occurs 3 times",
+    ),
+    "a caption that ends in a line break": (
+        lambda matcher, split: write_dataset(
+            split.folder / "other", name="mine", source="tests", splits={"train": replace(ONE, captions=[["a dog\n"]])}
+        ),
+        r"train, image 1: 'a dog\\n' has a line break",
     ),
     "a mu below zero": (
         lambda matcher, split: vl.VSRpp(mu=-2.0),

@@ -109,3 +109,7 @@ def test_one_number_in_five_is_dropped_in_training_and_none_when_a_caption_is_wr
     assert (left == 0).float().mean().item() == pytest.approx(0.2, abs=0.01)
     assert left[left > 0].unique().tolist() == [1.25]
     assert (model.eval().dropout(torch.ones(20_000)) == 1).all()
+    shown = torch.randn(3, 5, SMALL.embed), torch.ones(3, 5, dtype=torch.bool)
+    sentences = [model.train().write(*shown, start=1, end=2) for _ in range(5)]
+    assert sentences == [model.eval().write(*shown, start=1, end=2)] * 5
+    assert not model.training

@@ -254,6 +254,38 @@ def test_other_towers_sizes_and_words_are_refused(given, tmp_path):
     assert not list((tmp_path / "runs").glob("*/result.json"))
 
 
+def without(name):
+    return lambda content: [part.pop(name, None) for part in content["model"]]
+
+
+MALFORMED = {
+    "no bias": ("VSE++", without("fc.bias"), "has no fc.bias"),
+    "no words": ("VSE++", lambda c: c["model"][1].clear(), "has no embed.weight"),
+    "half of a weight normalisation": (
+        "VSE++",
+        lambda c: c["model"][0].update({"fc.weight_g": c["model"][0].pop("fc.weight")}),
+        "has no fc.weight",
+    ),
+    "a number for a tensor": ("VSE++", lambda c: c["model"][0].update({"fc.weight": 3}), "fc.weight is int; expected"),
+    "another layer in the graph": (
+        "VSRN",
+        lambda c: c["model"][0].update({"Rs_GCN_1.zeta.weight": torch.zeros(D, D)}),
+        "found KeyError.'zeta'.; expected the options and layers of a release",
+    ),
+    "no pooling": ("SCAN t2i AVG", lambda c: delattr(c["opt"], "agg_func"), "found AttributeError"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_checkpoint_that_is_not_whole_is_refused_in_a_line(given, case):
+    write, vocabulary = given
+    name, spoil, message = MALFORMED[case]
+    content = released(name)
+    spoil(content)
+    with pytest.raises(DataError, match=rf"model_best\.pth\.tar: {message}"):
+        import_checkpoint(write(content), vocabulary, "toy")
+
+
 class Harm:
     def __reduce__(self):
         return (print, ("harm",))

@@ -4,9 +4,11 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from vsrpp_lite import files
 from vsrpp_lite.files import DRAFTS, atomic, new_folder, scratch, write_text
 
 
@@ -62,6 +64,19 @@ def test_of_two_that_make_one_folder_the_first_makes_it_and_the_second_says_so(t
         _fill(target, "the third")
     assert (target / "a.txt").read_text() == "the first"
     assert not drafts(tmp_path)
+
+
+def test_the_working_directory_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (Path(), tmp_path):
+        with pytest.raises(FileExistsError, match="is the working directory; expected another folder"):
+            _fill(name, "here")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_variable_means_the_default_home(monkeypatch):
+    monkeypatch.setenv("VSRPP_HOME", "")
+    assert files.home() == Path(files.__file__).parent.parent
 
 
 def test_a_folder_that_somebody_else_made_meanwhile_is_left_as_it_is(tmp_path):

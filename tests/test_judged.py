@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from vsrpp_lite.data.scenes.probes import Probe
 from vsrpp_lite.training.judged import average_precision_at_r, best_first, false_negative_share, judged, preferred
+from vsrpp_lite.training.ranking import all_scores
 
 SCORES = np.array([[0.9, 0.1, 0.8], [0.2, 0.7, 0.6]])  # two images, three texts
 TRUE = np.array([[True, False, True], [False, True, True]])
@@ -80,3 +82,28 @@ def test_preferred_scores_each_picture_with_its_own_two_captions(toy):
         right, wrong = vl.score(matcher.similarity, images, both)[pair.image]
         assert found[number] == (right > wrong)
     assert 0 < found.sum() < len(found)
+
+
+def test_a_similarity_that_drops_numbers_in_training_is_judged_without_dropout(toy):
+    import vsrpp_lite as vl
+
+    run = vl.Run(system=vl.VSEpp(), data="toy", preset="smoke")
+    matcher, test = run.build(), run.dataset("test")
+    matcher.similarity = Dropped()
+    pairs = [Probe("any", image, test.captions_of(image)[0], test.captions_of(19 - image)[1]) for image in range(20)]
+    matcher.train()
+    assert len({tuple(preferred(matcher, test, pairs)) for _ in range(5)}) == 1
+    scores = [all_scores(matcher, test, matcher.similarity) for _ in range(2)]
+    assert np.array_equal(*scores)
+    assert matcher.training
+
+
+class Dropped(torch.nn.Module):
+    """A cosine of vectors that lose half of their numbers in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = torch.nn.Dropout(0.5)
+
+    def forward(self, images, texts):
+        return self.drop(images.pooled) @ texts.pooled.T

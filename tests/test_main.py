@@ -185,11 +185,16 @@ def test_the_ten_lines_of_the_readme_run_as_they_stand(home, monkeypatch):
     plt.close("all")
 
 
-def test_notebooks_are_copied_without_what_was_built_beside_them(tmp_path):
+def test_notebooks_are_copied_without_solutions_and_without_what_was_built_beside_them(tmp_path):
+    """What a checkout copies is what the wheel carries."""
     assert RUNNER.invoke(app, ["notebooks", str(tmp_path / "mine")]).exit_code == 0
     names = {path.name for path in (tmp_path / "mine").iterdir()}
-    assert {"00_start_here.ipynb", "assignments", "recorded"} <= names
-    assert not (tmp_path / "mine" / "assignments" / "release").exists()
+    assert {"00_start_here.ipynb", "images", "recorded", "predictions.toml"} <= names
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    notebooks = ROOT / "notebooks"
+    carried = {path for pattern in package["vsrpp_lite.notebooks"] for path in notebooks.glob(pattern)}
+    copied = {path.relative_to(tmp_path / "mine") for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+    assert copied == {path.relative_to(notebooks) for path in carried if path.is_file()}
     again = RUNNER.invoke(app, ["notebooks", str(tmp_path / "mine")])
     assert again.exit_code == 1 and "mine" in again.output
 

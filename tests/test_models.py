@@ -51,6 +51,8 @@ def test_an_exported_model_scores_to_the_last_digit_without_its_data(run, system
         "model.safetensors",
         "vocabulary.json",
     }
+    for path in exported.iterdir():  # an export is for others, and this folder is its author's
+        assert str(run.data_folder).encode() not in path.read_bytes(), path
     kept = test[:], test.features.copy()
     moved = replace(kept[0], features=kept[1])
     shutil.rmtree(run.data_folder)

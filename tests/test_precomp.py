@@ -140,7 +140,7 @@ def damage_boxes(folder):
         (damage_missing, "test_caps.txt: missing"),
         (damage_truncated, "test_ims.npy: not a whole .npy"),
         (damage_nan, "test_ims.npy: row 13 holds NaN"),
-        (damage_infinite, "test_ims.npy: row 4 holds NaN or infinity"),
+        (damage_infinite, "test_ims.npy: row 4 holds NaN, infinity or a number above"),
         (damage_dtype, "test_ims.npy: found int64; expected float16 or float32"),
         (damage_objects, "test_ims.npy: found object; expected float16 or float32"),
         (damage_rank, r"test_ims.npy: found shape \(20, 12\); expected 3 axes"),

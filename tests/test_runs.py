@@ -32,7 +32,7 @@ from vsrpp_lite.training import grid, kept, models
 from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.grid import GridError, expand, train
-from vsrpp_lite.training.kept import BEST, HISTORY, RESULT
+from vsrpp_lite.training.kept import HISTORY, LAST, RESULT
 from vsrpp_lite.training.metrics import METRICS
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.provenance import provenance
@@ -202,14 +202,38 @@ def test_without_the_program_git_the_commit_is_unknown(monkeypatch):
     assert provenance()["commit"] is None
 
 
-def test_a_process_that_is_killed_while_it_forgets_leaves_a_run_that_is_not_done(tmp_path, monkeypatch):
-    """The first file that goes is the one that says that the run is done."""
-    (tmp_path / RESULT).touch()
-    (tmp_path / BEST).touch()
-    monkeypatch.setattr(kept.Path, "iterdir", lambda _: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        kept.forget(kept.run_folder(tmp_path))
-    assert [path.name for path in tmp_path.glob("*")] == [BEST]
+def test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again(toy, monkeypatch):
+    """Every deletion is a moment at which a user may stop the process."""
+    run = Run(system=VSEpp(), data=str(toy), sizes=SMALL, training=Training(epochs=1, batch_size=20))
+    result = run.fit(accelerator="cpu")
+    expected = result.recalls
+    assert result.scores() is not None
+    whole = shutil.copytree(run.folder, run.folder.with_name("whole"))
+    unlink, moments = Path.unlink, iter(range(100))
+    for moment in moments:
+        left = moment
+
+        def stop(path, missing_ok=False):
+            nonlocal left
+            if path.parent == run.folder and not path.name.startswith("."):
+                left -= 1
+                if left < 0:
+                    raise KeyboardInterrupt
+            unlink(path, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", stop)
+            try:
+                kept.forget(run.files)
+                break
+            except KeyboardInterrupt:
+                pass
+        assert run.done or not (run.folder / LAST).exists()  # no training goes on where another one had ended
+        assert run.fit(accelerator="cpu").recalls == expected
+        shutil.rmtree(run.folder)
+        shutil.copytree(whole, run.folder)
+    assert moment >= 7  # the files of a run
+    assert {path.name for path in run.folder.iterdir()} <= {".lock", ".checksums.lock"}
 
 
 def test_the_bar_of_a_fresh_grid_counts_only_what_is_new(toy):
@@ -222,6 +246,12 @@ def test_the_bar_of_a_fresh_grid_counts_only_what_is_new(toy):
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ValueError, match="preset is 'large'; expected one of smoke, lite, long, real, paper"):
         Run(system=VSRpp(), preset="large")
+
+
+def test_a_choice_from_an_array_of_numpy_is_the_declared_one():
+    chosen = VSRpp(direction=np.array(["t2i", "i2t"])[0], norm=np.str_("scaled"))
+    assert repr(chosen) == repr(VSRpp(norm="scaled"))
+    assert eval(repr(Run(system=chosen, data=np.str_("toy"))), vars(module) | {"VSRpp": VSRpp}).data == "toy"
 
 
 def test_other_presets_keep_the_published_proportions_of_learning_rates():

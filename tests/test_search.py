@@ -75,7 +75,7 @@ def test_a_search_leaves_the_statistics_of_a_matcher_in_training_mode_alone(run)
 
 def test_a_saved_index_may_have_more_names_than_a_configuration_may_have_bytes(searched, tmp_path, monkeypatch):
     matcher, test = searched
-    monkeypatch.setattr(document, "LARGEST", 1000)  # less than the captions take
+    monkeypatch.setattr(document, "LARGEST_BYTES", 1000)  # less than the captions take
     assert sum(map(len, test.captions)) > 1000
     again = Index.load(Index(matcher, test, of="captions").save(tmp_path / "index"), matcher)
     assert again.names == test.captions

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from vsrpp_lite.global_alignment import read
-from vsrpp_lite.matcher import Comparison, Loss
+from vsrpp_lite.matcher import Comparison, Loss, evaluating
 
 
 class CaptionDecoder(Loss):
@@ -102,13 +102,14 @@ class CaptionDecoder(Loss):
         self, regions: Float[Tensor, "B R D"], mask: Bool[Tensor, "B R"], *, start: int, end: int, longest: int = 20
     ) -> list[list[int]]:
         """Write a caption for each image, with the likeliest word at each step. Return ids without start and end."""
-        states, hidden = self.read(regions, mask)
-        keys = self.attend_regions(states)
-        word = torch.full((len(regions),), start, device=regions.device)
         written = []
-        for _ in range(longest):
-            hidden = self.step(self.embedding(word), hidden, states, keys, mask)
-            word = self.output(hidden).argmax(1)
-            written.append(word)
+        with evaluating(self):  # dropout would make it another sentence each time
+            states, hidden = self.read(regions, mask)
+            keys = self.attend_regions(states)
+            word = torch.full((len(regions),), start, device=regions.device)
+            for _ in range(longest):
+                hidden = self.step(self.embedding(word), hidden, states, keys, mask)
+                word = self.output(hidden).argmax(1)
+                written.append(word)
         rows = torch.stack(written, 1).tolist()
         return [row[: row.index(end)] if end in row else row for row in rows]

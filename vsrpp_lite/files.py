@@ -15,7 +15,7 @@ def home() -> Path:
     """Return the folder of data/, runs/ and results/: $VSRPP_HOME, else this checkout, else the working directory."""
     checkout = Path(__file__).resolve().parent.parent
     default = checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
-    return Path(os.environ.get("VSRPP_HOME", default)).resolve()
+    return Path(os.environ.get("VSRPP_HOME") or default).resolve()
 
 
 def notebooks_folder() -> Path:
@@ -73,10 +73,12 @@ def new_folder(path: Path) -> Iterator[Path]:
     """Yield an empty draft of a folder, and then move it to `path`. So the folder is complete or absent.
 
     Raises:
-        FileExistsError: there is such a folder, and it is not empty; or another process is writing it. In both cases it
-            is not changed.
+        FileExistsError: there is such a folder, and it is not empty; or it is the working directory; or another process
+            is writing it. It is not changed.
         OSError: the disk is full, or the parent folder cannot be written to; the message names `path`.
     """
+    if path.resolve() == Path.cwd():  # the shell would stay in the folder that was replaced
+        raise FileExistsError(f"{path} is the working directory; expected another folder. Nothing was written")
     refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _named(path), scratch(path.parent) as drafts:

@@ -26,8 +26,8 @@ def cast(name: str, value: Any, expected: Any) -> Any:
             return None
         expected = next(choice for choice in get_args(expected) if choice is not type(None))
     if get_origin(expected) is Literal:
-        if value in get_args(expected):
-            return value
+        if value in get_args(expected):  # the declared one, since a string of NumPy has another repr
+            return next(choice for choice in get_args(expected) if choice == value)
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(str, get_args(expected)))}")
     if get_origin(expected) is tuple:
         if not isinstance(value, list | tuple):  # a list is what JSON makes of a tuple
@@ -51,7 +51,7 @@ def cast(name: str, value: Any, expected: Any) -> Any:
         raise ValueError(f"{name} is {value!r}; expected a finite number")
     if isinstance(expected, type) and not isinstance(value, expected):
         raise ValueError(f"{name} is {value!r}; expected {expected.__name__}")
-    return value
+    return str(value) if expected is str else value
 
 
 def check_at_least(config: Any, low: float, *names: str) -> None:

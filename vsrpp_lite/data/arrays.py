@@ -15,8 +15,9 @@ import numpy as np
 
 from vsrpp_lite.data.errors import DataError, check_plain_file
 
-LARGEST = 1e30
-"""Larger numbers are refused: their squares overflow in the first training step."""
+LARGEST_NUMBER = 1e6
+"""Larger numbers are refused: a graph layer multiplies three regions, and its normalisation squares the product. The
+sixth power of a million is still far below the largest float32, 3e38."""
 
 UNREADABLE = (
     ValueError, TypeError, SyntaxError, IndexError, RecursionError, MemoryError, OverflowError, tokenize.TokenError,
@@ -60,7 +61,7 @@ def open_array(path: Path, dtypes: tuple[str, ...], rank: int, *, shape: tuple[i
         row = _first_bad_row(path, _state(stat))
         if row is not None:
             raise DataError(
-                f"{path}: row {row} holds NaN or infinity, or a number above {LARGEST:g}; expected finite numbers"
+                f"{path}: row {row} holds NaN, infinity or a number above {LARGEST_NUMBER:g}; expected smaller numbers"
             )
     if fortran:  # the file holds the transposed array
         array = np.memmap(path, dtype, mode="r", offset=begin, shape=found[::-1]).view(np.ndarray).T
@@ -112,7 +113,7 @@ def _first_bad_row(path: Path, _changed: tuple[int, ...]) -> int | None:
         block = read_rows(path, start, start + step)
         good = np.isfinite(block)
         if block.itemsize > 2:  # float16 cannot hold a number that is too large
-            good &= np.abs(block) < LARGEST
+            good &= np.abs(block) < LARGEST_NUMBER
         of_row = good.all(axis=tuple(range(1, block.ndim)))
         if not of_row.all():
             return start + int(of_row.argmin())

@@ -6,7 +6,7 @@ from typing import Any
 
 from vsrpp_lite.data.errors import DataError, check_plain_file
 
-LARGEST = 10_000_000
+LARGEST_BYTES = 10_000_000
 """Bytes of the largest file that is read. Manifests, configurations and vocabularies are smaller."""
 
 
@@ -20,8 +20,8 @@ def read_json(path: Path, expected: str) -> Any:
         DataError: there is no such plain file, it is too large, or it is not JSON in UTF-8.
     """
     check_plain_file(path, expected)
-    if path.stat().st_size > LARGEST:
-        raise DataError(f"{path}: larger than {LARGEST} bytes; expected {expected}")
+    if path.stat().st_size > LARGEST_BYTES:
+        raise DataError(f"{path}: larger than {LARGEST_BYTES} bytes; expected {expected}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -103,12 +103,15 @@ class Vocabulary(Tokenizer):
         """Collect the words of *training* captions. Words that occur less than `min_count` times become `<unk>`.
 
         Raises:
-            ValueError: the captions are a single text, whose letters would become words.
+            ValueError: the captions are a single text, whose letters would become words, or no word is frequent enough.
         """
         if isinstance(captions, str):
             raise ValueError(f"the captions are {captions[:20]!r}; expected a list of captions")
         counts = Counter(word for caption in captions for word in tokenize(caption))
         kept = sorted((word for word, n in counts.items() if n >= min_count), key=lambda word: (-counts[word], word))
+        if not kept:
+            most = max(counts.values(), default=0)
+            raise ValueError(f"no word occurs more than {most} times; expected one that occurs {min_count} times")
         return cls(SPECIALS + tuple(kept))
 
     @cached_property

@@ -96,7 +96,7 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
         for caption in texts:
             if not isinstance(caption, str):
                 raise DataError(f"{split}, image {image_id}: the caption {caption!r} is no text")
-            if len(caption.splitlines()) > 1:
+            if caption and caption.splitlines() != [caption]:
                 raise DataError(
                     f"{split}, image {image_id}: {caption[:40]!r} has a line break; expected one line for each caption"
                 )

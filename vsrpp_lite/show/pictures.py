@@ -14,7 +14,7 @@ from PIL import Image
 
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.text import has_word
-from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.matcher import Matcher, evaluating
 from vsrpp_lite.show.alt import describe
 from vsrpp_lite.training.metrics import score
 
@@ -107,7 +107,8 @@ def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -
     """
     if not has_word(sentence):
         raise ValueError(f"the sentence is {sentence!r}; expected at least one word")
-    scores = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
+    with evaluating(matcher):
+        scores = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
     return pictures_found({"": scores}, dataset, sentence, top)
 
 

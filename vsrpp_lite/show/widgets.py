@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from vsrpp_lite import show
 from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.matcher import Matcher
+from vsrpp_lite.matcher import Matcher, evaluating
 from vsrpp_lite.show.attention import graph_layers
 from vsrpp_lite.show.pictures import captions_found, pictures_found
 from vsrpp_lite.show.still import Still
@@ -95,11 +95,13 @@ def search(matcher: Matcher, dataset: Dataset) -> Still:
     images, texts = matcher.encode(dataset)
 
     def pictures(sentence: str) -> Figure:
-        scores = score(matcher.similarity, images, matcher.encode_texts([sentence]))[:, 0]
+        with evaluating(matcher):
+            scores = score(matcher.similarity, images, matcher.encode_texts([sentence]))[:, 0]
         return pictures_found({"": scores}, dataset, sentence, top=5)
 
     def sentences(image: int) -> Figure:
-        scores = score(matcher.similarity, images.map(lambda x: x[image : image + 1]), texts)[0]
+        with evaluating(matcher):
+            scores = score(matcher.similarity, images.map(lambda x: x[image : image + 1]), texts)[0]
         return captions_found({"": scores}, dataset, image, top=5)
 
     first = dataset.captions[0].rstrip(" .")

@@ -41,6 +41,11 @@ class SCAN(System):
     published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
     published_training: ClassVar[Training] = Training(epochs=30, decay_every=15)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lse == 0:  # log-sum-exp divides by it
+            raise ValueError("lse is 0; expected a number above zero")
+
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         similarity = partial(
             cross_attention,

@@ -16,6 +16,7 @@ embeddings, which were published with a margin of 0.05.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,7 +29,9 @@ from vsrpp_lite.systems.encoders import PlainRegions
 
 def order(images: Encoded, texts: Encoded) -> Float[Tensor, "I T"]:
     """Return S = -|max(0, t - v)|, of absolute values. S is highest, 0, if v is at least t in every dimension."""
-    return -(texts.pooled.abs() - images.pooled.abs()[:, None]).clamp(min=0).norm(dim=2)
+    sentences = texts.pooled.abs()
+    # image by image, since (I, T, D) numbers at once would fill the memory
+    return -torch.stack([(sentences - image).clamp(min=0).norm(dim=1) for image in images.pooled.abs()])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.scenes.probes import Probe
-from vsrpp_lite.matcher import Encoded, Matcher
+from vsrpp_lite.matcher import Encoded, Matcher, evaluating
 from vsrpp_lite.training.metrics import check_finite
 
 
@@ -94,11 +94,11 @@ def preferred(matcher: Matcher, dataset: Dataset, probes: Sequence[Probe]) -> Bo
     texts = matcher.encode_texts([text for probe in probes for text in (probe.right, probe.wrong)])
     higher = np.zeros(len(probes), bool)
     of_probes = np.array([probe.image for probe in probes])
-    for image in np.unique(of_probes):
-        asked = np.flatnonzero(of_probes == image)
-        both = torch.from_numpy(np.stack([2 * asked, 2 * asked + 1]).ravel())
-        one = Encoded(*(x[image : image + 1] for x in images))
-        with torch.no_grad():
+    with evaluating(matcher), torch.no_grad():
+        for image in np.unique(of_probes):
+            asked = np.flatnonzero(of_probes == image)
+            both = torch.from_numpy(np.stack([2 * asked, 2 * asked + 1]).ravel())
+            one = Encoded(*(x[image : image + 1] for x in images))
             scores = matcher.similarity(one, Encoded(*(x[both] for x in texts)))[0].numpy(force=True)
-        higher[asked] = scores[: len(asked)] > scores[len(asked) :]
+            higher[asked] = scores[: len(asked)] > scores[len(asked) :]
     return higher

@@ -3,6 +3,7 @@
 import errno
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from vsrpp_lite.files import remove_dead_drafts
-from vsrpp_lite.training.sealed import SealedFolder
+from vsrpp_lite.training.sealed import LOCK, DamagedError, SealedFolder
 
 CONFIG = "config.json"
 """Says what was trained. An exported model has a file of the same name."""
@@ -64,16 +65,21 @@ def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.n
 
 
 def forget(files: SealedFolder) -> None:
-    """Delete what was kept of a run: its files except the lock, and the ranks that others made with it."""
-    # this file goes first, so that a process that is killed here leaves a run that is not done
-    (files.folder / RESULT).unlink(missing_ok=True)
+    """Delete what was kept of a run: its files except the locks, and the ranks that others made with it.
+
+    A process that is killed meanwhile leaves the finished run, or a run that has no state to resume from. So ranks and
+    scores, which the next training would make wrong, go first, and then the state, and the file that says "done".
+    """
+    for path in files.folder.parent.glob(f"*/test-ranks-*-{files.owner}*.npz"):
+        run_folder(path.parent, path.parent.name.rpartition("-")[2]).remove(path.name)
+    with suppress(DamagedError):  # nothing in such a folder can be read, in whatever order it is deleted
+        for name in sorted(files.names, key=lambda name: (not name.endswith(".npz"), name != LAST, name != RESULT)):
+            files.remove(name)
     for path in files.folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name != ".lock":
+        elif path.name not in (".lock", LOCK):
             path.unlink()
-    for path in files.folder.parent.glob(f"*/test-ranks-*-{files.owner}*.npz"):
-        path.unlink()
 
 
 def save_checkpoint(state: dict[str, Any], draft: Path) -> None:

@@ -113,9 +113,9 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
     """Write a trained matcher to a new folder; the top of this file lists what is in it.
 
     Args:
-        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are. The model
-            card tells of `data_name`, `preset`, `seed`, of `test`, the split and the images behind the recalls, and of
-            `imported`, the name of a released checkpoint.
+        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are, but for
+            `run`, which may name a folder of its author. The model card tells of `data_name`, `preset`, `seed`, of
+            `test`, the split and the images behind the recalls, and of `imported`, the name of a released checkpoint.
 
     Raises:
         FileExistsError: the folder exists and is not empty, or another process is writing it.
@@ -128,7 +128,8 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
         with files.write(WEIGHTS) as weights:
             save_model(matcher, str(weights), metadata={"format": "pt"})
             shutil.copymode(draft / CARD, weights)  # safetensors writes a file that only its owner may read
-        files.write_text(CONFIG, json.dumps(config, indent=2) + "\n")
+        public = {name: entry for name, entry in config.items() if name != "run"}
+        files.write_text(CONFIG, json.dumps(public, indent=2) + "\n")
         (draft / LOCK).unlink()  # nobody writes into an export later
     return folder
 

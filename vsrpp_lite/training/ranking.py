@@ -96,8 +96,9 @@ def mean_scores(
 
 def all_scores(matcher: Matcher, dataset: Dataset, similarity: Similarity) -> Float[np.ndarray, "I T"]:
     """Return the scores of all images and all texts of a split by a similarity; see `mean_scores`."""
-    encodings = Encodings.of(matcher, dataset, similarity)
-    return mean_scores([encodings], np.arange(len(dataset)), np.arange(len(dataset.captions)))
+    with evaluating(matcher):  # a similarity may have dropout, too
+        encodings = Encodings.of(matcher, dataset, similarity)
+        return mean_scores([encodings], np.arange(len(dataset)), np.arange(len(dataset.captions)))
 
 
 def fold_of_text(images: int, caption_to_image: Int[np.ndarray, " T"], folds: int) -> Int[np.ndarray, " T"]:

@@ -195,7 +195,7 @@ class Run:
                     self.splits(blind=blind)  # what cannot be trained must be found before anything is deleted
                     self.build()
                     forget(self.files)
-                with torch.random.fork_rng(devices=[]):  # keep the caller's generator
+                with torch.random.fork_rng(devices=[]):  # keep the caller's generator of the CPU
                     fabric.launch(partial(self._train, blind=blind, bar=bar))
         return Result(self)
 

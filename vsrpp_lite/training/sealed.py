@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -53,17 +53,36 @@ class SealedFolder:
         """
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as draft:
-            yield draft
-            checksum = sha256(draft)
-            # keep all checksums that were accepted before: after a kill, the file may still have an older one of them
-            self._enter(name, [checksum, *self._files().get(name, [None])])
-        self._enter(name, [checksum])
+        with ExitStack() as stack:
+            with atomic(path) as draft:
+                yield draft
+                checksum = sha256(draft)
+                # held until the file is moved and entered, so that the entries of two writers follow their moves
+                stack.enter_context(FileLock(self.folder / LOCK))
+                # keep all checksums that were accepted before: after a kill, the file may still have an older one
+                self._enter(name, [checksum, *self._files().get(name, [None])])
+            self._enter(name, [checksum])
 
     def write_text(self, name: str, content: str) -> None:
         """Write a UTF-8 text file."""
         with self.write(name) as draft:
             draft.write_text(content, encoding="utf-8", newline="\n")
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if there is one. A process that is killed meanwhile leaves the file or no file, never damage.
+
+        If checksums.json is damaged, no file of the folder can be read, and the file is deleted all the same.
+        """
+        with FileLock(self.folder / LOCK):
+            try:
+                known = self._files()
+            except DamagedError:
+                known = {}
+            if name in known:
+                self._enter(name, [*known[name], None])
+            (self.folder / name).unlink(missing_ok=True)
+            if name in known:
+                self._enter(name, [])
 
     @contextmanager
     def open(self, name: str) -> Iterator[BufferedReader]:
@@ -154,8 +173,7 @@ class SealedFolder:
         return DamagedError(f"{self.folder / name}: found {found}; expected {expected}. {self.remedy}".rstrip())
 
     def _enter(self, name: str, checksums: list[str | None]) -> None:
-        """Write the checksums of one file into checksums.json. Other processes may enter other files."""
-        with FileLock(self.folder / LOCK):
-            files = self._files() | {name: checksums}
-            content = {"owner": self.owner, "files": dict(sorted(files.items()))}
-            write_text(self.folder / CHECKSUMS, json.dumps(content, indent=1) + "\n")
+        """Write the checksums of one file into checksums.json, or no line if there are none. Call it under the lock."""
+        files = self._files() | {name: checksums}
+        entries = {name: accepted for name, accepted in sorted(files.items()) if accepted}
+        write_text(self.folder / CHECKSUMS, json.dumps({"owner": self.owner, "files": entries}, indent=1) + "\n")
