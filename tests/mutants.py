@@ -461,9 +461,23 @@ EVALUATION = [
     Mutant(
         "a similarity is scored on dev in training mode",
         "training/ranking.py",
-        "with evaluating(matcher):",
-        "if True:",
+        "with evaluating(matcher):\n        return",
+        "if True:\n        return",
         "test_metrics.py::test_a_similarity_with_dropout_is_scored_in_evaluation_mode_and_trains_on_afterwards",
+    ),
+    Mutant(
+        "a similarity is scored in training mode",
+        "training/ranking.py",
+        "with evaluating(matcher):  # a similarity may have dropout, too",
+        "if True:",
+        "test_judged.py::test_a_similarity_that_drops_numbers_in_training_is_judged_without_dropout",
+    ),
+    Mutant(
+        "a captions' decoder writes with dropout",
+        "caption_loss.py",
+        "with evaluating(self):",
+        "if True:",
+        "test_caption_loss.py::test_one_number_in_five_is_dropped_in_training_and_none_when_a_caption_is_written",
     ),
     Mutant(
         "folds that do not divide are ranked all the same",
@@ -1028,8 +1042,8 @@ SYSTEMS = [
     Mutant(
         "order embeddings lose what the text does not say",
         "systems/vsepp.py",
-        "(texts.pooled.abs() - images.pooled.abs()[:, None])",
-        "(images.pooled.abs()[:, None] - texts.pooled.abs())",
+        "(sentences - image).clamp(min=0)",
+        "(image - sentences).clamp(min=0)",
         "test_restated.py::test_scores_equal_the_equations -k order",
     ),
     Mutant(

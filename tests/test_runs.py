@@ -203,26 +203,33 @@ def test_without_the_program_git_the_commit_is_unknown(monkeypatch):
 
 
 def test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again(toy, monkeypatch):
-    """Every deletion is a moment at which a user may stop the process."""
+    """Every deletion, and every entry in checksums.json, is a moment at which a user may stop the process."""
     run = Run(system=VSEpp(), data=str(toy), sizes=SMALL, training=Training(epochs=1, batch_size=20))
     result = run.fit(accelerator="cpu")
     expected = result.recalls
     assert result.scores() is not None
     whole = shutil.copytree(run.folder, run.folder.with_name("whole"))
-    unlink, moments = Path.unlink, iter(range(100))
-    for moment in moments:
+    unlink, replaced = Path.unlink, Path.replace
+    for moment in range(100):
         left = moment
 
-        def stop(path, missing_ok=False):
+        def wait(path):
             nonlocal left
-            if path.parent == run.folder and not path.name.startswith("."):
-                left -= 1
-                if left < 0:
-                    raise KeyboardInterrupt
+            left -= path.parent == run.folder and not path.name.startswith(".")
+            if left < 0:
+                raise KeyboardInterrupt
+
+        def stopped_unlink(path, missing_ok=False):
+            wait(path)
             unlink(path, missing_ok=missing_ok)
 
+        def stopped_replace(path, target):
+            wait(target)
+            replaced(path, target)
+
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "unlink", stop)
+            patched.setattr(Path, "unlink", stopped_unlink)
+            patched.setattr(Path, "replace", stopped_replace)
             try:
                 kept.forget(run.files)
                 break
@@ -232,7 +239,7 @@ def test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again
         assert run.fit(accelerator="cpu").recalls == expected
         shutil.rmtree(run.folder)
         shutil.copytree(whole, run.folder)
-    assert moment >= 7  # the files of a run
+    assert moment >= 3 * 7  # the files of a run, each deleted between two entries
     assert {path.name for path in run.folder.iterdir()} <= {".lock", ".checksums.lock"}
 
 
