@@ -14,10 +14,11 @@ from typing import Annotated
 
 import typer
 
-from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.manifest import verify
 from vsrpp_lite.data.precomp import check_fit, open_split
+from vsrpp_lite.extras import extra
 from vsrpp_lite.files import new_folder
+from vsrpp_lite.user_errors import errors_in_a_line
 
 URL = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
 ARCHIVES = ("Flickr8k_Dataset.zip", "Flickr8k_text.zip")
@@ -55,7 +56,8 @@ def download(folder: Path) -> None:
     Raises:
         OSError: the host cannot be reached.
     """
-    import pooch
+    with extra("fetch"):
+        import pooch
 
     for name in ARCHIVES:
         pooch.retrieve(
@@ -74,7 +76,7 @@ def main(
     """Copy a data folder of Flickr8k, or download its pictures and captions."""
     pictures = out.with_name(f"{out.name}-pictures")
     if source:
-        with told():
+        with errors_in_a_line():
             copy(source, out)
         typer.echo(f"{out}: written")
         return

@@ -22,9 +22,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.write import RawSplit, write_dataset
+from vsrpp_lite.extras import extra
 from vsrpp_lite.files import refuse_existing
+from vsrpp_lite.user_errors import errors_in_a_line
 
 Texts = list[list[str]]  # five texts per image
 REGIONS, SIZE, BUCKETS, TABLE_SEED = 36, 256, 2**16, 30
@@ -114,7 +115,8 @@ def read_verified(folder: Path, table: dict[str, str]) -> dict[str, bytes]:
 
 def download(table: dict[str, str]) -> Path:
     """Download the files that the cache folder lacks from the public repository. Return the cache folder."""
-    import pooch
+    with extra("fetch"):
+        import pooch
 
     places = dict.fromkeys(IMAGES, "image_splits") | dict.fromkeys(TEXTS, "raw")
     registry = {name: f"sha256:{table[name]}" for name in places}
@@ -221,7 +223,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed that draws the training images.")] = 0,
 ) -> None:
     """Prepare multi30k: English captions, with German descriptions standing in for image regions."""
-    with told():
+    with errors_in_a_line():
         table = read_table(Path(__file__).with_suffix(".sha256"))
         convert(out, folder or download(table), table, images, seed)
 

@@ -38,10 +38,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 from workplace import workplace
 
-from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.write import RawSplit, fill_dataset
 from vsrpp_lite.files import atomic, new_folder, write_text
+from vsrpp_lite.user_errors import errors_in_a_line
 
 BLOCK = 16  # pictures that are read, encoded and kept at a time
 LARGEST_SIDE = 1333  # pixels: detectors look at no more, and a block of huge pictures would fill the memory
@@ -229,7 +229,7 @@ def main(
     """Turn a folder of pictures and a file of captions into a data set."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
     options = {"detector": detector, "features": features, "regions": regions, "tolerate": tolerate}
-    with told():
+    with errors_in_a_line():
         typer.echo(prepare(out, folder, captions, lists, **options))
     typer.echo(f"{out}: written")
 

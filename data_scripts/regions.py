@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.extras import extra
 
 SURE = 0.3
 """Detections with a lower score are left out."""
@@ -110,7 +111,8 @@ class HubDetector:
     """A detector of transformers: YOLOS, DETR, RT-DETR."""
 
     def __init__(self, name: str, device: torch.device):
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        with extra("photographs"):
+            from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
         self.processor = AutoImageProcessor.from_pretrained(name)
         self.model = AutoModelForObjectDetection.from_pretrained(name).eval().to(device)
@@ -129,7 +131,8 @@ class HubBackbone:
     """A vision backbone of transformers that gives patches or a map: DINOv2, ViT, ResNet, the image tower of CLIP."""
 
     def __init__(self, name: str, device: torch.device):
-        from transformers import AutoImageProcessor, AutoModel
+        with extra("photographs"):
+            from transformers import AutoImageProcessor, AutoModel
 
         processor = AutoImageProcessor.from_pretrained(name)
         self.mean, self.std = processor.image_mean, processor.image_std
@@ -169,7 +172,8 @@ class OnnxDetector:
     """
 
     def __init__(self, path: str):
-        import onnxruntime
+        with extra("photographs"):
+            import onnxruntime
 
         self.session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
         self.input = self.session.get_inputs()[0]
@@ -206,7 +210,8 @@ class OnnxBackbone:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
     def __init__(self, path: str):
-        import onnxruntime
+        with extra("photographs"):
+            import onnxruntime
 
         self.session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
         self.input = self.session.get_inputs()[0]
@@ -225,6 +230,7 @@ def open_detector(name: str, device: torch.device) -> Detector:
 
     Raises:
         DataError: the model cannot be opened.
+        ImportError: onnxruntime or transformers is not installed.
     """
     if name == "grid":
         return NoDetector()
@@ -237,6 +243,7 @@ def open_backbone(name: str, device: torch.device) -> Backbone:
 
     Raises:
         DataError: the model cannot be opened.
+        ImportError: onnxruntime or transformers is not installed.
     """
     with _opening(name, "backbone"):
         return OnnxBackbone(name) if Path(name).suffix == ".onnx" else HubBackbone(name, device)
@@ -246,6 +253,8 @@ def open_backbone(name: str, device: torch.device) -> Backbone:
 def _opening(name: str, kind: str) -> Iterator[None]:
     try:
         yield
+    except ImportError:
+        raise  # it says which extra is missing
     except Exception as error:  # of transformers, its hub and onnxruntime, which have no common class
         raise DataError(
             f"{name}: cannot be opened as a {kind} ({error}); expected a model of transformers, or an .onnx file that "

@@ -29,7 +29,6 @@ from caption_files import SPLIT_NAMES
 from sources import Source, find, open_source
 from workplace import workplace
 
-from vsrpp_lite.__main__ import told
 from vsrpp_lite.data.arrays import read_rows
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.errors import DataError
@@ -38,6 +37,7 @@ from vsrpp_lite.data.manifest import read_manifest
 from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.data.write import RawSplit, write_dataset
 from vsrpp_lite.files import scratch
+from vsrpp_lite.user_errors import errors_in_a_line
 
 BLOCK = 64  # number of images that are converted at a time
 RELEASED = {
@@ -279,7 +279,7 @@ def main(
     keep: Annotated[bool, typer.Option(help="Keep what was downloaded or unpacked.")] = False,
 ) -> None:
     """Convert released or your own region features into the one format."""
-    with told():
+    with errors_in_a_line():
         for line in prepare(source, out, karpathy, keep=keep):
             typer.echo(line)
     typer.echo(f"{out}: written")

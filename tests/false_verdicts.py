@@ -15,7 +15,7 @@ from scipy.special import stdtr
 
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.four_tables import TABLES
-from vsrpp_lite.paper.rows import samples
+from vsrpp_lite.paper.recorded_runs import samples
 from vsrpp_lite.paper.tables import COMPARED, Table
 from vsrpp_lite.training.metrics import holm
 

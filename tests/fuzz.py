@@ -389,8 +389,8 @@ def state(root):
 def tried(act, touched, root):
     """What came of one use: a value, an error that may be, or one that may not."""
     from vsrpp_lite.data.errors import DataError
+    from vsrpp_lite.sealed_folder import DamagedError
     from vsrpp_lite.training.grid import GridError
-    from vsrpp_lite.training.sealed import DamagedError
 
     try:
         return Outcome("value", act())

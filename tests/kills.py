@@ -39,7 +39,7 @@ from tabulate import tabulate
 from vsrpp_lite.data import scenes
 from vsrpp_lite.data.write import write_dataset
 from vsrpp_lite.files import home, write_text
-from vsrpp_lite.paper import quotes, record, report, rows
+from vsrpp_lite.paper import quotes, record, recorded_runs, report
 from vsrpp_lite.paper.reproduce import reproduce_tables
 from vsrpp_lite.paper.tables import Claim, Table
 from vsrpp_lite.settings import Training
@@ -130,7 +130,7 @@ def tables() -> None:
         result.scores()
     for module in (quotes, record, report):
         module.recorded_folder = lambda: home() / "notebooks" / "recorded"
-    rows.TABLES = (TABLE,)
+    recorded_runs.TABLES = (TABLE,)
     record.record("toy")
     for path, text in report.pages().items():
         write_text(path, text)

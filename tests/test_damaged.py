@@ -12,13 +12,13 @@ import torch
 from conftest import SMALL, toy_split
 
 from vsrpp_lite.data.write import write_dataset
+from vsrpp_lite.sealed_folder import DamagedError, SealedFolder
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.grid import GridError, train
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.runs import Result, Run
-from vsrpp_lite.training.sealed import DamagedError, SealedFolder
 
 
 def test_a_sealed_folder_gives_what_was_written_into_it(tmp_path):
@@ -229,7 +229,7 @@ def test_a_damaged_history_tells_no_number_of_epochs(kept):
 def test_a_grid_names_the_damaged_run_and_finishes_the_others(kept):
     (kept["begun"].folder / "last.pt").write_bytes(b"nonsense")
     third = replace(kept["done"], seed=3)
-    with pytest.raises(GridError, match=r"1 runs failed, all others are done:\n.*DamagedError: .*last\.pt: found"):
+    with pytest.raises(GridError, match=r"1 run failed, all others are done:\n.*DamagedError: .*last\.pt: found"):
         list(train([kept["begun"], third], jobs=1))
     assert third.done
     (result,) = train([kept["begun"]], jobs=1, fresh=True)

@@ -16,6 +16,7 @@ from conftest import SMALL
 from eighth import Eighth
 
 import vsrpp_lite as vl
+from vsrpp_lite.sealed_folder import DamagedError
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.saem import SAEM
 from vsrpp_lite.systems.scan import VARIANTS
@@ -24,10 +25,9 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import train as machine
-from vsrpp_lite.training.kept import run_folder
 from vsrpp_lite.training.models import card, describe, rebuild
 from vsrpp_lite.training.ranking import all_scores
-from vsrpp_lite.training.sealed import DamagedError
+from vsrpp_lite.training.run_folder import run_folder
 
 pytestmark = pytest.mark.slow
 

@@ -28,14 +28,14 @@ from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training import grid, kept, models
+from vsrpp_lite.training import grid, models, run_folder
 from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.grid import GridError, expand, train
-from vsrpp_lite.training.kept import HISTORY, LAST, RESULT
 from vsrpp_lite.training.metrics import METRICS
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.provenance import provenance
+from vsrpp_lite.training.run_folder import HISTORY, LAST, RESULT
 from vsrpp_lite.training.runs import Result, Run
 
 pytestmark = pytest.mark.slow
@@ -231,7 +231,7 @@ def test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again
             patched.setattr(Path, "unlink", stopped_unlink)
             patched.setattr(Path, "replace", stopped_replace)
             try:
-                kept.forget(run.files)
+                run_folder.forget(run.files)
                 break
             except KeyboardInterrupt:
                 pass
@@ -413,7 +413,7 @@ def test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end(run):
     grid = expand(run, {"training.batch_size": [20, 1000, 10]})  # the split has 180 captions
     results = train(grid, jobs=1)
     assert {next(results).run, next(results).run} == {grid[0], grid[2]}
-    with pytest.raises(GridError, match="1 runs failed, all others are done") as failed:
+    with pytest.raises(GridError, match="1 run failed, all others are done") as failed:
         next(results)
     assert list(failed.value.failures) == [grid[1]]
     assert "180 captions, batch size 1000" in str(failed.value)

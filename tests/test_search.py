@@ -10,17 +10,9 @@ from typer.testing import CliRunner
 import vsrpp_lite as vl
 from vsrpp_lite.__main__ import app
 from vsrpp_lite.data import document
-from vsrpp_lite.search import (
-    ENCODINGS,
-    ENTRIES,
-    NAMES,
-    Index,
-    nearest_index,
-    regions_of,
-    two_stage,
-    work,
-)
-from vsrpp_lite.training.sealed import DamagedError
+from vsrpp_lite.sealed_folder import DamagedError
+from vsrpp_lite.search import ENCODINGS, ENTRIES, NAMES, Index, nearest_index, regions_of
+from vsrpp_lite.two_stage import multiplications, two_stage
 
 
 @pytest.fixture
@@ -185,7 +177,7 @@ def test_with_few_candidates_the_second_stage_chooses_among_them():
 
 def test_work_by_hand():
     """With D = 2, R = 3, W = 5 a pair takes 2 + 2 * 3 * 5 * 2 = 62 multiplications."""
-    assert work(10, 4, embed=2, regions=3, words=5) == (620, 20 + 4 * 62)
+    assert multiplications(10, 4, embed=2, regions=3, words=5) == (620, 20 + 4 * 62)
 
 
 def test_regions_of_a_file(searched, tmp_path):

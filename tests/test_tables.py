@@ -11,8 +11,8 @@ from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLE4, TABLES
 from vsrpp_lite.paper.published import COCO, PRINTED_MR
 from vsrpp_lite.paper.reproduce import reproduce_tables
+from vsrpp_lite.paper.table_files import adjusted, write
 from vsrpp_lite.paper.tables import Claim, Table, ordering
-from vsrpp_lite.paper.written import adjusted, write
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp

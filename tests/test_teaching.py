@@ -17,11 +17,11 @@ from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.paper.study import authors
-from vsrpp_lite.search import two_stage
 from vsrpp_lite.teaching import check, predict, prompts, quiz
 from vsrpp_lite.teaching.compare import compare
 from vsrpp_lite.teaching.quiz import questions
 from vsrpp_lite.training.metrics import ranks, recalls
+from vsrpp_lite.two_stage import two_stage
 
 TOY = check.lesson1.TOY
 NOT_YET = "Not answered yet"

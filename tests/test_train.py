@@ -20,8 +20,8 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import train as machine
-from vsrpp_lite.training.kept import run_folder
 from vsrpp_lite.training.ranking import evaluate
+from vsrpp_lite.training.run_folder import run_folder
 from vsrpp_lite.training.runs import Run
 from vsrpp_lite.training.train import fit
 

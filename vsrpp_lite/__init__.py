@@ -29,6 +29,7 @@ from vsrpp_lite.local_attention import attention_map, cross_attention
 from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.tuned import tuned
+from vsrpp_lite.sealed_folder import DamagedError
 from vsrpp_lite.search import Index
 from vsrpp_lite.settings import Sizes, Training
 from vsrpp_lite.systems.gvse import GVSE
@@ -43,7 +44,6 @@ from vsrpp_lite.training.grid import GridError
 from vsrpp_lite.training.metrics import ranks, recalls, score
 from vsrpp_lite.training.models import load
 from vsrpp_lite.training.runs import Result, Run
-from vsrpp_lite.training.sealed import DamagedError
 
 if TYPE_CHECKING:
     from vsrpp_lite import show

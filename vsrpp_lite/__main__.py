@@ -3,8 +3,6 @@
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,23 +15,13 @@ from vsrpp_lite.data.manifest import split_files, verify
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.files import home, new_folder, notebooks_folder, recorded_folder, write_text
 from vsrpp_lite.settings import PAPER, PRESETS
-from vsrpp_lite.training.grid import GridError
+from vsrpp_lite.user_errors import errors_in_a_line
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 # mypy wants the members of an enumeration as literals; here they come from the tables that define them
 Size = StrEnum("Size", list(scenes.SIZES))  # type: ignore[misc]
 JOBS = "Trainings that run at a time; by default one per core, or one if there is a GPU."
 PresetName = StrEnum("PresetName", [*PRESETS, PAPER])  # type: ignore[misc]
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Print an error that the user can mend, without a traceback, and exit with 1."""
-    try:
-        yield
-    except (ValueError, GridError, OSError, ImportError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.callback()
@@ -48,14 +36,14 @@ def draw(
     size: Annotated[Size, typer.Option(help="f30k has 1,000 test images, coco 5,000, tiny 100.")] = Size["f30k"],
 ) -> None:
     """Draw the embedded data set: its pictures, regions and captions."""
-    with told():
+    with errors_in_a_line():
         scenes.write(out, seed=seed, size=size.value)
 
 
 @app.command()
 def check(folder: Annotated[Path, typer.Argument(help="A data folder.")]) -> None:
     """Open every split of a data folder, and say what it holds or what is wrong with it."""
-    with told():
+    with errors_in_a_line():
         if not folder.is_dir():
             raise DataError(f"{folder}: expected a data folder")
         verify(folder)
@@ -81,7 +69,7 @@ def import_released(
     """Make a run folder of a checkpoint that the authors of VSE++, SCAN or VSRN have published, and test it."""
     from vsrpp_lite.paper.released import import_checkpoint
 
-    with told():
+    with errors_in_a_line():
         result = import_checkpoint(checkpoint, vocabulary, data)
         recalls = "  ".join(f"{name} {value:.1f}" for name, value in result.recalls.items())
         typer.echo(f"{result.run}\n{result.run.folder}\n{recalls}")
@@ -112,7 +100,7 @@ def reproduce(
     if data not in EMBEDDED and folder.is_dir():  # notebooks run in another working directory
         data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
-    with told(), engine(cluster, ray=ray) as workers:
+    with errors_in_a_line(), engine(cluster, ray=ray) as workers:
         reproduce_tables(
             chosen,
             data=data,
@@ -138,7 +126,7 @@ def tune(
     chosen = [row.strip() for row in rows.split(",")] if rows else list(ROWS)
     if set(chosen) - ROWS.keys():
         raise typer.BadParameter(f"rows is {rows!r}; expected some of {', '.join(ROWS)}, separated by commas")
-    with told():
+    with errors_in_a_line():
         typer.echo(tune(STUDIES[preset], {row: ROWS[row] for row in chosen}, jobs))
 
 
@@ -147,7 +135,7 @@ def record(data: Annotated[str, typer.Option(help="The data set whose tables to 
     """Copy the tables of results/ to notebooks/recorded, from which RESULTS.md and the notebooks take them."""
     from vsrpp_lite.paper.record import record as copied
 
-    with told():
+    with errors_in_a_line():
         typer.echo(copied(data))
 
 
@@ -161,10 +149,10 @@ def verify_recorded(
     """Train a recorded row again from the start, on one thread as it was, and compare every rank."""
     import torch
 
-    from vsrpp_lite.paper.rows import verify
+    from vsrpp_lite.paper.recorded_runs import verify
 
     torch.set_num_threads(1)
-    with told():
+    with errors_in_a_line():
         typer.echo(verify(recorded_folder() / recorded, table=table, row=row, seed=seed))
 
 
@@ -185,13 +173,13 @@ def search(
     from vsrpp_lite.data.named import data_folder
     from vsrpp_lite.data.text import tokenize
     from vsrpp_lite.search import Index, regions_of
-    from vsrpp_lite.training.kept import CONFIG
     from vsrpp_lite.training.models import load
+    from vsrpp_lite.training.run_folder import CONFIG
 
     if bool(sentence) == bool(image):
         raise typer.BadParameter("expected a sentence, or --image, and not both")
     folder = run if run.is_dir() else home() / "runs" / run
-    with told():
+    with errors_in_a_line():
         matcher = load(folder)
         known = read_json(folder / CONFIG, "the data of the run")
         if not (data or "data_name" in known):
@@ -216,7 +204,7 @@ def report() -> None:
     """Write RESULTS.md, and the table in README.md, from the recorded tables."""
     from vsrpp_lite.paper.report import pages
 
-    with told():
+    with errors_in_a_line():
         for path, text in pages().items():
             write_text(path, text)
             typer.echo(path)
@@ -227,7 +215,7 @@ def inventory() -> None:
     """Print the questions of the concept inventory without the answers, to make a form of them."""
     from vsrpp_lite.teaching.quiz import form
 
-    with told():
+    with errors_in_a_line():
         typer.echo(form(), nl=False)
 
 
@@ -240,7 +228,7 @@ def try_it() -> None:
 
     path = recorded_folder() / "try_it.html"
     system = VSRpp()
-    with told():
+    with errors_in_a_line():
         write_text(path, fragment(tuned(system, data="scenes", preset="lite", seed=0).fit(), system.local))
         typer.echo(path)
 
@@ -250,7 +238,7 @@ def notebooks(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
     """Copy the notebooks, and what they read, to a new folder."""
-    with told(), new_folder(folder) as draft:
+    with errors_in_a_line(), new_folder(folder) as draft:
         # a checkout also holds their sources, the course with its solutions, and the site
         left_out = shutil.ignore_patterns("__*", "src", "assignments", "api", "_*", ".ipynb_checkpoints")
         shutil.copytree(notebooks_folder(), draft, ignore=left_out, dirs_exist_ok=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from vsrpp_lite.extras import extra
 from vsrpp_lite.matcher import Matcher, System
-from vsrpp_lite.training.kept import CONFIG
 from vsrpp_lite.training.models import load
+from vsrpp_lite.training.run_folder import CONFIG
 
 with extra("hub"):
     from huggingface_hub import ModelHubMixin, snapshot_download

@@ -10,7 +10,6 @@ part proposes candidates, and the matcher's own similarity orders them. Another 
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -25,9 +24,8 @@ from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.lines import read_lines
 from vsrpp_lite.data.text import has_word
 from vsrpp_lite.extras import extra
-from vsrpp_lite.files import new_folder
 from vsrpp_lite.matcher import Encoded, Matcher, evaluating
-from vsrpp_lite.training.sealed import LOCK, SealedFolder
+from vsrpp_lite.sealed_folder import SealedFolder, new_sealed_folder
 
 if TYPE_CHECKING:
     import faiss
@@ -171,14 +169,12 @@ class Index:
         made = {"matcher": weights_digest(self.matcher), "proposer": weights_digest(self.proposer)}
         about = {"of": self.of, "kind": self.kind, "feature_size": self.feature_size} | made
         tensors = self.encoded._asdict() | {"proposed": self.proposed.clone()}
-        with new_folder(folder) as draft:
-            files = SealedFolder(draft)
+        with new_sealed_folder(folder) as files:
             files.write_text(ENTRIES, json.dumps(about))
             files.write_text(NAMES, "".join(f"{name}\n" for name in self.names))
             with files.write(ENCODINGS) as encodings:
                 save_file({name: x.contiguous() for name, x in tensors.items()}, encodings)
-                shutil.copymode(draft / NAMES, encodings)  # safetensors writes a file that only its owner may read
-            (draft / LOCK).unlink()  # nobody writes into an index later
+                files.let_others_read(encodings)
         return folder
 
     @classmethod
@@ -262,34 +258,3 @@ def weights_digest(matcher: Matcher) -> str:
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def work(entries: int, candidates: int, *, embed: int, regions: float, words: float) -> tuple[float, float]:
-    """Return the multiplications of one query by a full scan, and in two stages.
-
-    A global similarity of D numbers takes D multiplications. The local similarity compares every region with every
-    word, and weighs every region (or word) by the result: 2 R W D. Two stages compute the global part of every entry,
-    and both parts of the candidates.
-
-    >>> work(1000, 50, embed=2, regions=3, words=5)
-    (62000, 5100)
-    """
-    both = embed + 2 * regions * words * embed
-    return entries * both, entries * embed + candidates * both
-
-
-def two_stage(
-    first: Float[np.ndarray, "I T"], whole: Float[np.ndarray, "I T"], candidates: int
-) -> Int[np.ndarray, " T"]:
-    """Return the image that two stages find for each text: of the `candidates` best by `first`, the best by `whole`.
-
-    Of images with equal scores, either may be found.
-
-    >>> import numpy as np
-    >>> first, whole = np.array([[0.9], [0.5], [0.4]]), np.array([[0.1], [0.6], [0.8]])
-    >>> [two_stage(first, whole, candidates).tolist() for candidates in (1, 2, 3)]
-    [[0], [1], [2]]
-    """
-    chosen = np.argpartition(-first, min(candidates, len(first)) - 1, axis=0)[:candidates]
-    best = np.take_along_axis(whole, chosen, axis=0).argmax(0)
-    return chosen[best, np.arange(first.shape[1])]

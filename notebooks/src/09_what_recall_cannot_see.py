@@ -69,8 +69,8 @@ from vsrpp_lite.data.scenes.truth import fits, holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.beyond_recall import judge
+from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, judged
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.judged import average_precision_at_r, best_first, judged
 
 show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
@@ -264,7 +264,7 @@ predict("9.4")
 
 # %% tags=["nbval-ignore-output"]
 seen = found.pivot(index="measure", columns="row", values="value")[list(runs)]
-retrieval = ["t2i R@1, one answer", "t2i R@1, all true", "t2i mAP@R", "t2i failures that are none"]
+retrieval = ["t2i R@1, one answer", "t2i R@1, all true", "t2i mAP@R", "t2i failures that are false negatives"]
 display(seen.loc[retrieval].round(1))
 assert (seen.loc["t2i R@1, all true"] >= seen.loc["t2i R@1, one answer"]).all()
 again = judged(results["VSR++"].scores(), true)  # the same numbers, from the matrix of truth above
@@ -687,7 +687,7 @@ check.lesson9.exercise2(sentence, right, all_scenes)
 # <details><summary>Hint</summary>
 #
 # Replace one word of the caption, read it again, and keep it if it is false of the picture's scene. `Probe` of
-# `vsrpp_lite.data.scenes.probes` and `preferred` of `vsrpp_lite.training.judged` do the rest.
+# `vsrpp_lite.data.scenes.probes` and `preferred` of `vsrpp_lite.paper.true_answers` do the rest.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -699,7 +699,7 @@ check.lesson9.exercise2(sentence, right, all_scenes)
 #
 # ```python
 # from vsrpp_lite.data.scenes.probes import Probe
-# from vsrpp_lite.training.judged import preferred
+# from vsrpp_lite.paper.true_answers import preferred
 #
 # turned = {"small": "big", "little": "big", "tiny": "huge", "big": "small", "large": "small", "huge": "tiny"}
 # mine = []
@@ -746,7 +746,7 @@ check.lesson9.exercise3(mine, all_scenes)
 # <details><summary>Solution</summary>
 #
 # ```python
-# from vsrpp_lite.training.judged import preferred
+# from vsrpp_lite.paper.true_answers import preferred
 #
 # sides = [pair for pair in pairs if pair.kind == "left and right"]
 # one_side = []

@@ -60,8 +60,9 @@ from vsrpp_lite.files import atomic, recorded_folder
 from vsrpp_lite.global_alignment import cosine, l2norm
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.paper.tables import results_folder
-from vsrpp_lite.search import nearest_index, two_stage, work
+from vsrpp_lite.search import nearest_index
 from vsrpp_lite.teaching import check, predict, quiz
+from vsrpp_lite.two_stage import multiplications, two_stage
 
 show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
@@ -85,7 +86,7 @@ predict("11.1")
 
 # %%
 R, W, D = 36, 12, 1024
-full, staged = work(1_000_000, 1000, embed=D, regions=R, words=W)
+full, staged = multiplications(1_000_000, 1000, embed=D, regions=R, words=W)
 assert full == 1_000_000 * (D + 2 * R * W * D)
 print(f"one query among a million pictures: {full / 1e9:.0f} billion multiplications by a full scan of S")
 print(f"with S_G for all and S for 1,000 candidates: {staged / 1e9:.1f} billion, {full / staged:.0f} times fewer")
@@ -232,7 +233,7 @@ sizes = {"embed": run.settings.sizes.embed, "regions": regions, "words": words}
 def line(stage: str, K: int) -> dict:
     """What K candidates find, and what they cost."""
     first = proposals[stage]
-    scan, stages = work(len(test), K, **sizes)
+    scan, stages = multiplications(len(test), K, **sizes)
     return {
         "stage one": stage,
         "candidates": K,

@@ -66,8 +66,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import vsrpp_lite as vl
 from vsrpp_lite import grid, show
 from vsrpp_lite.global_alignment import l2norm
+from vsrpp_lite.paper.table_files import write
 from vsrpp_lite.paper.tables import Claim, Table, beside
-from vsrpp_lite.paper.written import write
 from vsrpp_lite.systems.encoders import project
 from vsrpp_lite.teaching import check
 

@@ -50,7 +50,7 @@ from vsrpp_lite import show
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import ablation, tables
 from vsrpp_lite.paper.four_tables import TABLE1
-from vsrpp_lite.paper.written import claims_of, shown_claims, write
+from vsrpp_lite.paper.table_files import claims_of, shown_claims, write
 from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid
 

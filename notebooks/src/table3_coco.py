@@ -51,7 +51,7 @@ from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE3
 from vsrpp_lite.paper.published import PUBLISHED_AS
-from vsrpp_lite.paper.written import claims_of, shown_claims, write
+from vsrpp_lite.paper.table_files import claims_of, shown_claims, write
 from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.runs import Result

@@ -52,7 +52,7 @@ from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.paper.published import PUBLISHED_AS, SINGLE_SCAN
-from vsrpp_lite.paper.written import claims_of, shown_claims, write
+from vsrpp_lite.paper.table_files import claims_of, shown_claims, write
 from vsrpp_lite.systems.scan import VARIANTS
 from vsrpp_lite.teaching import check
 from vsrpp_lite.training import grid

@@ -11,7 +11,7 @@ from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper import tables
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2
-from vsrpp_lite.paper.written import adjusted
+from vsrpp_lite.paper.table_files import adjusted
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.metrics import contributions, ranks
 from vsrpp_lite.training.runs import Result

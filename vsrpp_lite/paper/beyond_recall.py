@@ -17,7 +17,7 @@ from vsrpp_lite.data.scenes.probes import EDITS, Probe, on_one_side, probes
 from vsrpp_lite.data.scenes.truth import scenes, truth
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLE4
-from vsrpp_lite.training.judged import false_negative_share, judged, preferred
+from vsrpp_lite.paper.true_answers import false_negative_share, judged, preferred
 from vsrpp_lite.training.runs import Result, Run
 
 TRUTH = "truth.csv"
@@ -57,7 +57,7 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
             lines += [(row, run.seed, f"{direction} {name}", value, n) for name, value in measures.items()]
         failed = round((100 - by_benchmark["t2i_r1"]) / 100 * sizes["t2i"])
         wrong = false_negative_share(scores, true, test.caption_to_image)
-        lines.append((row, run.seed, "t2i failures that are none", wrong, failed))
+        lines.append((row, run.seed, "t2i failures that are false negatives", wrong, failed))
         right = preferred(result.matcher(), test, pairs)
         for kind, chosen in asked.items():
             lines.append((row, run.seed, kind, 100 * float(right[chosen].mean()), int(chosen.sum())))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.beyond_recall import TRUTH
-from vsrpp_lite.paper.rows import samples, seconds
+from vsrpp_lite.paper.recorded_runs import samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, compare
 from vsrpp_lite.training.metrics import METRICS, holm, interval, p_value

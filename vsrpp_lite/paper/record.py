@@ -8,7 +8,7 @@ import pandas as pd
 
 from vsrpp_lite.files import recorded_folder, write_text
 from vsrpp_lite.paper.beyond_recall import DRAWN, record_truth
-from vsrpp_lite.paper.rows import record_rows
+from vsrpp_lite.paper.recorded_runs import record_rows
 from vsrpp_lite.paper.tables import results_folder
 from vsrpp_lite.training.provenance import provenance
 

@@ -29,8 +29,8 @@ from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.training import models
-from vsrpp_lite.training.kept import BEST, CONFIG, RESULT, save_checkpoint
 from vsrpp_lite.training.provenance import provenance
+from vsrpp_lite.training.run_folder import BEST, CONFIG, RESULT, save_checkpoint
 from vsrpp_lite.training.runs import Result, Run
 
 Weights = dict[str, Tensor]

@@ -19,8 +19,8 @@ from vsrpp_lite.files import atomic, home, notebooks_folder, scratch
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLE1
+from vsrpp_lite.paper.table_files import write
 from vsrpp_lite.paper.tables import Table, results_folder
-from vsrpp_lite.paper.written import write
 from vsrpp_lite.training import grid
 from vsrpp_lite.training.ranking import fold_of_text
 from vsrpp_lite.training.runs import Run

@@ -23,9 +23,9 @@ from filelock import Timeout
 from tqdm.auto import tqdm
 
 from vsrpp_lite.files import home, remove_dead_drafts
-from vsrpp_lite.training.kept import HISTORY, RESULT
+from vsrpp_lite.sealed_folder import DamagedError
+from vsrpp_lite.training.run_folder import HISTORY, RESULT
 from vsrpp_lite.training.runs import Result, Run
-from vsrpp_lite.training.sealed import DamagedError
 from vsrpp_lite.workers import parallel
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ class GridError(RuntimeError):
     def __init__(self, failures: Mapping[Run, str]):
         self.failures = dict(failures)
         lines = [f"{run.folder.name}, seed {run.seed}: {text}" for run, text in failures.items()]
-        super().__init__("\n".join([f"{len(failures)} runs failed, all others are done:", *lines]))
+        count = "1 run" if len(lines) == 1 else f"{len(lines)} runs"
+        super().__init__("\n".join([f"{count} failed, all others are done:", *lines]))
 
     def __reduce__(self) -> tuple[type["GridError"], tuple[dict[Run, str]]]:
         """Let a process hand the error to another one, which makes it again from its failures."""

@@ -9,7 +9,6 @@ README.md           the model card, with the measured recalls
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -24,11 +23,11 @@ from safetensors.torch import load_model, save_model
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.errors import DataError, check_plain_file
 from vsrpp_lite.data.text import Tokenizer
-from vsrpp_lite.files import new_folder, scratch
+from vsrpp_lite.files import scratch
 from vsrpp_lite.matcher import Matcher, System
+from vsrpp_lite.sealed_folder import SealedFolder, new_sealed_folder
 from vsrpp_lite.settings import Sizes
-from vsrpp_lite.training.kept import BEST, CONFIG, LAST, check_done, load_checkpoint, run_folder
-from vsrpp_lite.training.sealed import LOCK, SealedFolder
+from vsrpp_lite.training.run_folder import BEST, CONFIG, LAST, check_done, load_checkpoint, run_folder
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 
@@ -121,16 +120,14 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
         FileExistsError: the folder exists and is not empty, or another process is writing it.
     """
     folder = Path(folder)
-    with new_folder(folder) as draft:
-        files = SealedFolder(draft)
-        (draft / CARD).write_text(card(config, recalls), encoding="utf-8")
+    with new_sealed_folder(folder) as files:
+        (files.folder / CARD).write_text(card(config, recalls), encoding="utf-8")
         save_tokenizer(matcher.tokenizer, files)
         with files.write(WEIGHTS) as weights:
             save_model(matcher, str(weights), metadata={"format": "pt"})
-            shutil.copymode(draft / CARD, weights)  # safetensors writes a file that only its owner may read
+            files.let_others_read(weights)
         public = {name: entry for name, entry in config.items() if name != "run"}
         files.write_text(CONFIG, json.dumps(public, indent=2) + "\n")
-        (draft / LOCK).unlink()  # nobody writes into an export later
     return folder
 
 

@@ -28,12 +28,12 @@ from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
 from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.files import home, remove_dead_drafts
 from vsrpp_lite.matcher import Matcher, Similarity, System
+from vsrpp_lite.sealed_folder import SealedFolder
 from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check_fields, resolve
 from vsrpp_lite.training import metrics, models, ranking
 from vsrpp_lite.training.distributed import check_processes
-from vsrpp_lite.training.kept import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 from vsrpp_lite.training.provenance import provenance
-from vsrpp_lite.training.sealed import SealedFolder
+from vsrpp_lite.training.run_folder import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

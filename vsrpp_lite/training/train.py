@@ -14,11 +14,11 @@ from tqdm.auto import tqdm
 from vsrpp_lite.data.dataset import Dataset, batches, prefetched
 from vsrpp_lite.data.text import hide_rare
 from vsrpp_lite.matcher import Matcher, Progress, alone
+from vsrpp_lite.sealed_folder import SealedFolder
 from vsrpp_lite.settings import Training
 from vsrpp_lite.training.distributed import gather
-from vsrpp_lite.training.kept import BEST, HISTORY, LAST, load_checkpoint, save_checkpoint
 from vsrpp_lite.training.ranking import evaluate
-from vsrpp_lite.training.sealed import SealedFolder
+from vsrpp_lite.training.run_folder import BEST, HISTORY, LAST, load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vsrpp_lite.search import two_stage
 from vsrpp_lite.teaching.verdict import asked, exercise, number
+from vsrpp_lite.two_stage import two_stage
 
 
 @exercise

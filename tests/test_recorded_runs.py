@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from vsrpp_lite import files
 from vsrpp_lite.__main__ import app
-from vsrpp_lite.paper import rows
+from vsrpp_lite.paper import recorded_runs
 from vsrpp_lite.paper.record import record
 from vsrpp_lite.paper.reproduce import reproduce_tables
 from vsrpp_lite.paper.tables import Claim, Table
@@ -24,7 +24,7 @@ def kept(toy, home, monkeypatch):
     """Two rows of a table, trained on the toy with two seeds, and recorded."""
     claims = (Claim("a beats b", "Local", "Global"),)
     table = Table(name="table1", rows={"Global": VSEpp(), "Local": SCAN()}, claims=claims)
-    monkeypatch.setattr(rows, "TABLES", (table,))
+    monkeypatch.setattr(recorded_runs, "TABLES", (table,))
     monkeypatch.setattr(files, "notebooks_folder", lambda: home)
     reproduce_tables([table], data="toy", preset="smoke", seeds=2, jobs=1)
     return record("toy")
@@ -41,11 +41,11 @@ def test_every_run_is_recorded_with_its_settings_its_cost_and_its_ranks(kept):
             assert (len(images), len(texts)) == (20, 60)
             found = sum(100 * (side <= k).mean() for side in (images, texts) for k in (1, 5, 10))
             assert found == pytest.approx(rsum, abs=0.01)
-    assert rows.seconds(kept) == pytest.approx(lines["seconds"].sum())
+    assert recorded_runs.seconds(kept) == pytest.approx(lines["seconds"].sum())
 
 
 def test_a_row_trained_again_has_every_rank_that_was_recorded(kept, monkeypatch):
-    told = rows.verify(kept, table="", row="Local", seed=1)
+    told = recorded_runs.verify(kept, table="", row="Local", seed=1)
     assert told.startswith("table1, Local, seed 1: rsum") and told.endswith("Every rank is the recorded one.")
     with np.load(kept / "ranks.npz") as file:
         ranks = dict(file)
@@ -53,7 +53,7 @@ def test_a_row_trained_again_has_every_rank_that_was_recorded(kept, monkeypatch)
     name = f"{lines.loc[('Local', 1), 'digest']}-texts"
     ranks[name][:3] += 1
     np.savez(kept / "ranks.npz", **ranks)
-    assert "0 of 20 images, 3 of 60 texts" in rows.verify(kept, table="table1", row="Local", seed=1)
+    assert "0 of 20 images, 3 of 60 texts" in recorded_runs.verify(kept, table="table1", row="Local", seed=1)
 
 
 def test_a_row_whose_test_split_is_another_one_now_is_refused(kept, toy):
@@ -63,7 +63,7 @@ def test_a_row_whose_test_split_is_another_one_now_is_refused(kept, toy):
     ids = [line for line in (toy / "test_ids.txt").read_text().splitlines(keepends=True) for _ in range(3)]
     (toy / "test_ids.txt").write_text("".join(ids[:-1]))  # one id for each caption
     with pytest.raises(ValueError, match=r"its test split is another one than .* expected 20 images with 60 captions"):
-        rows.verify(kept, table="table1", row="Global", seed=0)
+        recorded_runs.verify(kept, table="table1", row="Global", seed=0)
 
 
 def test_a_row_whose_data_have_other_bytes_now_is_compared_and_that_is_said(kept, toy):
@@ -74,7 +74,7 @@ def test_a_row_whose_data_have_other_bytes_now_is_compared_and_that_is_said(kept
     regions[0, 0, 0] += 0.25
     np.save(toy / "train_ims.npy", regions)
     (toy / "manifest.json").unlink()
-    told = rows.verify(kept, table="table1", row="Global", seed=0)
+    told = recorded_runs.verify(kept, table="table1", row="Global", seed=0)
     assert re.search(rf"Global, seed 0: rsum .*The digest was {was} and is (?!{was})\w{{10}}, so the data", told)
 
 
@@ -85,11 +85,13 @@ def test_a_row_that_is_not_recorded_or_is_another_now_is_refused(kept, monkeypat
         ("table1", "Global", 7): "no seed 7; expected one of 0, 1",
     }.items():
         with pytest.raises(ValueError, match=found):
-            rows.verify(kept, table=asked[0], row=asked[1], seed=asked[2])
+            recorded_runs.verify(kept, table=asked[0], row=asked[1], seed=asked[2])
     with pytest.raises(FileNotFoundError, match=r"runs\.csv: missing; the sets with a record of runs are toy-smoke"):
-        rows.verify(kept.with_name("nothing-smoke"), table="", row="Global", seed=0)
-    monkeypatch.setattr(rows, "TABLES", (Table(name="table1", rows={"Global": VSEpp(margin=0.3), "Local": SCAN()}),))
+        recorded_runs.verify(kept.with_name("nothing-smoke"), table="", row="Global", seed=0)
+    monkeypatch.setattr(
+        recorded_runs, "TABLES", (Table(name="table1", rows={"Global": VSEpp(margin=0.3), "Local": SCAN()}),)
+    )
     with pytest.raises(ValueError, match=r"Global: recorded was Run\(.*; now it would be Run\("):
-        rows.verify(kept, table="", row="Global", seed=0)
+        recorded_runs.verify(kept, table="", row="Global", seed=0)
     told = CliRunner().invoke(app, ["verify-recorded", "VSR++", "--recorded", kept.name])
     assert told.exit_code == 1 and "no row" in told.output

@@ -8,6 +8,7 @@ during the move, the old and the new content are both accepted.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from filelock import FileLock
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import sha256
-from vsrpp_lite.files import atomic, write_text
+from vsrpp_lite.files import atomic, new_folder, write_text
 
 CHECKSUMS, LOCK = "checksums.json", ".checksums.lock"
 
@@ -67,6 +68,10 @@ class SealedFolder:
         """Write a UTF-8 text file."""
         with self.write(name) as draft:
             draft.write_text(content, encoding="utf-8", newline="\n")
+
+    def let_others_read(self, draft: Path) -> None:
+        """Give a draft the permissions of checksums.json. safetensors writes a file that only its owner may read."""
+        shutil.copymode(self.folder / CHECKSUMS, draft)
 
     def remove(self, name: str) -> None:
         """Delete a file, if there is one. A process that is killed meanwhile leaves the file or no file, never damage.
@@ -177,3 +182,14 @@ class SealedFolder:
         files = self._files() | {name: checksums}
         entries = {name: accepted for name, accepted in sorted(files.items()) if accepted}
         write_text(self.folder / CHECKSUMS, json.dumps({"owner": self.owner, "files": entries}, indent=1) + "\n")
+
+
+@contextmanager
+def new_sealed_folder(path: Path) -> Iterator[SealedFolder]:
+    """Yield the draft of a new sealed folder, which is then moved to `path`; see `files.new_folder`.
+
+    Nobody writes into it later, so it has no lock.
+    """
+    with new_folder(path) as draft:
+        yield SealedFolder(draft)
+        (draft / LOCK).unlink(missing_ok=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vsrpp_lite.data.scenes.probes import Probe
-from vsrpp_lite.training.judged import average_precision_at_r, best_first, false_negative_share, judged, preferred
+from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, false_negative_share, judged, preferred
 from vsrpp_lite.training.ranking import all_scores
 
 SCORES = np.array([[0.9, 0.1, 0.8], [0.2, 0.7, 0.6]])  # two images, three texts

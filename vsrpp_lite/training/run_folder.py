@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vsrpp_lite.files import remove_dead_drafts
-from vsrpp_lite.training.sealed import LOCK, DamagedError, SealedFolder
+from vsrpp_lite.sealed_folder import LOCK, DamagedError, SealedFolder
 
 CONFIG = "config.json"
 """Says what was trained. An exported model has a file of the same name."""
