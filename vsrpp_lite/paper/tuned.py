@@ -73,6 +73,9 @@ WINNERS: Mapping[str, Mapping[System, tuple[dict[str, Any], dict[str, Any]]]] = 
         SAEM(): ({}, {"learning_rate": 0.0024, "warmup_epochs": 2}),
         VSRN(): ({"margin": 0.3, "norm": "scaled"}, _FAST),
         VSRpp(): ({"margin": 0.3, "norm": "scaled"}, _FAST),
+        VSRpp(fusion="loss"): ({"margin": 0.3, "norm": "scaled"}, _FAST),
+        VSRpp(caption_loss=False): ({"margin": 0.3, "norm": "scaled"}, _FAST),
+        VSRpp(bidirectional=False): ({"margin": 0.3, "norm": "scaled"}, _FAST),
     },
     "real": {
         VSEpp(): ({"margin": 0.3}, {"learning_rate": 0.0063}),
