@@ -11,7 +11,7 @@ from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.scenes import make_example, origin
 from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.data.scenes.plans import FAMILY, sample_scene
-from vsrpp_lite.data.scenes.regions import F, R, _detect, describe
+from vsrpp_lite.data.scenes.regions import F, R, _detect, detected_regions
 from vsrpp_lite.data.scenes.words import COLOURS, COUNTS, NAMES, PLURALS
 from vsrpp_lite.data.scenes.world import HEIGHT, PLACES, WIDTH
 
@@ -188,15 +188,15 @@ def _has(example, kind: str) -> bool:
 
 
 def test_features_depend_on_the_picture_the_boxes_and_the_noise_only(examples):
-    assert list(inspect.signature(describe).parameters) == ["picture", "boxes", "rng"]
+    assert list(inspect.signature(detected_regions).parameters) == ["picture", "boxes", "rng"]
     scene = examples[0].scene
     picture, boxes = draw(scene)
-    one = describe(picture, boxes, np.random.default_rng(1))
-    other = describe(picture.copy(), boxes.copy(), np.random.default_rng(1))
+    one = detected_regions(picture, boxes, np.random.default_rng(1))
+    other = detected_regions(picture.copy(), boxes.copy(), np.random.default_rng(1))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     blank = picture.copy()
     blank.paste((0, 0, 0), (0, 0, WIDTH, HEIGHT))
-    dark = describe(blank, boxes, np.random.default_rng(1))
+    dark = detected_regions(blank, boxes, np.random.default_rng(1))
     assert np.array_equal(dark[1], one[1]) and not np.allclose(dark[0], one[0])
 
 

@@ -54,8 +54,8 @@ LINES = pd.DataFrame([*SCAN_LINES, *VSEPP_LINES], columns=["row", "draw", "seed"
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_the_draws_are_fixed_and_spread_over_the_whole_space(study):
     """A Latin hypercube: of twelve draws, four have each of three margins, and each twelfth of the rates has one."""
-    *drawn, own = study.settings()
-    assert [*drawn, own] == study.settings()
+    *drawn, own = study.candidates()
+    assert [*drawn, own] == study.candidates()
     assert len(drawn) == study.draws
     known = study.run(VSEpp(), study.draws, seed=0)
     assert replace(known.training, **study.shorter) == replace(PRESETS[study.preset].training, **study.shorter)
@@ -73,7 +73,7 @@ def test_the_draws_are_fixed_and_spread_over_the_whole_space(study):
 
 
 def test_every_system_gets_the_same_settings_and_ignores_those_that_it_does_not_have():
-    for number, draw in enumerate(SMALL.settings()):
+    for number, draw in enumerate(SMALL.candidates()):
         vsepp, scan = (SMALL.run(system, number, seed=0) for system in PAIR.values())
         assert vsepp.training == scan.training == replace(PRESETS["smoke"].training, **draw.training)
         assert vsepp.system == VSEpp(margin=draw.choices["margin"])
@@ -95,7 +95,7 @@ def test_the_winner_has_the_highest_mean_of_all_its_seeds():
         ["VSE++", 0, 9.0],
         ["VSE++", 1, 9.5],
     ]
-    settings = SMALL.settings()
+    settings = SMALL.candidates()
     assert winners(SMALL, LINES) == {
         "SCAN": recipe("smoke", SCAN(), *settings[2]),
         "VSE++": recipe("smoke", VSEpp(), *settings[1]),
@@ -137,7 +137,7 @@ def test_a_draw_that_fails_loses_and_the_study_goes_on(toy, monkeypatch):
     original = Run.fit
 
     def fit(run, **options):
-        if run.system.margin == SMALL.settings()[0].choices["margin"]:
+        if run.system.margin == SMALL.candidates()[0].choices["margin"]:
             raise FloatingPointError("gradient not finite")
         return original(run, **options)
 

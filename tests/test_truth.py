@@ -11,7 +11,7 @@ from vsrpp_lite.data.scenes import origin
 from vsrpp_lite.data.scenes.captions import annotate
 from vsrpp_lite.data.scenes.facts import Facts, Link, Mention, read
 from vsrpp_lite.data.scenes.plans import sample_scene
-from vsrpp_lite.data.scenes.probes import EDITS, Probe, falsified, on_one_side, positions, probes
+from vsrpp_lite.data.scenes.probes import EDITS, Probe, falsified, middles, on_one_side, probes
 from vsrpp_lite.data.scenes.truth import holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 
@@ -210,10 +210,10 @@ def test_two_things_stand_in_one_half_or_in_two():
     def pair(caption):
         return Probe("left and right", 0, caption, "")
 
-    assert positions(pair("a dog left of a table ."), scene) == (30, 90)
+    assert middles(pair("a dog left of a table ."), scene) == (30, 90)
     assert on_one_side(pair("a dog left of a table ."), scene)
     assert not on_one_side(pair("a girl right of a dog ."), scene)
-    assert positions(pair("two blue balls left of a girl ."), scene) == (140, 200)
+    assert middles(pair("two blue balls left of a girl ."), scene) == (140, 200)
     assert on_one_side(pair("two blue balls left of a girl ."), scene)
 
 

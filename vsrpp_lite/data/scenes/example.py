@@ -11,7 +11,7 @@ from PIL import Image
 from vsrpp_lite.data.scenes.captions import annotate
 from vsrpp_lite.data.scenes.draw import draw
 from vsrpp_lite.data.scenes.plans import SPLITS, sample_scene
-from vsrpp_lite.data.scenes.regions import describe
+from vsrpp_lite.data.scenes.regions import detected_regions
 from vsrpp_lite.data.scenes.world import Scene
 
 
@@ -35,5 +35,5 @@ def make_example(seed: int, split: str, index: int) -> Drawn:
     rng = np.random.default_rng([seed, SPLITS[split], index, 1])
     scene = sample_scene(seed, split, index)
     picture, extents = draw(scene)
-    features, boxes, count = describe(picture, extents, rng)
+    features, boxes, count = detected_regions(picture, extents, rng)
     return Drawn(scene, picture, features, boxes, count, annotate(scene, rng))

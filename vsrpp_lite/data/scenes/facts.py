@@ -139,12 +139,12 @@ _LONGEST = 6  # most words of an expression: "in a room with a bed"
 
 
 class _Reader:
-    """Reads a caption from left to right. At each place, the longest expression that fits is taken."""
+    """Reads a caption from left to right. At each word, the longest expression that fits is taken."""
 
     def __init__(self, caption: str) -> None:
         self.text = caption
         self.words = caption.removesuffix(".").lower().split()
-        self.place = 0
+        self.position = 0
         self.mentions: list[Mention] = []
         self.links: list[Link] = []
         self.places: frozenset[str] | None = None
@@ -154,21 +154,21 @@ class _Reader:
         """Read everything, or raise ValueError."""
         if not self.words:
             raise ValueError("the caption is empty; expected a sentence about things")
-        while self.place < len(self.words):
+        while self.position < len(self.words):
             if not (self._setting() or self._filler() or self._relation() or self._action() or self._mention()):
                 raise self._error("a thing, a relation, a place or a light")
         return Facts(tuple(self.mentions), tuple(self.links), self.places, self.lights)
 
     def _error(self, expected: str) -> ValueError:
-        found = " ".join(self.words[self.place : self.place + 3]) or "the end"
-        return ValueError(f"caption {self.text!r}, word {self.place + 1}: found {found!r}; expected {expected}")
+        found = " ".join(self.words[self.position : self.position + 3]) or "the end"
+        return ValueError(f"caption {self.text!r}, word {self.position + 1}: found {found!r}; expected {expected}")
 
     def take(self, expressions: Iterable[str]) -> str | None:
         """Move behind the longest of these expressions that stands here, and return it; else return None."""
         for length in range(_LONGEST, 0, -1):
-            expression = " ".join(self.words[self.place : self.place + length])
-            if self.place + length <= len(self.words) and expression in expressions:
-                self.place += length
+            expression = " ".join(self.words[self.position : self.position + length])
+            if self.position + length <= len(self.words) and expression in expressions:
+                self.position += length
                 return expression
         return None
 
@@ -182,12 +182,12 @@ class _Reader:
         elif light := self.take(_LIGHTS):
             self.lights = _both(self.lights, _LIGHTS[light])
         else:
-            start = self.place
+            start = self.position
             self.take(_PREPOSITIONS)
             adjective = self.take(_LIGHT_ADJECTIVES) if self.take(("a", "an")) else None
             scenery = self.take(_SCENERY) if adjective else None
             if not (adjective and scenery):
-                self.place = start
+                self.position = start
                 return False
             self.places = _both(self.places, _SCENERY[scenery])
             self.lights = _both(self.lights, _LIGHT_ADJECTIVES[adjective])
@@ -195,9 +195,9 @@ class _Reader:
 
     def _relation(self) -> bool:
         """Read a relation of the last mention to the next one, which it may hold or carry, or be held by."""
-        start, subject = self.place, len(self.mentions) - 1
+        start, subject = self.position, len(self.mentions) - 1
         be = self.take(_BE)
-        first = self.place
+        first = self.position
         if relation := self.take(_RELATIONS):
             (name,) = _RELATIONS[relation]
         elif be and self.take(("held by", "carried by")):
@@ -205,14 +205,14 @@ class _Reader:
         elif not be and self.take(("has",)):
             name = "has"
         else:
-            self.place = start
+            self.position = start
             return False
-        last = self.place
+        last = self.position
         if subject < 0:
-            self.place = start
+            self.position = start
             raise self._error("a thing before the relation")
         if not self._mention():
-            raise self._error(f"a thing after {' '.join(self.words[start : self.place])!r}")
+            raise self._error(f"a thing after {' '.join(self.words[start : self.position])!r}")
         other = len(self.mentions) - 1
         if name == "has" and not self.take(("on it",)):
             raise self._error('"on it"')
@@ -225,18 +225,18 @@ class _Reader:
 
     def _action(self) -> bool:
         """Read what the last mention does: "is running", "sits"."""
-        start = self.place
+        start = self.position
         self.take(_BE)
         verb = self.take(_VERBS)
         if not verb or not self.mentions:
-            self.place = start
+            self.position = start
             return False
         self.mentions[-1] = replace(self.mentions[-1], action=_VERBS[verb])
         return True
 
     def _mention(self) -> bool:
         """Read a phrase that names things, with the qualities before and after the noun."""
-        start, looks = self.place, dict[str, str | None]()
+        start, looks = self.position, dict[str, str | None]()
         number = self.take(_COUNTS)
         if not number:
             return False
@@ -248,7 +248,7 @@ class _Reader:
             raise self._error("a noun in the singular" if nouns is _NOUNS else "a noun in the plural")
         kinds = nouns[noun]
         kinds = self._dressed(looks, kinds) if kinds & set(PEOPLE) else self._described(looks, kinds)
-        self.mentions.append(Mention(kinds, _COUNTS[number], **looks, start=start, stop=self.place))
+        self.mentions.append(Mention(kinds, _COUNTS[number], **looks, start=start, stop=self.position))
         return True
 
     def _quality(self, looks: dict[str, str | None], **tables: Meanings) -> bool:
@@ -261,34 +261,34 @@ class _Reader:
 
     def _dressed(self, looks: dict[str, str | None], kinds: frozenset[str]) -> frozenset[str]:
         """Read what a person wears: "in red", "wearing a striped red shirt". A garment can tell a girl from a boy."""
-        start = self.place
+        start = self.position
         if self.take(("in", "dressed in", "clothed in")) and self._quality(looks, colour=_COLOURS):
             return kinds
-        self.place, worn = start, dict[str, str | None]()
+        self.position, worn = start, dict[str, str | None]()
         if self.take(("in", "wearing", "with", "who wears")) and self.take(("a", "an")):
             while self._quality(worn, pattern=_PATTERNS, colour=_COLOURS):
                 pass
             if garment := self.take(_GARMENTS):
                 looks |= worn
                 return kinds & _GARMENTS[garment]
-        self.place = start
+        self.position = start
         return kinds
 
     def _described(self, looks: dict[str, str | None], kinds: frozenset[str]) -> frozenset[str]:
         """Read qualities after a noun: "that is red and small", "with stripes", "of red colour"."""
-        start = self.place
+        start = self.position
         if self.take(("with",)) and self._quality(looks, pattern=_PATTERN_NOUNS):
             return kinds
-        self.place = start
+        self.position = start
         if self.take(("of",)) and self._quality(looks, colour=_COLOURS) and self.take(("colour",)):
             return kinds
-        self.place = start
+        self.position = start
         if self.take(_WHO) and self.take(_BE) and self._quality(looks, colour=_COLOURS, size=_SIZES):
-            end = self.place
+            end = self.position
             if not (self.take(("and",)) and self._quality(looks, colour=_COLOURS, size=_SIZES)):
-                self.place = end
+                self.position = end
             return kinds
-        self.place = start
+        self.position = start
         return kinds
 
 

@@ -66,11 +66,11 @@ def on_one_side(pair: Probe, scene: Scene) -> bool:
 
     A model that takes "left of" for "in the left half" can choose right only where they stand in two halves.
     """
-    subject, other = positions(pair, scene)
+    subject, other = middles(pair, scene)
     return (subject < WIDTH / 2) == (other < WIDTH / 2)
 
 
-def positions(pair: Probe, scene: Scene) -> tuple[float, float]:
+def middles(pair: Probe, scene: Scene) -> tuple[float, float]:
     """Return where the two things of a pair of kind "left and right" stand, as x in pixels, in the caption's order.
 
     If a mention fits several things, their mean counts.
@@ -93,15 +93,15 @@ def _another_thing(words: Words, facts: Facts, rng: np.random.Generator) -> Word
         if mention.count == 1 and mention.action is None and not mention.kinds & set(PEOPLE):
             kind = choose(rng, [kind for kind in NAMES if kind not in (*mention.kinds, *PEOPLE)])
             names = {name for known in mention.kinds for name in NAMES[known]}
-            place = next(place for place in range(mention.start, mention.stop) if words[place] in names)
-            return _with(words, {place: NAMES[kind][0]})
+            position = next(position for position in range(mention.start, mention.stop) if words[position] in names)
+            return _with(words, {position: NAMES[kind][0]})
     return None
 
 
 def _another_colour(words: Words, facts: Facts, rng: np.random.Generator) -> Words | None:
     """Name another colour that a thing of this kind can have."""
-    for place, colour, possible in _colours(words, facts):
-        return _with(words, {place: choose(rng, [other for other in possible if other != colour])})
+    for position, colour, possible in _colours(words, facts):
+        return _with(words, {position: choose(rng, [other for other in possible if other != colour])})
     return None
 
 
@@ -187,16 +187,16 @@ def _colours(words: Words, facts: Facts) -> list[tuple[int, str, tuple[str, ...]
     """
     meaning = {word: colour for colour, names in COLOURS.items() for word in names}
     return [
-        (place, meaning[words[place]], palette(min(mention.kinds)))
+        (position, meaning[words[position]], palette(min(mention.kinds)))
         for mention in facts.mentions
-        for place in range(mention.start, mention.stop)
-        if words[place] in meaning
+        for position in range(mention.start, mention.stop)
+        if words[position] in meaning
     ]
 
 
 def _with(words: Words, edit: Mapping[int, str]) -> Words:
     """Return the words with other words at the positions of `edit`."""
-    return [edit.get(place, word) for place, word in enumerate(words)]
+    return [edit.get(position, word) for position, word in enumerate(words)]
 
 
 def _with_articles(words: Words) -> Words:

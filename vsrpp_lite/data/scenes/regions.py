@@ -22,7 +22,9 @@ _CALIBRATION = 200  # number of the pictures
 _NOISE = 0.1  # standard deviation of the noise that is added to every feature
 
 
-def describe(picture: Image.Image, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
+def detected_regions(
+    picture: Image.Image, boxes: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Find and describe regions as an imperfect detector would.
 
     `boxes` is (K, 4), pixel corners x0, y0, x1, y1. Returns the features (R, F) float32, the relative corners (R, 4)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vsrpp_lite.data.scenes.facts import read
-from vsrpp_lite.data.scenes.probes import Probe, on_one_side, positions
+from vsrpp_lite.data.scenes.probes import Probe, middles, on_one_side
 from vsrpp_lite.data.scenes.truth import holds
 from vsrpp_lite.data.scenes.world import WIDTH, Scene
 from vsrpp_lite.teaching.verdict import exercise, number
@@ -76,7 +76,7 @@ def exercise4(one_side: np.ndarray, pairs: Sequence[Probe], scenes: Sequence[Sce
     found = np.asarray(one_side)
     assert found.shape == (len(sides),), f"There are {len(sides)} such pairs, and {found.size} answers."
     for given, pair in zip(found, sides):
-        subject, other = positions(pair, scenes[pair.image])
+        subject, other = middles(pair, scenes[pair.image])
         assert bool(given) == on_one_side(pair, scenes[pair.image]), (
             f"In picture {pair.image} the things of {pair.right!r} stand at x = {subject:.0f} and {other:.0f}; "
             f"the middle is {WIDTH // 2}."
