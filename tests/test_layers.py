@@ -89,5 +89,15 @@ def test_the_table_for_contributors_is_this_one():
     assert {part: set(others.split(", ")) - {"-"} for part, others in rows} == MAY_IMPORT
 
 
+def test_the_readme_has_every_file_on_its_map():
+    """Files of the two folders that it does not list by name, the scenes and the checks, count by their folder."""
+    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^vsrpp_lite/\n(.*?)^data_scripts/", readme, re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"\w+", shown))
+    files = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    missing = {path for path in files if not {path.stem, *(folder.name for folder in path.parents[:-2])} & named}
+    assert not missing
+
+
 def test_every_module_stands_in_a_layer():
     assert {layer_of(module) for module in MODULES} == {*MAY_IMPORT, "vsrpp_lite", "__main__"}
