@@ -289,7 +289,9 @@ figure.savefig(folder / "factorial.png", dpi=150)
 # How to read it: `verdict` judges each line by its own interval. `verdict_holm` judges all fifteen lines together, so
 # that the chance of any false verdict is about 5 % at most, and it gives the figure its colours. These intervals come
 # from one seed, so they are about the test pictures alone. Would another seed say the same? The next figure shows the
-# same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). Which verdicts have changed?
+# same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). Three seeds show their own
+# variance badly, so `verdict_holm` also tries the variance over seeds that the sixteen cells have on average. Which
+# verdicts have changed?
 
 # %%
 three_seeds = pd.read_csv(recorded_folder() / "scenes-lite" / "factorial.csv")
@@ -330,10 +332,11 @@ display(
 #
 # A row of a table is a system *as somebody trained it*. To compare systems, all of them need the same care. So every
 # system of this package was trained with the same thirteen settings: twelve that were drawn at random, and the
-# preset's own, which was once chosen with VSR++ in view. A setting is a learning rate, a number of epochs of summed
-# hinges, a number of steps in which the rate rises, a decay, a margin, and for some systems a temperature and a norm
-# of $V^*$. The data are a draw of the scenes that no table uses, and the judge is its dev split of 1,000 pictures.
-# `vsrpp-lite tune lite` repeats the study. Here is what it recorded with its first seed.
+# preset's own, which was once chosen with VSR++ in view and became a candidate while the study ran. A setting is a
+# learning rate, a number of epochs of summed hinges, a number of steps in which the rate rises, a decay, a margin, and
+# for some systems a temperature and a norm of $V^*$. The data are a draw of the scenes that no table uses, and the
+# judge is its dev split of 1,000 pictures. `vsrpp-lite tune lite` repeats the study. Here is what it recorded with its
+# first seed.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("7.7")
