@@ -192,9 +192,9 @@ def make_split(ids: list[int], captions: Texts, descriptions: Texts) -> RawSplit
 def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, seed: int = 0) -> Path:
     """Verify the files in `folder` and write the data set to `out`, whole or not at all.
 
-    With `images` > 0, it keeps this number of training images, drawn with `seed` and in file order, and half as many
-    dev images, the first ones: every epoch evaluates dev, which would else take longer than the training. All test
-    images stay.
+    With `images` > 0, it keeps this number of training images, which `seed` draws and which stay in the order of the
+    file. It keeps the first dev images, half as many, since every epoch evaluates dev, and the whole dev split would
+    take longer than the training. It keeps all test images.
     """
     refuse_existing(out)
     content = read_verified(folder, table)

@@ -87,7 +87,8 @@ def _encoded(
     features[np.arange(regions) >= counts[:, None]] = 0
     if not np.abs(features).max() <= np.finfo(np.float16).max:
         raise DataError(
-            f"a feature is {np.abs(features).max():g}; expected one that float16 can hold: another backbone"
+            f"a feature is {np.abs(features).max():g}; expected at most {np.finfo(np.float16).max:g}, which float16 "
+            "can hold. Choose another backbone"
         )
     return {"features": features.astype(np.float16), "boxes": boxes, "counts": counts}
 
@@ -149,7 +150,7 @@ def _join_features(ids: Mapping[str, Sequence[int]], parts: Path) -> dict[str, P
 
 
 def _continue(parts: Path, settings: dict[str, Any]) -> None:
-    """Note the settings of a work, or see that it was begun with the same ones.
+    """Write down the settings of this job, or check that an earlier call began the job with the same settings.
 
     Raises:
         DataError: it was begun with other settings.

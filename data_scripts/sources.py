@@ -36,7 +36,7 @@ class Source(Protocol):
         """Return what a data folder says of where it comes from."""
 
     def state(self, path: str) -> str:
-        """Return what changes when a file does. The file is not read for it."""
+        """Return a text that changes whenever the file changes. The content of the file is not read."""
 
     def fetch(self, path: str) -> Path:
         """Return the path of a file on this disk. It is downloaded or unpacked where that is necessary."""

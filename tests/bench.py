@@ -230,9 +230,10 @@ def main() -> None:
 
 
 def keep_trend(made: dict) -> None:
-    """Keep what must not become slower as one line of notebooks/recorded/bench.csv, in place of this version's last.
+    """Write the measures that must not become slower as one line of notebooks/recorded/bench.csv.
 
-    Two machines differ by more than two releases do: compare the ratios, or lines of one machine.
+    The line replaces the line of the same version, if there is one. Two machines differ by more than two releases do:
+    compare the ratios, or lines of one machine.
     """
     found = {record["what"]: record["value"] for record in RECORDS}
     line = {"version": made["versions"]["vsrpp_lite"], "torch": made["versions"]["torch"], "commit": made["commit"][:7]}

@@ -1,7 +1,7 @@
 """Writes tests/submissions from the student version: `python tests/course_submissions.py`, after any edit of a source.
 
-Typical wrong answers are small patches of the reference solution, several to a notebook, each in a question of its own;
-with each stands the question whose test was made for it, and what that test must say.
+Typical wrong answers are small patches of the reference solution. A notebook has several patches, each in a question of
+its own. `TEACHES` in tests/test_course.py says which test must notice a mistake, and what this test must say.
 """
 
 import json

@@ -315,8 +315,8 @@ ARRAY = {
     "lie": lie,
     "a byte": raw_byte,
     "not finite": somewhere(np.nan, np.inf, -np.inf, 1e31, -3e38),
-    "too large": somewhere(1e30, 9e29, 1e25, -1e20, 3e19, 1e18, -1e7),
-    "large": somewhere(9e5, -6e4, 1e-40, -0.0),
+    "too large": somewhere(1e30, 9e29, 1e25, -1e20, 3e19, 1e18, -2e5),
+    "large": somewhere(9e4, -6e4, 1e-40, -0.0),
     "another number": array_damage(lambda x, rng: somewhere_else(x, rng)),
     "another type": array_damage(
         lambda x, rng: x.astype(["f8", "f2", ">f4", "i4", "?", "c8", "U9", ">f2", "u1", "f4"][rng.integers(10)])

@@ -66,17 +66,26 @@ def p_values_of(
     common = rng.multivariate_normal(np.zeros(len(names)), by_image, DRAWS)
     effects = np.sqrt(by_seed) * rng.standard_normal((DRAWS, seeds, len(names)))
     differences = (common[:, None] + effects) @ contrast.T  # (DRAWS, S, C)
-    image_part = np.diag(contrast @ by_image @ contrast.T)
-
-    def p_value(seed_part: np.ndarray, freedom_of_seeds: int) -> np.ndarray:
-        variance = image_part + seed_part
-        freedom = variance**2 / (image_part**2 / (images - 1) + seed_part**2 / freedom_of_seeds)
-        return 2 * stdtr(np.maximum(freedom, 1), -np.abs(differences.mean(1)) / np.sqrt(variance))
-
+    of_images = np.diag(contrast @ by_image @ contrast.T)
     of_rows = effects.var(1, ddof=1).reshape(DRAWS, len(metrics), -1).mean(2)  # (DRAWS, metrics)
     of_claims = of_rows[:, [metrics.index(claim.metric) for claim in table.claims]]
-    own = p_value(differences.var(1, ddof=1) / seeds, seeds - 1)
-    return own, p_value(2 * of_claims / seeds, len(table.rows) * (seeds - 1))
+    own = p_value(differences, of_images, images, differences.var(1, ddof=1), seeds - 1)
+    return own, p_value(differences, of_images, images, 2 * of_claims, len(table.rows) * (seeds - 1))
+
+
+def p_value(
+    differences: np.ndarray, of_images: np.ndarray, images: int, of_seeds: np.ndarray, freedom_of_seeds: int
+) -> np.ndarray:
+    """Return what `metrics.p_value` returns of many draws, (N, C), from their means for each seed, (N, S, C).
+
+    Args:
+        of_images: the variance of the mean over the test images, (C,).
+        of_seeds: the variance from seed to seed, (N, C).
+    """
+    of_seeds = of_seeds / differences.shape[1]
+    variance = of_images + of_seeds
+    freedom = variance**2 / (of_images**2 / (images - 1) + of_seeds**2 / freedom_of_seeds)
+    return 2 * stdtr(np.maximum(freedom, 1), -np.abs(differences.mean(1)) / np.sqrt(variance))
 
 
 def main() -> None:

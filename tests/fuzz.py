@@ -12,8 +12,8 @@ processor or thirty of the clock: other processes may be at work beside it. What
 
     refused     an error of a documented type, whose message names a damaged file
     unchanged   no error, and all numbers are the true ones
-    other       no error, and nothing in the folder says what it held before: the numbers are those of the files as they
-                are, read by NumPy alone, and no run that was trained on the other numbers is taken for one of these
+    other       no error, and nothing in the folder says what it held before. The numbers are those of the damaged files
+                when NumPy alone reads them, and no run that was trained on the undamaged files counts as a run on these
 
 All else is a failure.
 """

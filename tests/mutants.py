@@ -782,7 +782,7 @@ DATA = [
         "test_precomp.py::test_what_is_written_is_read_back test_properties.py",
     ),
     Mutant(
-        "splits that do not fit each other are put in their place",
+        "splits that do not fit each other are written",
         "data/write.py",
         "check_fit(list(opened.values()))",
         "pass",

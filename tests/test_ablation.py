@@ -25,9 +25,9 @@ def test_rescaled_margins_keep_their_size_relative_to_the_similarity():
 
 
 def test_effects_are_those_that_were_put_in(monkeypatch):
-    """Every image: 5 points in each recall for a Bi-GRU, 1 for a caption loss (but -3 in the local branch).
+    """Every image gets, in each recall, 5 points for a Bi-GRU, and 1 for a caption loss (but -3 in the local branch).
 
-    And 2 for fused similarities with a Bi-GRU.
+    It gets 2 more for fused similarities with a Bi-GRU, and 20, 10, 4 or 0 for the way of fusion.
     """
 
     def samples(runs):

@@ -31,7 +31,7 @@ def test_recorded_measures_are_those_of_the_runs(home, monkeypatch):
     counts = lines[lines["row"] == "SCAN"].set_index("measure")["n"]
     assert counts["i2t mAP@R"] == 100  # the tiny test split
     assert counts["t2i mAP@R"] == 500
-    halves = [beyond_recall.ONE_SIDE, beyond_recall.TWO_SIDES]
+    halves = [beyond_recall.ONE_HALF, beyond_recall.TWO_HALVES]
     assert counts[halves].sum() == counts["left and right"]
     right = found["SCAN"] * counts  # in per cent of one pair
     assert right[halves].sum() == pytest.approx(right["left and right"], abs=0.01 * counts["left and right"])

@@ -111,5 +111,5 @@ def test_one_number_in_five_is_dropped_in_training_and_none_when_a_caption_is_wr
     assert (model.eval().dropout(torch.ones(20_000)) == 1).all()
     shown = torch.randn(3, 5, SMALL.embed), torch.ones(3, 5, dtype=torch.bool)
     sentences = [model.train().write(*shown, start=1, end=2) for _ in range(5)]
+    assert model.training
     assert sentences == [model.eval().write(*shown, start=1, end=2)] * 5
-    assert not model.training

@@ -272,6 +272,14 @@ MALFORMED = {
         lambda c: c["model"][0].update({"Rs_GCN_1.zeta.weight": torch.zeros(D, D)}),
         "found KeyError.'zeta'.; expected the options and layers of a release",
     ),
+    "a weight normalisation of other shapes": (
+        "VSE++",
+        lambda c: c["model"][0].update(
+            {"fc.weight_v": c["model"][0].pop("fc.weight"), "fc.weight_g": torch.ones(3, 1)}
+        ),
+        r"fc.weight_v has shape \(\d+, \d+\) and fc.weight_g \(3, 1\); expected",
+    ),
+    "words for a margin": ("VSE++", lambda c: setattr(c["opt"], "margin", "wide"), "found ValueError"),
     "no pooling": ("SCAN t2i AVG", lambda c: delattr(c["opt"], "agg_func"), "found AttributeError"),
 }
 

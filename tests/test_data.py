@@ -111,7 +111,8 @@ def test_captions_of_one_length_meet_others_in_the_next_epoch_and_short_ones_do_
 
 
 def test_all_processes_see_texts_of_one_width(toy):
-    """That of the longest caption of all: what each pads to by itself could not be joined."""
+    """The width is the length of the longest caption of the whole batch. If each process padded its texts to its own
+    longest caption, the texts of all processes could not be joined."""
     train = open_split(toy, "train")
     tokens = [np.full(2 + k % 7, 5, dtype=np.int32) for k in range(len(train.captions))]
     shares = [batches(train, tokens, 4, seed=0, epoch=0, rank=rank, world=4) for rank in range(4)]

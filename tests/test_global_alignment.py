@@ -148,7 +148,7 @@ def test_hinges_are_summed_while_training_warms_up_and_then_the_hardest_counts_a
     for warming_up, expected in ((True, 2 * 2 * 0.1), (False, 2 * 0.1)):  # two directions
         loss = Hinge(cosine, 0.2)(compared(images, texts, torch.arange(3), Progress(warming_up=warming_up)))
         assert loss.item() == pytest.approx(expected)
-    # were the first two one image, each would have one wrong candidate, and the third still two
+    # if the first two pairs show one image, each of them has one wrong candidate, and the third still has two
     loss = Hinge(cosine, 0.2)(compared(images, texts, torch.tensor([7, 7, 9]), Progress(warming_up=True)))
     assert loss.item() == pytest.approx(2 * (0.1 + 0.1 + 0.2) / 3)
 

@@ -35,7 +35,7 @@ def test_equal_scores_are_chance():
 
 
 def test_the_loss_of_a_batch_is_the_mean_of_both_directions_and_knows_which_image_a_caption_is_of():
-    """Rows are (1 0 0), columns not: images look at texts, and texts at images, with losses of their own."""
+    """Each row of the scores is (1 0 0), and the columns are (1 1 1), (0 0 0) and (0 0 0): the directions differ."""
     images, texts = torch.tensor([[1.0, 0.0, 0.0]] * 3), torch.eye(3)
     loss = InfoNCE(cosine, temperature=1.0)
     e = math.e

@@ -12,9 +12,11 @@ import torch
 from typer.testing import CliRunner
 
 from vsrpp_lite.__main__ import app
+from vsrpp_lite.data.arrays import LARGEST_NUMBER
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import verify
 from vsrpp_lite.data.precomp import open_split
+from vsrpp_lite.gcn_reasoning import RegionGraph
 
 
 def npy_with_header(text, numbers=b"", version=b"\x01\x00"):
@@ -90,12 +92,21 @@ def test_a_transposed_array_is_read_as_what_it_is(toy):
     assert np.array_equal(open_split(toy, "test").features, before)
 
 
-def test_a_feature_that_would_overflow_is_refused(toy):
-    features = np.load(toy / "test_ims.npy")
-    features[7, 0, 3] = 2e30
+@pytest.mark.parametrize("number", [2e30, 1.1e5, -1.1e5])
+def test_a_feature_that_would_overflow_is_refused(toy, number):
+    features = np.load(toy / "test_ims.npy").astype(np.float32)
+    features[7, 0, 3] = number
     np.save(toy / "test_ims.npy", features)
-    with pytest.raises(DataError, match=r"test_ims\.npy: row 7 holds NaN, infinity or a number above 1e\+06"):
+    with pytest.raises(DataError, match=r"test_ims\.npy: row 7 holds NaN, infinity or a number above 100000"):
         open_split(toy, "test")
+
+
+def test_the_largest_features_leave_a_graph_layer_whose_statistics_are_finite():
+    """One layer of the papers' size in training: its normalisation squares what it has multiplied and added up."""
+    torch.manual_seed(0)
+    layer = RegionGraph(2048)
+    layer(torch.rand(2, 36, 2048) * LARGEST_NUMBER, torch.ones(2, 36, dtype=torch.bool))
+    assert all(buffer.isfinite().all() for buffer in layer.buffers())
 
 
 @pytest.mark.parametrize("name", ["test_ims.npy", "test_caps.txt", "test_ids.txt", "test_masks.npy", "manifest.json"])

@@ -114,7 +114,7 @@ def test_cross_attention_sees_neither_padding_nor_order(regions, words, directio
     order, turn = (torch.from_numpy(rng.permutation(len(x))) for x in (regions, words))
     turned = cross_attention(images.map(lambda x: x[order]), texts.map(lambda x: x[turn]), **choices)
     torch.testing.assert_close(turned, plain[order][:, turn], atol=1e-10, rtol=0)
-    # and of a bag of words, and of regions, it is no matter which comes first
+    # the order of the regions within an image does not matter, either
     inside = Encoded(images.pooled, images.fragments.clone(), images.mask)
     for row, length in enumerate(regions):
         inside.fragments[row, :length] = inside.fragments[row, torch.from_numpy(rng.permutation(length))]

@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import false_verdicts
 import numpy as np
 import pandas as pd
 import pytest
 
 from vsrpp_lite import files
 from vsrpp_lite.paper import quotes, record
+from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.report import filled, pages
+from vsrpp_lite.training.metrics import SeedVariance, p_value
 
 ROOT = Path(__file__).parent.parent
 
@@ -59,7 +62,7 @@ def test_what_is_not_there_is_refused_with_the_directive(kept, directive):
 
 
 def test_tables_are_recorded_with_what_made_them(home, kept, monkeypatch):
-    monkeypatch.setattr(record, "record_rows", lambda *_, **__: None)  # test_rows has it
+    monkeypatch.setattr(record, "record_rows", lambda *_, **__: None)  # test_recorded_runs has it
     with pytest.raises(FileNotFoundError, match="no tables; run `make reproduce-tables` first"):
         record.record("scenes")
     tables = home / "results" / "tables"
@@ -85,9 +88,10 @@ def test_single_runs_are_summed_up_over_their_seeds(kept):
 
 
 def test_changes_are_taken_seed_by_seed(kept):
-    """The changes are 1 and 3: their mean is 2, and its error 1. Student's quantile of one freedom is 12.7.
+    """The changes are 1 and 3. Their mean is 2, and its standard error is 1, so Student's t is 2.
 
-    Two stands at the angle arctan 2 of Cauchy's distribution, so p = 1 - 2 arctan(2) / pi = 0.30.
+    There is one degree of freedom. So the quantile of the interval is 12.7, and Student's distribution is Cauchy's:
+    p = 1 - 2 arctan(2) / pi = 0.30.
     """
     lines = [("none", 0, 10.0), ("none", 1, 20.0), ("one", 0, 11.0), ("one", 1, 23.0)]
     pd.DataFrame(lines, columns=["difference", "seed", "rsum"]).to_csv(kept / "ways.csv", index=False)
@@ -109,6 +113,31 @@ def test_a_claim_is_told_with_its_interval_and_with_holms_verdict_if_that_is_ano
     pd.DataFrame(claims).to_csv(kept / "mine-lite" / "claims.csv", index=False)
     assert filled("{{claim mine-lite table4 VSR++ over SCAN}}") == "30 (23 to 36; inconclusive by Holm)"
     assert filled("{{claim mine-lite table3 VSR++ over SCAN}}") == "30 (23 to 36)"
+
+
+def test_the_simulation_of_false_verdicts_judges_as_the_tables_do():
+    """Three seeds of 50 pictures, and rows that usually vary by 4 from seed to seed."""
+    rng = np.random.default_rng(0)
+    samples = rng.normal(1, 5, (1, 50, 1)) + rng.normal(0, 2, (3, 1, 1))
+    by_seed = samples.mean(1)  # (S, C) with one claim
+    of_images = samples.mean(0).var(0, ddof=1) / 50
+    for usual, variance, freedom in (
+        (None, by_seed.var(0, ddof=1), 2),
+        (SeedVariance(np.array([4.0]), 12), np.array([4.0]), 12),
+    ):
+        found = false_verdicts.p_value(by_seed[None], of_images, 50, variance[None], freedom)[0]
+        expected = p_value(samples, usual)
+        own = p_value(samples)
+        assert np.maximum(found, own) == pytest.approx(expected)
+
+
+def test_the_simulation_of_false_verdicts_is_of_what_is_recorded():
+    """One that was made before a table got its seeds has another number of claims."""
+    found = pd.read_csv(files.recorded_folder() / "false_verdicts.csv").set_index("set")["claims"]
+    for name, count in found.items():
+        folder = files.recorded_folder() / name
+        several = [t for t in TABLES if (f := folder / f"{t.name}.csv").exists() and pd.read_csv(f)["seeds"][0] > 1]
+        assert count == sum(len(table.claims) for table in several), f"run tests/false_verdicts.py: {name} has changed"
 
 
 def test_a_setting_of_a_study_is_told_with_its_mean_over_the_seeds(kept):

@@ -91,7 +91,7 @@ def test_a_row_that_is_not_recorded_or_is_another_now_is_refused(kept, monkeypat
     monkeypatch.setattr(
         recorded_runs, "TABLES", (Table(name="table1", rows={"Global": VSEpp(margin=0.3), "Local": SCAN()}),)
     )
-    with pytest.raises(ValueError, match=r"Global: recorded was Run\(.*; now it would be Run\("):
+    with pytest.raises(ValueError, match=r"Global: the record has Run\(.*; the package would now train Run\("):
         recorded_runs.verify(kept, table="", row="Global", seed=0)
     told = CliRunner().invoke(app, ["verify-recorded", "VSR++", "--recorded", kept.name])
     assert told.exit_code == 1 and "no row" in told.output

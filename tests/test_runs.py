@@ -203,19 +203,24 @@ def test_without_the_program_git_the_commit_is_unknown(monkeypatch):
 
 
 def test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again(toy, monkeypatch):
-    """Every deletion, and every entry in checksums.json, is a moment at which a user may stop the process."""
+    """Every deletion, and every entry in checksums.json, is a moment at which a user may stop the process.
+
+    The partner has ranked the average of both, and these ranks go, too.
+    """
     run = Run(system=VSEpp(), data=str(toy), sizes=SMALL, training=Training(epochs=1, batch_size=20))
-    result = run.fit(accelerator="cpu")
-    expected = result.recalls
+    partner = replace(run, seed=1)
+    result, other = run.fit(accelerator="cpu"), partner.fit(accelerator="cpu")
+    expected, together = result.recalls, other.rank([result])["images"]
     assert result.scores() is not None
-    whole = shutil.copytree(run.folder, run.folder.with_name("whole"))
+    folders = [run.folder, partner.folder]
+    whole = [shutil.copytree(folder, folder.with_name(f"whole {folder.name}")) for folder in folders]
     unlink, replaced = Path.unlink, Path.replace
     for moment in range(100):
         left = moment
 
         def wait(path):
             nonlocal left
-            left -= path.parent == run.folder and not path.name.startswith(".")
+            left -= path.parent in folders and not path.name.startswith(".")
             if left < 0:
                 raise KeyboardInterrupt
 
@@ -236,10 +241,13 @@ def test_whenever_forgetting_is_interrupted_the_run_can_be_used_or_trained_again
             except KeyboardInterrupt:
                 pass
         assert run.done or not (run.folder / LAST).exists()  # no training goes on where another one had ended
-        assert run.fit(accelerator="cpu").recalls == expected
-        shutil.rmtree(run.folder)
-        shutil.copytree(whole, run.folder)
-    assert moment >= 3 * 7  # the files of a run, each deleted between two entries
+        again = run.fit(accelerator="cpu")
+        assert again.recalls == expected
+        assert np.array_equal(other.rank([again])["images"], together)
+        for folder, copy in zip(folders, whole, strict=True):
+            shutil.rmtree(folder)
+            shutil.copytree(copy, folder)
+    assert moment >= 3 * 8  # the files of a run and the ranks of both, each deleted between two entries
     assert {path.name for path in run.folder.iterdir()} <= {".lock", ".checksums.lock"}
 
 
@@ -291,7 +299,7 @@ def test_a_run_leaves_what_it_says_and_is_never_trained_twice(run, monkeypatch):
 
 
 def test_a_model_that_still_learns_has_no_results(run, monkeypatch):
-    """Or what it found half-way would be kept, and taken for the last word."""
+    """If it had results, the package would keep what it found half-way, and use it as the final result."""
     one_epoch = replace(run, training=replace(SHORT, epochs=1)).fit()
     with monkeypatch.context() as patch:
         patch.setattr(machine, "log", Interrupts())
@@ -427,7 +435,7 @@ def test_the_place_of_an_error_is_outside_of_libraries():
 
 
 def test_what_cannot_be_trained_again_is_not_deleted_first(run, toy):
-    """Either call could fail only after hours of training were gone."""
+    """Otherwise, each of the two calls would fail only after it had deleted the result of hours of training."""
     run.fit()
     kept = {path.name: path.read_bytes() for path in run.folder.glob("*")}
     with pytest.raises(RuntimeError, match="CUDA"):

@@ -54,8 +54,8 @@ LINES = pd.DataFrame([*SCAN_LINES, *VSEPP_LINES], columns=["row", "draw", "seed"
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_the_draws_are_fixed_and_spread_over_the_whole_space(study):
     """A Latin hypercube: of twelve draws, four have each of three margins, and each twelfth of the rates has one."""
-    *drawn, own = study.candidates()
-    assert [*drawn, own] == study.candidates()
+    *drawn, own = study.settings()
+    assert [*drawn, own] == study.settings()
     assert len(drawn) == study.draws
     known = study.run(VSEpp(), study.draws, seed=0)
     assert replace(known.training, **study.shorter) == replace(PRESETS[study.preset].training, **study.shorter)
@@ -73,7 +73,7 @@ def test_the_draws_are_fixed_and_spread_over_the_whole_space(study):
 
 
 def test_every_system_gets_the_same_settings_and_ignores_those_that_it_does_not_have():
-    for number, draw in enumerate(SMALL.candidates()):
+    for number, draw in enumerate(SMALL.settings()):
         vsepp, scan = (SMALL.run(system, number, seed=0) for system in PAIR.values())
         assert vsepp.training == scan.training == replace(PRESETS["smoke"].training, **draw.training)
         assert vsepp.system == VSEpp(margin=draw.choices["margin"])
@@ -95,7 +95,7 @@ def test_the_winner_has_the_highest_mean_of_all_its_seeds():
         ["VSE++", 0, 9.0],
         ["VSE++", 1, 9.5],
     ]
-    settings = SMALL.candidates()
+    settings = SMALL.settings()
     assert winners(SMALL, LINES) == {
         "SCAN": recipe("smoke", SCAN(), *settings[2]),
         "VSE++": recipe("smoke", VSEpp(), *settings[1]),
@@ -103,9 +103,10 @@ def test_the_winner_has_the_highest_mean_of_all_its_seeds():
 
 
 def test_who_tunes_his_own_system_alone_claims_more():
-    """SCAN's best draw is 1: 50 against VSE++'s 10. VSE++'s is 0: 10 against 30, so SCAN leads there too.
+    """SCAN is best with draw 1: it has 50, and VSE++ has 10. VSE++ is best with draw 0: it has 10, and SCAN has 30.
 
-    With draws 0 and 2 alone, SCAN's best is 2 and leads by 40 - 9 = 31; with all tuned it leads by 40 - 10 = 30.
+    So SCAN leads with both draws. Without draw 1, SCAN is best with draw 2. It leads by 40 - 9 = 31 if both systems are
+    trained with draw 2, and by 40 - 10 = 30 if each of them is trained with its own best draw.
     """
     found = authors(LINES).set_index("system")
     assert found.loc["SCAN"].tolist() == [1, 1, 40.0, 1, 40.0]
@@ -137,7 +138,7 @@ def test_a_draw_that_fails_loses_and_the_study_goes_on(toy, monkeypatch):
     original = Run.fit
 
     def fit(run, **options):
-        if run.system.margin == SMALL.candidates()[0].choices["margin"]:
+        if run.system.margin == SMALL.settings()[0].choices["margin"]:
             raise FloatingPointError("gradient not finite")
         return original(run, **options)
 

@@ -1,5 +1,8 @@
 """R@1 and mAP@R when several answers are right, and choices between a caption and its false twin."""
 
+import io
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -95,7 +98,16 @@ def test_a_similarity_that_drops_numbers_in_training_is_judged_without_dropout(t
     assert len({tuple(preferred(matcher, test, pairs)) for _ in range(5)}) == 1
     scores = [all_scores(matcher, test, matcher.similarity) for _ in range(2)]
     assert np.array_equal(*scores)
+    found = [plt.imread(drawn(vl.show.retrieval(matcher, test, "a dog"))) for _ in range(2)]
+    assert np.array_equal(*found)
     assert matcher.training
+
+
+def drawn(figure):
+    file = io.BytesIO()
+    figure.savefig(file, dpi=50)
+    plt.close(figure)
+    return io.BytesIO(file.getvalue())
 
 
 class Dropped(torch.nn.Module):

@@ -11,7 +11,7 @@ from vsrpp_lite.data.scenes import origin
 from vsrpp_lite.data.scenes.captions import annotate
 from vsrpp_lite.data.scenes.facts import Facts, Link, Mention, read
 from vsrpp_lite.data.scenes.plans import sample_scene
-from vsrpp_lite.data.scenes.probes import EDITS, Probe, falsified, middles, on_one_side, probes
+from vsrpp_lite.data.scenes.probes import EDITS, Probe, falsified, in_one_half, middles, probes
 from vsrpp_lite.data.scenes.truth import holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 
@@ -211,10 +211,10 @@ def test_two_things_stand_in_one_half_or_in_two():
         return Probe("left and right", 0, caption, "")
 
     assert middles(pair("a dog left of a table ."), scene) == (30, 90)
-    assert on_one_side(pair("a dog left of a table ."), scene)
-    assert not on_one_side(pair("a girl right of a dog ."), scene)
+    assert in_one_half(pair("a dog left of a table ."), scene)
+    assert not in_one_half(pair("a girl right of a dog ."), scene)
     assert middles(pair("two blue balls left of a girl ."), scene) == (140, 200)
-    assert on_one_side(pair("two blue balls left of a girl ."), scene)
+    assert in_one_half(pair("two blue balls left of a girl ."), scene)
 
 
 def test_articles_follow_the_edit():

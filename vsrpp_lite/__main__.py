@@ -240,7 +240,7 @@ def notebooks(
     """Copy the notebooks, and what they read, to a new folder."""
     with errors_in_a_line(), new_folder(folder) as draft:
         # a checkout also holds their sources, the course with its solutions, and the site
-        left_out = shutil.ignore_patterns("__*", "src", "assignments", "api", "_*", ".ipynb_checkpoints")
+        left_out = shutil.ignore_patterns("src", "assignments", "api", "_*", ".ipynb_checkpoints")
         shutil.copytree(notebooks_folder(), draft, ignore=left_out, dirs_exist_ok=True)
     typer.echo(f"{folder}: begin with 00_start_here.ipynb")
 

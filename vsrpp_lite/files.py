@@ -77,8 +77,6 @@ def new_folder(path: Path) -> Iterator[Path]:
             is writing it. It is not changed.
         OSError: the disk is full, or the parent folder cannot be written to; the message names `path`.
     """
-    if path.resolve() == Path.cwd():  # the shell would stay in the folder that was replaced
-        raise FileExistsError(f"{path} is the working directory; expected another folder. Nothing was written")
     refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _named(path), scratch(path.parent) as drafts:
@@ -101,8 +99,10 @@ def refuse_existing(path: Path) -> None:
     The process that made it may have been killed just afterwards. So what dead processes left beside it is removed.
 
     Raises:
-        FileExistsError: there is such a path, and it is not an empty folder.
+        FileExistsError: there is such a path, and it is not an empty folder; or it is the working directory.
     """
+    if path.resolve() == Path.cwd():  # the shell would stay in the empty folder that the new one replaces
+        raise FileExistsError(f"{path} is the working directory; expected another folder. Nothing was written")
     remove_dead_drafts(path.parent)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f"{path} exists; nothing was written")

@@ -90,9 +90,9 @@ class Comparison(NamedTuple):
         return self.image_positions[:, None] != self.all_image_positions
 
     def scores(self, similarity: Similarity) -> tuple[Float[Tensor, "B N"], Float[Tensor, "N B"]]:
-        """Score own images against all texts, and all images against own texts. One process computes one matrix."""
+        """Score this process's images against all texts, and all images against this process's texts."""
         rows = similarity(self.images, self.all_texts)
-        single = len(self.image_positions) == len(self.all_image_positions)
+        single = len(self.image_positions) == len(self.all_image_positions)  # both are one matrix, then
         columns = rows if single else similarity(self.all_images, self.texts)
         return rows, columns
 

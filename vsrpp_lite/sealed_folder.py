@@ -70,7 +70,11 @@ class SealedFolder:
             draft.write_text(content, encoding="utf-8", newline="\n")
 
     def let_others_read(self, draft: Path) -> None:
-        """Give a draft the permissions of checksums.json. safetensors writes a file that only its owner may read."""
+        """Give a draft the permissions of the file that was written before it, since safetensors keeps others out.
+
+        Raises:
+            FileNotFoundError: no file was written before it.
+        """
         shutil.copymode(self.folder / CHECKSUMS, draft)
 
     def remove(self, name: str) -> None:

@@ -178,9 +178,8 @@ predict("6.5")
 
 # %% [markdown]
 # Look at one word at a time. Does a noun look at its thing? Does a colour look at the thing that has it? Where does a
-# word for an action look, such as *running*? And a word for a relation, such as *larger*, which no single region shows?
-# Section *Why a sentence
-# fails* below answers the first question for hundreds of sentences.
+# word for an action look, such as *running*? Where does a word for a relation look, such as *larger*, which no single
+# region shows? Section *Why a sentence fails* below answers the first question for hundreds of sentences.
 #
 # ## A sentence asks, and VSR++ does worse
 #

@@ -143,7 +143,7 @@ sigma = SEED_SPREAD["VSRN"]
 # VSR++ is VSRN's encoder with a second similarity, so VSRN's spread is our best guess. The difference of two single
 # runs then has a standard deviation of $\sqrt 2\,\sigma$, and lies within $\pm 1.96 \sqrt 2\, \sigma$ in 95 % of cases
 # **when nothing is different at all**. (Averaging two models shrinks the spread by up to $\sqrt 2$, and the spread of
-# the other systems is less than half of VSRN's, so our band is conservative.) With $n$ seeds a side it shrinks by
+# the other systems is less than half of VSRN's, so our band is conservative.) With $n$ seeds on each side it shrinks by
 # $\sqrt n$. Suppose that the true gain is $g$. With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the measured gain
 # lies outside the band every second time. To find the gain four times in five, one needs about twice as many seeds:
 # $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
@@ -189,9 +189,9 @@ predict("7.4")
 
 # %%
 figure, ax = plt.subplots(figsize=(9, 4), layout="constrained")
-ax.axvspan(-band, band, color="black", alpha=0.08, label="no difference at all, one seed a side (95 %)")
+ax.axvspan(-band, band, color="black", alpha=0.08, label="no difference at all, one seed on each side (95 %)")
 inner = band / np.sqrt(10)
-ax.axvspan(-inner, inner, color="black", alpha=0.12, label="the same, ten seeds a side")
+ax.axvspan(-inner, inner, color="black", alpha=0.12, label="the same, ten seeds on each side")
 sns.scatterplot(gains, x="gain", y="step", color=show.PAPER, marker="D", s=70, ax=ax, label="published gain in rsum")
 ax.axvline(0, color="black", lw=0.8)
 ax.set(xlabel="gain in rsum", ylabel="", xlim=(-band - 1, gains["gain"].max() + 2))
@@ -207,7 +207,7 @@ figure = show.describe(
 # %% [markdown]
 # One step of the nine leaves the band of single runs: $\mu = 2$ against $\mu = 0.5$. All others could be seeds. This
 # is no proof that they *are*: a gain may be real and the evidence too thin to show it. Table 2's neighbours of $\mu =
-# 2$ would need from dozens to hundreds of seeds a side. (If two runs share the test pictures, as they do, pairing
+# 2$ would need from dozens to hundreds of seeds on each side. (If two runs share the test pictures, as they do, pairing
 # helps: this package's intervals are paired. But the seed's noise stays.)
 #
 # ## What was rounded
@@ -289,8 +289,8 @@ figure.savefig(folder / "factorial.png", dpi=150)
 # How to read it: `verdict` judges each line by its own interval. `verdict_holm` judges all fifteen lines together, so
 # that the chance of any false verdict is about 5 % at most, and it gives the figure its colours. These intervals come
 # from one seed, so they are about the test pictures alone. Would another seed say the same? The next figure shows the
-# same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). Three seeds show their own
-# variance badly, so `verdict_holm` also tries the variance over seeds that the sixteen cells have on average. Which
+# same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). The variance of three seeds is
+# itself uncertain, so `verdict_holm` also tries the variance over seeds that the sixteen cells have on average. Which
 # verdicts have changed?
 
 # %%

@@ -32,7 +32,7 @@
 # *Needs:* [00_start_here](00_start_here.ipynb) for R@K, [01](01_gcn_reasoning.ipynb) and
 # [03](03_local_attention.ipynb) for the graph and the attention. *Time:* about 60 minutes, and some minutes of training
 # at the first run. *The modules:* `vsrpp_lite/data/scenes/facts.py`, `truth.py` and `probes.py`, and
-# `vsrpp_lite/training/judged.py`. The [glossary](glossary.md) explains the terms.
+# `vsrpp_lite/paper/true_answers.py`. The [glossary](glossary.md) explains the terms.
 
 # %% tags=["remove-cell"]
 # where the package is not there, as on Colab and Kaggle, this cell installs it
@@ -68,7 +68,7 @@ from vsrpp_lite.data.scenes.probes import EDITS, Probe, probes
 from vsrpp_lite.data.scenes.truth import fits, holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 from vsrpp_lite.files import recorded_folder
-from vsrpp_lite.paper.beyond_recall import ONE_SIDE, TWO_SIDES, judge
+from vsrpp_lite.paper.beyond_recall import ONE_HALF, TWO_HALVES, judge
 from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, judged
 from vsrpp_lite.teaching import check, predict, quiz
 
@@ -728,7 +728,7 @@ check.lesson9.exercise3(mine, all_scenes)
 
 # %% [markdown]
 # **4. Left of what?** (*hard, 30 minutes*). If a matcher only knows that "left of" means "in the left half", then it
-# should be right when the two things stand on two sides of the middle, and at chance when both are on one side. Split
+# should be right when the two things stand in two halves of the picture, and at chance when both are in one half. Split
 # the pairs of *left and right* in this way, and measure SCAN and VSR++, with the 95 % interval of each share.
 #
 # <details><summary>Hint</summary>
@@ -739,7 +739,7 @@ check.lesson9.exercise3(mine, all_scenes)
 # </details>
 # <details><summary>Another hint</summary>
 #
-# If several things fit a mention, take the mean of their `x`. Two things are on one side if both `x` are below 128,
+# If several things fit a mention, take the mean of their `x`. Two things are in one half if both `x` are below 128,
 # or neither.
 #
 # </details>
@@ -749,24 +749,24 @@ check.lesson9.exercise3(mine, all_scenes)
 # from vsrpp_lite.paper.true_answers import preferred
 #
 # sides = [pair for pair in pairs if pair.kind == "left and right"]
-# one_side = []
+# one_half = []
 # for pair in sides:
 #     facts = read(pair.right)
 #     link = next(link for link in facts.links if link.name in ("left of", "right of"))
 #     things = all_scenes[pair.image].things
 #     x = [np.mean([t.x for t in things if fits(facts.mentions[k], t)]) for k in (link.subject, link.object)]
-#     one_side.append((x[0] < 128) == (x[1] < 128))
-# one_side = np.array(one_side)
+#     one_half.append((x[0] < 128) == (x[1] < 128))
+# one_half = np.array(one_half)
 # for name in ("SCAN", "VSR++"):
 #     right = preferred(results[name].matcher(), test, sides)
-#     for where, chosen in (("two sides", ~one_side), ("one side", one_side)):
+#     for where, chosen in (("two halves", ~one_half), ("one half", one_half)):
 #         share = right[chosen].mean()
 #         print(f"{name}, {where}: {100 * share:.0f} ± {196 * (share * (1 - share) / chosen.sum()) ** 0.5:.0f} %")
-# assert check.lesson9.exercise4(one_side, pairs, all_scenes)
+# assert check.lesson9.exercise4(one_half, pairs, all_scenes)
 # ```
 #
-# If both intervals lie above one half, then the matcher knows more than in which half of the picture a thing stands.
-# If the interval for two sides lies above the other one, then the matcher may use this half, too. But things in two
+# If both intervals lie above 50 %, then the matcher knows more than in which half of the picture a thing stands.
+# If the interval for two halves lies above the other one, then the matcher may use this half, too. But things in two
 # halves also stand farther apart, which may make them easier to tell. After a short training the matchers hardly read
 # the sides yet, so the intervals may overlap and decide nothing. The last cell of this exercise shows the same shares
 # after a long training.
@@ -774,24 +774,24 @@ check.lesson9.exercise3(mine, all_scenes)
 # </details>
 
 # %%
-one_side = ...  # for each pair of "left and right": do both things stand on one side of the middle?
-check.lesson9.exercise4(one_side, pairs, all_scenes)
+one_half = ...  # for each pair of "left and right": do both things stand in one half of the picture?
+check.lesson9.exercise4(one_half, pairs, all_scenes)
 
 # %% [markdown]
 # When you have measured your own models, look at the same shares of all seven systems, trained until they stopped
 # improving, as they were recorded: the mean of the seeds, and the lowest and the highest seed.
 
 # %%
-halves = recorded[recorded["measure"].isin([ONE_SIDE, TWO_SIDES])]
+halves = recorded[recorded["measure"].isin([ONE_HALF, TWO_HALVES])]
 shares = halves.groupby(["row", "measure"], sort=False)["value"].agg(["mean", "min", "max"])
 told = shares.apply(lambda line: f"{line['mean']:.0f} ({line['min']:.0f} to {line['max']:.0f})", axis=1)
-display(told.unstack("measure").loc[means.columns, [ONE_SIDE, TWO_SIDES]])
+display(told.unstack("measure").loc[means.columns, [ONE_HALF, TWO_HALVES]])
 pairs_of = halves.groupby("measure")["n"].first()
 display(
     Markdown(
-        f"These are per cent of right choices, where 50 is chance: of {pairs_of[ONE_SIDE]} pairs whose things stand in "
-        f"one half of the picture, and of {pairs_of[TWO_SIDES]} pairs whose things stand in two ({seeds} seeds). In "
-        f"one half, SCAN has {told['SCAN', ONE_SIDE]} and VSR++ has {told['VSR++', ONE_SIDE]}."
+        f"These are per cent of right choices, where 50 is chance: of {pairs_of[ONE_HALF]} pairs whose things stand in "
+        f"one half of the picture, and of {pairs_of[TWO_HALVES]} pairs whose things stand in two ({seeds} seeds). In "
+        f"one half, SCAN has {told['SCAN', ONE_HALF]} and VSR++ has {told['VSR++', ONE_HALF]}."
     )
 )
 

@@ -119,7 +119,7 @@ figure.savefig(folder / "table1.png", dpi=150)
 # zero, *not reproduced* if it is below, and otherwise *inconclusive*: this many seeds cannot tell.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is at most 5 %. After a short training, the table also has the column
+# that the chance of any false verdict is about 5 % at most. After a short training, the table also has the column
 # `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
 # Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
 # change it. The figure has the colours of `verdict_holm`.
@@ -218,7 +218,7 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 #
 # sums = measured.set_index("row")["rsum_paper"].sort_values()
 # least = sums.diff().min()
-# print(f"least difference {least:.1f}; seeds a side: {np.ceil(2 * (1.96 * 5 / least) ** 2):.0f}")
+# print(f"least difference {least:.1f}; seeds on each side: {np.ceil(2 * (1.96 * 5 / least) ** 2):.0f}")
 # assert check.table1.exercise1(("Fusion-loss", "Global"), np.ceil(2 * (1.96 * 5 / least) ** 2), measured)
 # ```
 #
@@ -226,7 +226,7 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 
 # %%
 rows = ...  # two names
-needed = ...  # seeds a side
+needed = ...  # seeds on each side
 check.table1.exercise1(rows, needed, measured)
 
 # %% [markdown]

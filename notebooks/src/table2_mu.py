@@ -93,7 +93,7 @@ display(tables.beside(measured).set_index("row"))
 # directions: what does going from 0.5 to 3 bring to text retrieval, beyond what it brings to image retrieval?
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is at most 5 %. After a short training, the table also has the column
+# that the chance of any false verdict is about 5 % at most. After a short training, the table also has the column
 # `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
 # Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
 # change it.
@@ -216,8 +216,8 @@ display(
 # </details>
 # <details><summary>Solution</summary>
 #
-# 98 a side to see it every second time, $2\,(1.96 \cdot 5 / 1.4)^2$, and about twice as many to see it four times in
-# five.
+# 98 on each side to see it every second time, $2\,(1.96 \cdot 5 / 1.4)^2$, and about twice as many to see it four
+# times in five.
 #
 # ```python
 # assert check.table2.exercise1(2 * (1.96 * 5 / 1.4) ** 2)
@@ -226,7 +226,7 @@ display(
 # </details>
 
 # %%
-needed = ...  # seeds a side, to see it every second time
+needed = ...  # seeds on each side, to see it every second time
 check.table2.exercise1(needed)
 
 # %% [markdown]

@@ -116,7 +116,7 @@ figure.savefig(folder / "table4.png", dpi=150)
 # beats all others. For each claim we compare the two systems seed by seed and picture by picture.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is at most 5 %. After a short training, the table also has the column
+# that the chance of any false verdict is about 5 % at most. After a short training, the table also has the column
 # `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
 # Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
 # change it.

@@ -15,9 +15,9 @@ import numpy as np
 
 from vsrpp_lite.data.errors import DataError, check_plain_file
 
-LARGEST_NUMBER = 1e6
-"""Larger numbers are refused: a graph layer multiplies three regions, and its normalisation squares the product. The
-sixth power of a million is still far below the largest float32, 3e38."""
+LARGEST_NUMBER = 1e5
+"""Larger numbers are refused. A graph layer multiplies three regions and adds up over thousands of features, and its
+normalisation squares the result: with numbers of a million, this leaves float32. No number of float16 is larger."""
 
 UNREADABLE = (
     ValueError, TypeError, SyntaxError, IndexError, RecursionError, MemoryError, OverflowError, tokenize.TokenError,
@@ -28,8 +28,8 @@ UNREADABLE = (
 def open_array(path: Path, dtypes: tuple[str, ...], rank: int, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Map the numbers of an .npy file, which can be read and not written.
 
-    A map that can be written would be copied on the way, and the system would ask for as much memory as the file is
-    large: 31 GB for COCO.
+    If the map could be written without changing the file, the operating system would reserve as much memory for it as
+    the file is large: 31 GB for COCO.
 
     Args:
         dtypes: the names of the types that are allowed, such as float16.

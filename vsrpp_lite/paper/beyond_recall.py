@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from vsrpp_lite.data.precomp import name_of_test, open_split
-from vsrpp_lite.data.scenes.probes import EDITS, Probe, on_one_side, probes
+from vsrpp_lite.data.scenes.probes import EDITS, Probe, in_one_half, probes
 from vsrpp_lite.data.scenes.truth import scenes, truth
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLE4
@@ -23,7 +23,7 @@ from vsrpp_lite.training.runs import Result, Run
 TRUTH = "truth.csv"
 DRAWN = ("scenes",)
 """Data sets whose records get a truth.csv."""
-ONE_SIDE, TWO_SIDES = "left and right, in one half", "left and right, in two halves"
+ONE_HALF, TWO_HALVES = "left and right, in one half", "left and right, in two halves"
 """Measures of the pairs of "left and right" whose things stand in the same half of the picture, and of the others."""
 
 
@@ -32,8 +32,8 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
 
     The columns are `row`, `seed`, `measure`, `value` in per cent, and `n`, the number of queries or pairs. Measures
     are R@1 with the one answer of the benchmark, R@1 and mAP@R with all true answers, the share of failures of image
-    retrieval that are none, and the accuracy on each kind of minimal pair. Pairs of "left and right" are also split by
-    whether both things stand in the same half of the picture.
+    retrieval that are false negatives, and the accuracy on each kind of minimal pair. Pairs of "left and right" are
+    also split by whether both things stand in the same half of the picture.
 
     Raises:
         DataError: the data were not drawn by the generator.
@@ -71,8 +71,8 @@ def _known(folder: str) -> tuple[Bool[np.ndarray, "I T"], list[Probe], dict[str,
     of_images, pairs = scenes(test), probes(test)
     asked = {kind: np.array([pair.kind == kind for pair in pairs]) for kind in EDITS}
     sides = asked["left and right"]
-    same = np.array([side and on_one_side(pair, of_images[pair.image]) for side, pair in zip(sides, pairs)])
-    return truth(test), pairs, asked | {ONE_SIDE: same, TWO_SIDES: sides & ~same}
+    same = np.array([side and in_one_half(pair, of_images[pair.image]) for side, pair in zip(sides, pairs)])
+    return truth(test), pairs, asked | {ONE_HALF: same, TWO_HALVES: sides & ~same}
 
 
 def record_truth(folder: Path, *, data: str, preset: str, seeds: Iterable[int]) -> None:

@@ -69,8 +69,8 @@ def spread(name: str, of: str) -> str:
 def changes(name: str, of: str, plain: str) -> str:
     """Return by how much a column differs from its line `plain`, seed by seed: the mean with its 95 % interval.
 
-    The first column of the CSV file of single runs names the lines. The interval is Student's over the seeds, and p is
-    the probability by Holm, for which all lines are judged together.
+    The first column of the CSV file of single runs names the lines. The interval is Student's over the seeds. p is the
+    p-value that Holm's method has adjusted for the number of lines.
     """
     runs = pd.read_csv(recorded_folder() / f"{name}.csv")
     lines = runs.columns[0]
@@ -185,7 +185,10 @@ def _judged(line: pd.Series) -> str:
 
 
 def _points(difference: Any, low: Any, high: Any) -> str:
-    """Describe a difference and its interval in whole points. What would round to zero keeps a digit, if it has one."""
+    """Describe a difference and its interval in whole points.
+
+    A number that would round to zero is shown with one decimal, unless this decimal is zero, too.
+    """
     numbers = map(float, (difference, low, high))
     mean, least, most = (str(round(x)) if round(x) or round(x, 1) == 0 else f"{x:.1f}" for x in numbers)
     return f"{mean} ({least} to {most})"

@@ -16,8 +16,8 @@ from vsrpp_lite.training.provenance import provenance
 def record(data: str) -> Path:
     """Copy the tables and claims of results/ to notebooks/recorded/<data>-<preset>, and return that folder.
 
-    It also gets facts.json, which has the provenance, what `rows` keeps of every run, and for drawn scenes what
-    `beyond_recall` found.
+    It also gets facts.json, which has the provenance, what `recorded_runs` keeps of every run, and for drawn scenes
+    what `beyond_recall` found.
 
     Raises:
         FileNotFoundError: there are no tables of these data.

@@ -97,7 +97,7 @@ def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Ta
     (of_table,) = (known for known in TABLES if known.name == line["table"])
     run = of_table.runs(data=data, preset=preset, seed=seed)[row]
     if repr(run) != line["run"]:
-        raise ValueError(f"{row}: recorded was {line['run']}; now it would be {run!r}")
+        raise ValueError(f"{row}: the record has {line['run']}; the package would now train {run!r}")
     return line, of_table, run
 
 
@@ -129,7 +129,8 @@ def verify(folder: Path, *, table: str, row: str, seed: int) -> str:
     if run.digest != line["digest"]:
         digests = f"The digest was {line['digest']} and is {run.digest}"
         told = f"{told}. {digests}, so the data have other bytes, or the package has another version of results"
-    return f"{told}. Another processor rounds otherwise, and training magnifies it: compare with the interval."
+    advice = "Another kind of processor rounds differently, and training makes the differences larger"
+    return f"{told}. {advice}. Compare the change of rsum with the interval of this row in the table."
 
 
 def seconds(folder: Path) -> float:

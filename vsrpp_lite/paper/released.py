@@ -3,10 +3,11 @@
 A checkpoint (`model_best.pth.tar`) is a pickle of torch with the options of the training and two state dicts: of the
 image encoder and of the sentence encoder. The words of its vocabulary are in another file. `import_checkpoint` puts the
 weights into the system that scores as the released code does, and writes the folder of a run, so that recalls, scores
-and averages of two models come from `Result`. The run is marked by the seed, which is made of the checkpoint's sha256:
-no training of one's own has it.
+and averages of two models come from `Result`. The seed of the run is made from the checkpoint's sha256. It marks the
+run as an import, since no training of your own has this seed.
 
-What does not fit is refused: image towers that read pixels, options that these systems do not have, and other words.
+The module refuses what does not fit: image encoders that read pixels, options that these systems do not have, and a
+vocabulary that has another number of words than the checkpoint.
 """
 
 import argparse
@@ -54,7 +55,9 @@ def import_checkpoint(checkpoint: Path, vocabulary: Path, data: str) -> Result:
         raise DataError(f"{vocabulary}: has {len(words)} words; expected {known}, as {checkpoint} has")
     try:
         system, sizes, towers = translate(checkpoint, options, images, texts)
-    except (KeyError, AttributeError, TypeError, IndexError) as error:  # an option or a layer that no release has
+    except DataError:
+        raise  # it names the option
+    except (KeyError, AttributeError, TypeError, IndexError, ValueError) as error:  # such as a layer of no release
         raise DataError(f"{checkpoint}: found {error!r}; expected the options and layers of a release") from error
     seed = int(sha256(checkpoint)[:7], 16)
     run = Run(system=system, data=data, preset="paper", seed=seed, sizes=sizes)
@@ -101,11 +104,16 @@ def read_checkpoint(path: Path) -> tuple[argparse.Namespace, Weights, Weights]:
         raise DataError(f"{path}: opt is {type(options).__name__}; expected the options of a training")
     if any(key.startswith("cnn.") for key in images):
         raise DataError(f"{path}: its image encoder is a CNN that reads pixels; expected one of precomputed features")
-    for name, value in (images | texts).items():
+    for name, value in (*images.items(), *texts.items()):
         if not isinstance(value, Tensor):
             raise DataError(f"{path}: {name} is {type(value).__name__}; expected a tensor")
     if {"fc.weight_g", "fc.weight_v"} <= images.keys():  # weight normalisation: a direction and a length for each row
         direction, length = images.pop("fc.weight_v"), images.pop("fc.weight_g")
+        if direction.ndim != 2 or length.shape != (len(direction), 1):
+            raise DataError(
+                f"{path}: fc.weight_v has shape {tuple(direction.shape)} and fc.weight_g {tuple(length.shape)}; "
+                "expected (D, F) and (D, 1)"
+            )
         images["fc.weight"] = direction * (length / direction.norm(dim=1, keepdim=True))
     for name, state in (("fc.weight", images), ("fc.bias", images), ("embed.weight", texts)):
         if name not in state:

@@ -67,7 +67,7 @@ class Study:
     shorter: Mapping[str, Any] = field(default_factory=dict)
     """Entries of the training in which the study trains for less long than the preset. The winners do not have them."""
 
-    def candidates(self) -> list[Draw]:
+    def settings(self) -> list[Draw]:
         """Return the draws, and the preset's own setting as the last candidate.
 
         The draws are a Latin hypercube with a fixed seed: random, but evenly spread on every axis.
@@ -87,7 +87,7 @@ class Study:
 
     def run(self, system: System, number: int, seed: int) -> Run:
         """Return the run of a system with a draw."""
-        found = recipe(self.preset, system, *self.candidates()[number])
+        found = recipe(self.preset, system, *self.settings()[number])
         training = replace(found.training, **self.shorter)
         return Run(system=found.system, training=training, data=self.data, preset=self.preset, seed=seed)
 
@@ -148,7 +148,7 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = pd.DataFrame()
     failures: dict[Run, str] = {}
-    chosen = [(row, number) for number in range(len(study.candidates())) for row in rows]
+    chosen = [(row, number) for number in range(len(study.settings())) for row in rows]
     for seed in range(study.seeds):
         if lines.empty and failures:  # every draw of the first seed failed, so there are no finalists
             break
@@ -179,7 +179,7 @@ def finalists(study: Study, lines: pd.DataFrame) -> list[tuple[str, int]]:
 
 def line(study: Study, row: str, number: int, result: Result) -> dict[str, Any]:
     """Return what is kept of a run: row, draw and seed, the settings, the best rsum on dev, its epoch, the seconds."""
-    draw, dev = study.candidates()[number], result.history["dev.rsum"].tolist()
+    draw, dev = study.settings()[number], result.history["dev.rsum"].tolist()
     shown = {**draw.training, **draw.choices}
     best = {"dev_rsum": round(max(dev), 2), "best_epoch": best_epoch(dev), "epochs": len(dev)}
     return {"row": row, "draw": number, "seed": result.run.seed, **shown, **best, "seconds": result.record["seconds"]}
@@ -200,7 +200,7 @@ def best_draws(lines: pd.DataFrame, seeds: int) -> pd.DataFrame:
 
 def winners(study: Study, lines: pd.DataFrame) -> dict[str, Recipe]:
     """Return the recipe of each row's best draw."""
-    settings, best = study.candidates(), best_draws(lines, study.seeds)
+    settings, best = study.settings(), best_draws(lines, study.seeds)
     return {row: recipe(study.preset, ROWS[row], *settings[draw]) for row, draw in zip(best["row"], best["draw"])}
 
 

@@ -97,11 +97,11 @@ def shown_claims(verdicts: pd.DataFrame, data: str) -> pd.DataFrame:
     return shown.assign(verdict_long=beside_long(verdicts, data)) if verdicts["preset"].iloc[0] in SHORT else shown
 
 
-SHORT = {"smoke": "This is a training of seconds, which shows nothing", "lite": "This is a short training"}
+SHORT = {"smoke": "This training takes only seconds, so its numbers mean nothing", "lite": "This is a short training"}
 """Presets that stop before a system has converged, and what their tables say of it."""
 LONG = (
     "verdict_long is the recorded verdict, by Holm's method, of trainings that went on until dev stopped improving. "
-    "With one seed, it speaks of the test images alone, and another seed may turn it."
+    "With one seed, the verdict is about the test images alone, and a training with another seed may reverse it."
 )
 
 

@@ -105,7 +105,7 @@ def study(lines: pd.DataFrame) -> Figure:
     figure, ax = plt.subplots(figsize=(9, 5), layout="constrained")
     rows = list(first["row"].unique())[::-1]  # the last row is the paper's own system, and gets the first colour
     style = {"x": "place", "y": "dev_rsum", "hue": "row", "style": "row", "hue_order": rows, "style_order": rows}
-    # no lines between the points: neighbours differ in more than the rate, so what lies between them is nothing
+    # there are no lines between the points: neighbours differ in more than the rate, so a line would mean nothing
     sns.lineplot(
         first, **style, palette="colorblind", markers=True, dashes=False, markersize=8, lw=0, errorbar=None, ax=ax
     )

@@ -69,7 +69,8 @@ def attended(
         covered = np.s_[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)]
         total[covered] += weight
         count[covered] += 1
-        # by the root, weights of 0.1 can be told apart, too; a single region has all the attention
+        # the square root makes the difference between small weights visible. If there is a single region, `even` is 1,
+        # and this region has all the attention
         strength = (max(weight - even, 0) / (1 - even)) ** 0.5 if even < 1 else 1.0
         rectangle = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, alpha=strength, lw=4 * strength)
         ax.add_patch(rectangle)

@@ -54,8 +54,8 @@ class GraphRegions(nn.Module):
             about sqrt(D / R) long. Perhaps a GRU with its usual small weights hardly moves if its input is small; we
             did not test this. The author of the release agreed that this axis looks wrong. With "scaled", V* is
             normalised over features, and the GRU reads it with the length sqrt(D / R).
-        gru: whether a GRU reads V*. Without it, the pooled vector is the mean of V*. A system with a local similarity
-            alone does not use it.
+        gru: whether a GRU reads V*. Without it, the pooled vector is the mean of V*. A system that has only a local
+            similarity does not use the pooled vector.
     """
 
     def __init__(self, feature_size: int, embed_size: int, layers: int, *, norm: Norm = "features", gru: bool = True):

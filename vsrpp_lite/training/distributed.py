@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 def check_processes(devices: int, strategy: str | None, batch_size: int) -> None:
-    """Check that processes can train together. An error that they raise would reach the caller as another error.
+    """Check that processes can train together. An error within one of them would reach the caller as another type.
 
     Raises:
-        ValueError: the processes cannot share a batch; or the strategy is neither of those that start processes of this
-            one. Fabric's others start the script again, which would wait for the lock that this process holds.
+        ValueError: the processes cannot share a batch; or the strategy is neither "ddp_spawn" nor "ddp_fork". Other
+            strategies of Fabric start the script again, and the new process would wait for the lock of this process.
     """
     if strategy not in (None, "ddp_spawn", "ddp_fork"):
         raise ValueError(f"strategy is {strategy!r}; expected ddp_spawn or ddp_fork")

@@ -3,7 +3,7 @@
 model.safetensors   all weights
 config.json         the system, its sizes, and what it was trained with
 vocabulary.json     the tokenizer (or the folder word_pieces)
-checksums.json      the sha256 of these three; see `sealed`
+checksums.json      the sha256 of these three; see `sealed_folder`
 README.md           the model card, with the measured recalls
 """
 
@@ -112,9 +112,10 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
     """Write a trained matcher to a new folder; the top of this file lists what is in it.
 
     Args:
-        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written as they are, but for
-            `run`, which may name a folder of its author. The model card tells of `data_name`, `preset`, `seed`, of
-            `test`, the split and the images behind the recalls, and of `imported`, the name of a released checkpoint.
+        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written unchanged, except that
+            `run` is left out, since it may name a folder of the author. The model card shows `data_name`, `preset`,
+            `seed`, `test` (the split and the images behind the recalls) and `imported` (the name of a released
+            checkpoint).
 
     Raises:
         FileExistsError: the folder exists and is not empty, or another process is writing it.

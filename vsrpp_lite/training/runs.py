@@ -104,7 +104,7 @@ class Run:
     def config(self, feature_size: int) -> dict[str, Any]:
         """Return the content of config.json. It has the values of the preset, since presets may change later."""
         whole = replace(self, **self.settings._asdict())
-        path = self.data not in EMBEDDED and Path(self.data).is_dir()  # a relative one leads nowhere else
+        path = self.data not in EMBEDDED and Path(self.data).is_dir()  # written as a whole path
         names = {"run": repr(whole), "data_name": str(self.data_folder) if path else self.data, "preset": self.preset}
         return names | {"feature_size": feature_size} | self.content
 

@@ -39,7 +39,7 @@ class Mention:
     kinds: frozenset[str]
     """Kinds that the noun can mean: a child is a girl or a boy."""
     count: int = 1
-    """Number of things. One, "a ball", says that there is at least one; two or more is the exact number."""
+    """Number of things. The count 1, as in "a ball", means at least one. A count of 2 or more is exact."""
     colour: str | None = None
     size: str | None = None
     pattern: str | None = None
@@ -61,7 +61,7 @@ class Link:
     start: int = field(default=0, compare=False)
     """Position of the relation's first word in the caption."""
     stop: int = field(default=0, compare=False)
-    """Position behind the relation's last word. The words of "held by" and "has ... on it" count as none."""
+    """Position behind the relation's last word. For "held by" and "has ... on it", `start` and `stop` are equal."""
 
 
 @dataclass(frozen=True)

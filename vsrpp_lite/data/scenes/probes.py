@@ -61,10 +61,10 @@ def falsified(caption: str, scene: Scene, kind: str, rng: np.random.Generator) -
     return None if holds(read(wrong), scene) else wrong
 
 
-def on_one_side(pair: Probe, scene: Scene) -> bool:
+def in_one_half(pair: Probe, scene: Scene) -> bool:
     """Tell whether the two things of a pair of kind "left and right" stand in the same half of the picture.
 
-    A model that takes "left of" for "in the left half" can choose right only where they stand in two halves.
+    A model that takes "left of" for "in the left half" is at chance where they do.
     """
     subject, other = middles(pair, scene)
     return (subject < WIDTH / 2) == (other < WIDTH / 2)

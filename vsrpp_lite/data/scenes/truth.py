@@ -108,7 +108,8 @@ class _Things:
         self.place = np.array([scene.place for scene in of_scenes])
         self.light = np.array([scene.light for scene in of_scenes])
         self.owner = np.array([number for number, scene in enumerate(of_scenes) for _ in scene.things])
-        # things that look alike fit the same mentions, wherever they stand: few looks to ask about, many things
+        # things that look alike fit the same mentions, wherever they stand. So `fits` is called once for each look, and
+        # there are far fewer looks than things
         things = [thing for scene in of_scenes for thing in scene.things]
         looks = [thing.look for thing in things]
         examples = dict(zip(looks, things, strict=True))

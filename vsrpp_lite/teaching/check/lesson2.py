@@ -21,7 +21,7 @@ def exercise1(summed: float, hardest: float, at_zero: float) -> str:
     number(summed, 0.4 / 3, mistakes)
     number(hardest, 0.4 / 3, mistakes)
     number(at_zero, 0.2 / 3, {"Two queries have a wrong candidate that scores higher than the right one.": 0.0})
-    return "At margin 0 exactly the queries that R@1 counts as wrong are violated."
+    return "At margin 0, the queries with a loss above 0 are exactly those that R@1 counts as wrong."
 
 
 @exercise

@@ -57,7 +57,7 @@ def exercise2(costs: Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]],
         "That is the mean of a word. Sum over a caption."
     )
     assert np.allclose(found, expected, atol=1e-4), f"Expected {expected.round(3)} nats, and found {found.round(3)}."
-    return "A count of word pairs predicts this much of a caption, although it sees no picture."
+    return "A count of word pairs already predicts a part of each caption, although it sees no picture."
 
 
 @exercise

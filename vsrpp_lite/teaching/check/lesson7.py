@@ -32,9 +32,9 @@ def exercise2(chance: float) -> str:
 
 @exercise
 def exercise3(two_cells: float, fusion: float) -> str:
-    """The gain that two cells with four seeds each can tell, and the one of two settings of fusion; sigma is 5.4."""
+    """The smallest gain that two cells with four seeds each, and two settings of fusion, can show; sigma is 5.4."""
     mistakes = {
-        "That is the band for one seed a side.": 1.96 * sqrt(2) * 5.4,
+        "That is the band for one seed on each side of the comparison.": 1.96 * sqrt(2) * 5.4,
         "Both sides vary: the variances of the two means add up.": 1.96 * 5.4 / 2,
     }
     number(two_cells, 1.96 * sqrt(2 / 4) * 5.4, mistakes, within=0.06)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vsrpp_lite.data.scenes.facts import read
-from vsrpp_lite.data.scenes.probes import Probe, middles, on_one_side
+from vsrpp_lite.data.scenes.probes import Probe, in_one_half, middles
 from vsrpp_lite.data.scenes.truth import holds
 from vsrpp_lite.data.scenes.world import WIDTH, Scene
 from vsrpp_lite.teaching.verdict import exercise, number
@@ -62,7 +62,9 @@ def exercise3(mine: Sequence[Probe], scenes: Sequence[Scene]) -> str:
             f"{changed[0][0]!r} became {changed[0][1]!r}. Exchange small and big."
         )
         scene = scenes[pair.image]
-        assert holds(read(pair.right), scene), f"{pair.right!r} is not true of its picture: `right` is the caption."
+        assert holds(read(pair.right), scene), (
+            f"{pair.right!r} is not true of its picture. Put the true caption into `right`, the false one into `wrong`."
+        )
         assert not holds(read(pair.wrong), scene), (
             f"{pair.wrong!r} is true of picture {pair.image}, since another thing there fits it. Leave such pairs out."
         )
@@ -70,15 +72,15 @@ def exercise3(mine: Sequence[Probe], scenes: Sequence[Scene]) -> str:
 
 
 @exercise
-def exercise4(one_side: np.ndarray, pairs: Sequence[Probe], scenes: Sequence[Scene]) -> str:
-    """For each pair of "left and right": whether both things stand on one side of the middle."""
+def exercise4(one_half: np.ndarray, pairs: Sequence[Probe], scenes: Sequence[Scene]) -> str:
+    """For each pair of "left and right": whether both things stand in one half of the picture."""
     sides = [pair for pair in pairs if pair.kind == "left and right"]
-    found = np.asarray(one_side)
+    found = np.asarray(one_half)
     assert found.shape == (len(sides),), f"There are {len(sides)} such pairs, and {found.size} answers."
     for given, pair in zip(found, sides):
         subject, other = middles(pair, scenes[pair.image])
-        assert bool(given) == on_one_side(pair, scenes[pair.image]), (
+        assert bool(given) == in_one_half(pair, scenes[pair.image]), (
             f"In picture {pair.image} the things of {pair.right!r} stand at x = {subject:.0f} and {other:.0f}; "
             f"the middle is {WIDTH // 2}."
         )
-    return f"{int(found.sum())} of {len(sides)} pairs have both things on one side."
+    return f"{int(found.sum())} of {len(sides)} pairs have both things in one half of the picture."

@@ -10,7 +10,7 @@ from vsrpp_lite.teaching.verdict import exercise, number
 
 @exercise
 def exercise1(rows: Iterable[str], seeds: float, measured: pd.DataFrame) -> str:
-    """The two rows of the published table that differ least, and the seeds a side that tell them apart; sigma is 5."""
+    """The two published rows that differ least, and how many seeds each needs to tell them apart; sigma is 5."""
     sums = measured.set_index("row")["rsum_paper"].sort_values()
     gaps = sums.diff()
     above = gaps.idxmin()

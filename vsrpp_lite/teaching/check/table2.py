@@ -10,7 +10,7 @@ from vsrpp_lite.training.runs import Result
 
 @exercise
 def exercise1(seeds: float) -> str:
-    """How many seeds a side tell 489.1 from 490.5, if one seed's standard deviation is 5."""
+    """How many seeds each row needs to tell 489.1 from 490.5, if one seed's standard deviation is 5."""
     needed = 2 * (1.96 * 5 / 1.4) ** 2
     mistakes = {
         "A difference of two means has the variances of both: there is a factor 2.": needed / 2,
