@@ -140,6 +140,12 @@ def test_the_simulation_of_false_verdicts_is_of_what_is_recorded():
         assert count == sum(len(table.claims) for table in several), f"run tests/false_verdicts.py: {name} has changed"
 
 
+def test_the_shift_of_a_column_is_told_with_its_interval(kept):
+    """The differences are 1 and 3: their mean is 2, its standard error 1, and Student's quantile 12.7."""
+    pd.DataFrame({"rsum": [10.0, 20.0], "again": [11.0, 23.0]}).to_csv(kept / "twice.csv", index=False)
+    assert filled("{{shift twice rsum again}}") == "2 (-11 to 15)"
+
+
 def test_a_setting_of_a_study_is_told_with_its_mean_over_the_seeds(kept):
     (kept / "tuning").mkdir()
     lines = [("VSR++ (GRU)", 7, 300.0), ("VSR++ (GRU)", 7, 310.0), ("SCAN", 7, 200.0)]

@@ -145,6 +145,13 @@ def value(recorded: str, name: str, *row_and_metric: str) -> str:
     return f"{measured.loc[row, metric]:.1f}"
 
 
+def shift(name: str, before: str, after: str) -> str:
+    """Return the mean difference of two columns of a CSV file, with its 95 % interval over the lines (Student's)."""
+    lines = pd.read_csv(recorded_folder() / f"{name}.csv")
+    difference = (lines[after] - lines[before]).to_numpy()[None, :, None]  # lines take the axis of the images
+    return _points(*(x[0] for x in interval(difference)))
+
+
 def claim(recorded: str, name: str, *better_and_worse: str) -> str:
     """Return by how many points of rsum one row of a table leads another, where this is one of the table's claims.
 
