@@ -550,7 +550,7 @@ display(
 
 # %%
 long_graph = pd.read_csv(recorded_folder() / "graph.csv")
-table = long_graph.pivot(index="measure", columns=["row", "seed"], values="value").loc[[*relations, "rsum"]]
+table = long_graph.pivot(index="measure", columns=["row", "seed"], values="value").loc[[*relations, "rsum"], list(both)]
 display(table.rename_axis(columns=["", "seed"]).round(1))
 gains = table["with the graph"] - table["without the graph"]  # one column for each seed
 ends = {kind: [float(x[0]) for x in interval(line.to_numpy()[None, :, None])] for kind, line in gains.iterrows()}
@@ -563,11 +563,11 @@ display(
 )
 
 # %% [markdown]
-# After a long training, VSR++ *without* any graph still tells left from right far better than chance. So a part of the
-# ability comes from the graph, and the larger part comes from elsewhere. Where could it come from? A region's features
-# tell its place in the picture, and the word *dog* of "a dog left of a cat" has read the word *left* through the
-# Bi-GRU. So the attention of this word can prefer a dog that stands on the left. Exercise 4 shows how to test this
-# explanation.
+# After a long training, VSR++ *without* any graph still tells left from right far better than chance. So the larger
+# part of the ability comes from elsewhere. The graph may add to it: look at whether all seeds agree, and whether the
+# interval holds zero. Where could the larger part come from? A region's features tell its place in the picture, and
+# the word *dog* of "a dog left of a cat" has read the word *left* through the Bi-GRU. So the attention of this word
+# can prefer a dog that stands on the left. Exercise 4 shows how to test this explanation.
 #
 # Had we compared VSR++ with VSE++ alone, we would have credited the graph with all of it.
 
