@@ -11,13 +11,12 @@ of sets with at least one false verdict by Holm's method, with and without the v
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.recorded_runs import samples
 from vsrpp_lite.paper.tables import COMPARED, Table
-from vsrpp_lite.training.metrics import holm
+from vsrpp_lite.training.metrics import holm, two_sided, welch
 
 SETS = ("scenes-long", "another-draw-long", "scenes-lite", "flickr8k-real")
 """Recorded sets with several seeds. Claims of tables with one seed are left out, since they have no such variance."""
@@ -83,9 +82,8 @@ def p_value(
         of_seeds: the variance from seed to seed, (N, C).
     """
     of_seeds = of_seeds / differences.shape[1]
-    variance = of_images + of_seeds
-    freedom = variance**2 / (of_images**2 / (images - 1) + of_seeds**2 / freedom_of_seeds)
-    return 2 * stdtr(np.maximum(freedom, 1), -np.abs(differences.mean(1)) / np.sqrt(variance))
+    of_images = np.broadcast_to(of_images, of_seeds.shape)
+    return two_sided(differences.mean(1), *welch(of_images, images - 1, of_seeds, freedom_of_seeds))
 
 
 def main() -> None:

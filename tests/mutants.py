@@ -510,8 +510,8 @@ EVALUATION = [
     Mutant(
         "seeds do not widen the interval",
         "training/metrics.py",
-        "variance = by_image + by_seed",
-        "variance = by_image",
+        "variance = one + other",
+        "variance = one",
         "test_metrics.py::test_both_variances_add_and_their_degrees_of_freedom_are_welchs",
     ),
     Mutant(
@@ -524,7 +524,7 @@ EVALUATION = [
     Mutant(
         "a variance that is small by chance makes a difference certain",
         "training/metrics.py",
-        "np.maximum(p, _two_sided(*spread(samples, usual)))",
+        "np.maximum(p, two_sided(*spread(samples, usual)))",
         "p",
         "test_metrics.py::test_a_variance_that_is_small_by_chance_does_not_make_a_difference_certain",
     ),

@@ -164,9 +164,13 @@ class SealedFolder:
         A file has one checksum. While the file is being replaced, the checksums of its earlier contents are accepted
         too. None stands for an absent file.
         """
+        return self._read()[1]
+
+    def _read(self) -> tuple[str | None, dict[str, list[str | None]]]:
+        """Return the owner in checksums.json, or this one's if there is no such file yet, and `_files`."""
         path, expected = self.folder / CHECKSUMS, "an owner, and the sha256 of files"
         if not os.path.lexists(path):
-            return {}
+            return self.owner, {}
         try:
             content = read_json(path, expected)
             owner, files = content["owner"], {name: list(entries) for name, entries in content["files"].items()}
@@ -176,16 +180,16 @@ class SealedFolder:
             raise self._refused(CHECKSUMS, repr(error), expected) from error
         if self.owner is not None and owner != self.owner:
             raise self._refused(CHECKSUMS, f"the owner {owner!r}", repr(self.owner))
-        return files
+        return owner, files
 
     def _refused(self, name: str, found: str, expected: str) -> DamagedError:
         return DamagedError(f"{self.folder / name}: found {found}; expected {expected}. {self.remedy}".rstrip())
 
     def _enter(self, name: str, checksums: list[str | None]) -> None:
         """Write the checksums of one file into checksums.json, or no line if there are none. Call it under the lock."""
-        files = self._files() | {name: checksums}
-        entries = {name: accepted for name, accepted in sorted(files.items()) if accepted}
-        write_text(self.folder / CHECKSUMS, json.dumps({"owner": self.owner, "files": entries}, indent=1) + "\n")
+        owner, files = self._read()
+        entries = {name: accepted for name, accepted in sorted((files | {name: checksums}).items()) if accepted}
+        write_text(self.folder / CHECKSUMS, json.dumps({"owner": owner, "files": entries}, indent=1) + "\n")
 
 
 @contextmanager

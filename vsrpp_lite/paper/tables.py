@@ -167,7 +167,7 @@ class Table:
     def verdicts(self, *, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
         """Return one line per claim: the paired difference of its rows, the interval, the p-value and the verdict.
 
-        The p-value takes the larger of two variances over seeds, its own and that of the whole table; see `compare`.
+        The p-value is the larger of two: by the claim's variance over seeds, and by that of all rows; see `compare`.
         """
         by_seed = [self.runs(data=data, preset=preset, seed=seed) for seed in seeds]
         sampled = {row: samples([runs[row] for runs in by_seed], self.folds) for row in self.rows}

@@ -171,13 +171,14 @@ def p_value(samples: Float[np.ndarray, "S I M"], usual: SeedVariance | None = No
             far too small by chance, and then the p-value is far too small. With `usual`, the larger of both p-values
             counts.
     """
-    p = _two_sided(*spread(samples))
-    return p if usual is None else np.maximum(p, _two_sided(*spread(samples, usual)))
+    p = two_sided(*spread(samples))
+    return p if usual is None else np.maximum(p, two_sided(*spread(samples, usual)))
 
 
-def _two_sided(
-    mean: Float[np.ndarray, " M"], variance: Float[np.ndarray, " M"], freedom: Float[np.ndarray, " M"]
-) -> Float[np.ndarray, " M"]:
+def two_sided(
+    mean: Float[np.ndarray, "*M"], variance: Float[np.ndarray, "*M"], freedom: Float[np.ndarray, "*M"]
+) -> Float[np.ndarray, "*M"]:
+    """Return Student's two-sided p-value of means whose true value may be zero, from their variance."""
     far = np.divide(np.abs(mean), np.sqrt(variance), out=np.where(mean == 0, 0.0, np.inf), where=variance > 0)
     return 2 * stdtr(freedom, -far)
 
@@ -200,9 +201,16 @@ def spread(
     if seeds_vary is None:
         seeds_vary = seed_variance([samples]) if seeds > 1 else SeedVariance(np.zeros_like(by_image), 1)
     by_seed = seeds_vary.variance / seeds
-    variance = by_image + by_seed
-    freedom = variance**2 / np.maximum(by_image**2 / (images - 1) + by_seed**2 / seeds_vary.freedom, 1e-30)
-    return samples.mean((0, 1)), variance, np.maximum(freedom, 1)
+    return samples.mean((0, 1)), *welch(by_image, images - 1, by_seed, seeds_vary.freedom)
+
+
+def welch(
+    one: Float[np.ndarray, "*M"], freedom_of_one: int, other: Float[np.ndarray, "*M"], freedom_of_other: int
+) -> tuple[Float[np.ndarray, "*M"], Float[np.ndarray, "*M"]]:
+    """Return the sum of two variances and its degrees of freedom, at least 1, by Welch and Satterthwaite's formula."""
+    variance = one + other
+    freedom = variance**2 / np.maximum(one**2 / freedom_of_one + other**2 / freedom_of_other, 1e-30)
+    return variance, np.maximum(freedom, 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

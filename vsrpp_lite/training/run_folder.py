@@ -71,7 +71,7 @@ def forget(files: SealedFolder) -> None:
     scores, which the next training would make wrong, go first, and then the state, and the file that says "done".
     """
     for path in files.folder.parent.glob(f"*/test-ranks-*-{files.owner}*.npz"):
-        run_folder(path.parent, path.parent.name.rpartition("-")[2]).remove(path.name)
+        run_folder(path.parent).remove(path.name)
     with suppress(DamagedError):  # nothing in such a folder can be read, in whatever order it is deleted
         for name in sorted(files.names, key=lambda name: (not name.endswith(".npz"), name != LAST, name != RESULT)):
             files.remove(name)
