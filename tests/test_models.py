@@ -25,7 +25,7 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import train as machine
-from vsrpp_lite.training.models import card, describe, rebuild
+from vsrpp_lite.training.models import card, identity, rebuild
 from vsrpp_lite.training.ranking import all_scores
 from vsrpp_lite.training.run_folder import run_folder
 
@@ -137,13 +137,13 @@ def test_weights_of_another_system_are_refused(run, tmp_path):
 
 
 def test_a_system_is_rebuilt_from_what_describes_it_or_refused_by_name():
-    assert rebuild(json.loads(json.dumps(describe(VSRpp(mu=0.5))))) == VSRpp(mu=0.5)
+    assert rebuild(json.loads(json.dumps(identity(VSRpp(mu=0.5))))) == VSRpp(mu=0.5)
     with pytest.raises(ValueError, match=r"the class VSRpq of .*vsrpp is not here .*vl.load\(folder, VSRpq\)"):
-        rebuild(describe(VSRpp()) | {"name": "VSRpq"})
+        rebuild(identity(VSRpp()) | {"name": "VSRpq"})
     with pytest.raises(ValueError, match=r"pathlib\.Path is no System"):
-        rebuild(describe(VSRpp()) | {"module": "pathlib", "name": "Path"})
+        rebuild(identity(VSRpp()) | {"module": "pathlib", "name": "Path"})
     with pytest.raises(ValueError, match="VSRpp has version 1; expected 7, as it was trained"):
-        rebuild(describe(VSRpp()) | {"version": 7})
+        rebuild(identity(VSRpp()) | {"version": 7})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ def test_choices_come_back_as_they_were_or_are_refused_when_the_run_is_described
         with pytest.raises(ValueError, match=f"{next(iter(wrong))}.* is "):
             Own(**wrong)
     with pytest.raises(ValueError, match=r"Own\(.*cannot be made again from its fields \(.*type"):
-        describe(kept)
+        identity(kept)
 
 
 def test_a_system_whose_fields_do_not_make_it_is_refused_before_it_is_trained(toy):
@@ -181,10 +181,10 @@ def test_an_edited_build_of_a_class_from_outside_is_another_system():
         def build(self, tokenizer, feature_size, sizes):
             return super().build(tokenizer, feature_size, sizes)
 
-    before = describe(Edited())
+    before = identity(Edited())
     Edited.build = lambda self, tokenizer, feature_size, sizes: None
-    assert before != describe(Edited())
-    assert "build" not in describe(VSEpp())
+    assert before != identity(Edited())
+    assert "build" not in identity(VSEpp())
 
 
 def test_through_the_hubs_own_mixin_and_a_local_folder(run, tmp_path):

@@ -1,5 +1,7 @@
 """Widgets without a browser: a control is moved, and the picture and the numbers are those of the new value."""
 
+import copy
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -8,6 +10,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 
 from vsrpp_lite import show
 from vsrpp_lite.show import widgets
@@ -104,3 +107,18 @@ def test_a_sentence_finds_pictures_and_a_picture_sentences(drawn):
     assert told.value == widgets.png(show.image_query({"": scores}, dev, 3, top=5)) != before[1]
     picture.value = 10**6
     assert picture.value == len(dev) - 1
+
+
+class Turned(torch.nn.Module):
+    """A similarity that is turned round while it trains: what it finds last then, it finds first otherwise."""
+
+    def forward(self, images, texts):
+        scores = images.pooled @ texts.pooled.T
+        return -scores if self.training else scores
+
+
+def test_a_search_finds_the_same_with_a_matcher_that_is_still_training(drawn):
+    matcher, dev = copy.deepcopy(drawn)
+    matcher.similarity = Turned()
+    asked = [picture.value for picture in pictures(widgets.search(matcher.eval(), dev))]
+    assert [picture.value for picture in pictures(widgets.search(matcher.train(), dev))] == asked

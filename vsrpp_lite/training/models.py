@@ -1,4 +1,4 @@
-"""Models on disk: describe a system, build it again, and export a trained one to a folder that needs no data.
+"""Models on disk: identify a system, build it again, and export a trained one to a folder that needs no data.
 
 model.safetensors   all weights
 config.json         the system, its sizes, and what it was trained with
@@ -32,10 +32,10 @@ from vsrpp_lite.training.run_folder import BEST, CONFIG, LAST, check_done, load_
 WEIGHTS, CARD = "model.safetensors", "README.md"
 
 
-def describe(system: System) -> dict[str, Any]:
+def identity(system: System) -> dict[str, Any]:
     """Return what identifies a system: module, name and version of its class, and its choices.
 
-    For a class from outside of this package, the description includes a hash of the byte code of `build`, so that an
+    For a class from outside of this package, it includes a hash of the byte code of `build`, so that an
     edited `build` is another system.
 
     Raises:
@@ -82,7 +82,7 @@ class OtherSystemError(ValueError):
 
 
 def rebuild(described: Mapping[str, Any], system: type[System] | None = None) -> System:
-    """Return the system that `describe` described.
+    """Return the system that an identity stands for; see `identity`.
 
     Args:
         system: the class of the system; by default, it is imported by its module and name.
@@ -112,7 +112,7 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
     """Write a trained matcher to a new folder; the top of this file lists what is in it.
 
     Args:
-        config: `system` (see `describe`), `sizes` and `feature_size`. Other entries are written unchanged, except that
+        config: `system` (see `identity`), `sizes` and `feature_size`. Other entries are written unchanged, except that
             `run` is left out, since it may name a folder of the author. The model card shows `data_name`, `preset`,
             `seed`, `test` (the split and the images behind the recalls) and `imported` (the name of a released
             checkpoint).

@@ -88,7 +88,7 @@ class Run:
         The byte code of an own system is in it, so this system is trained again with another version of Python.
         """
         return {
-            "system": models.describe(self.system),
+            "system": models.identity(self.system),
             "sizes": vars(self.settings.sizes),
             "training": vars(self.settings.training),
             "seed": self.seed,
