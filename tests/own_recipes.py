@@ -53,9 +53,9 @@ def main() -> None:
                 scored[f"{row}, scored by its sum"] = scored_by_sum(runs)
             for scored_row, trained in scored.items():
                 lead = compare(leading, trained)
-                measured = {"rsum": trained.mean((0, 1))[-1], "lead of the better row": lead["difference"]}
+                measured = {"rsum": trained.mean((0, 1))[-1], "its lead": lead["difference"]}
                 ends = {"lo": lead["lo"], "hi": lead["hi"]}
-                lines.append({"row": scored_row, "recipe": name, "better row": better} | measured | ends)
+                lines.append({"row": scored_row, "recipe": name, "row said to be better": better} | measured | ends)
     path = recorded_folder() / "scenes-lite" / "own_recipes.csv"
     pd.DataFrame(lines).round(1).to_csv(path, index=False)
 

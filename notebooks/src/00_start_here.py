@@ -32,7 +32,7 @@
 # *Needs:* some Python and PyTorch. *Time:* about 20 minutes. The first run draws the pictures and trains a model,
 # which takes one to two minutes; later runs of any notebook find both.
 #
-# A **preset** names an amount of work. `smoke` shows in seconds that everything runs, and its models are too small to
+# A **preset** names an amount of work. `smoke` shows in seconds that a system runs, and its models are too small to
 # learn much. `lite` trains small models for a minute. `long` trains the same models until they stop improving.
 
 # %% tags=["remove-cell"]
@@ -185,9 +185,9 @@ predict("0.2")
 # *Image retrieval* (t2i, a sentence asks). Now we compare the scores within each column. Only sentence 2 does not find
 # its picture first, because 0.7 beats 0.6 in column 2. So R@1 = 75 %.
 #
-# The papers print R@1, R@5 and R@10 for both directions. They also print the sum of these six numbers, **rsum**, which
-# is at most 600. With only four candidates, R@5 and R@10 are always 100. So here
-# rsum = 50 + 100 + 100 + 75 + 100 + 100 = 525.
+# The papers print R@1, R@5 and R@10 for both directions. We also use the sum of these six numbers, **rsum**, which is
+# at most 600. With only four candidates, R@5 and R@10 are always 100. So here rsum = 50 + 100 + 100 + 75 + 100 + 100 =
+# 525.
 
 
 # %% tags=["hide-input", "nbval-ignore-output"]
@@ -334,7 +334,8 @@ figure = show.image_query({"": scores}, test, image, top=5)
 #
 # What `encode` gives is the same for all seven systems: for each picture and for each sentence one `pooled` vector,
 # and one vector for each of its `fragments`, regions or words, with a `mask` that says which exist. A similarity is a
-# plain function of the two; that is all that the lessons will build.
+# plain function of an encoded picture and an encoded sentence. The lessons build such similarities, and also the
+# encoders and the losses.
 #
 # | system | what makes it different |
 # |---|---|

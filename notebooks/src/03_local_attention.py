@@ -15,9 +15,9 @@
 # # Lesson 3. Local attention: every word looks for its regions
 #
 # Lesson 2 squeezed a picture into one vector and a sentence into another. *A black pony and a pink tree* then has to
-# share one vector with everything else in the picture, and nobody can say which part of the picture answered to *pink*.
-# This lesson keeps the parts: each word looks for the regions that it speaks of, and is asked how well what it found
-# agrees with it.
+# share one vector with everything else in the picture, and nobody can say which part of the picture answered to
+# *pink*. This lesson keeps the parts: each word looks for the regions that it speaks of. Then we measure how well the
+# word agrees with what it found.
 #
 # **You will learn**
 #
@@ -522,7 +522,8 @@ for sentence in test.captions_of(chosen):
 # %% [markdown]
 # First we show the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and
 # the attention. Look for the competition: a region whose affinities are all small (left panel) still has a row of
-# length 1 in the middle panel. So it turns to the word that it fits least badly, and not because the two fit well.
+# length 1 in the middle panel. So this region gives most of its row to the word that fits it least badly, although no
+# word fits it well.
 
 # %%
 column = int(np.flatnonzero(test.caption_to_image == chosen)[1])
@@ -809,8 +810,8 @@ quiz(3)
 # - A cosine with a weighted sum needs no weighted sum: $\sum a s$ and $a^\top G a$ are enough, and the softmax needs no
 #   denominator.
 # - Pack by length: no padding is multiplied. A missing region is a zero vector and needs no mask, except where it asks.
-# - How much does a trained model depend on its attention? Set the temperature to zero at test time and see. What the
-#   attention is worth, only a training without it can tell.
+# - How much does a trained model depend on its attention? Set the temperature to zero at test time and see. Only a
+#   training without attention can tell what attention is worth.
 #
 # ## References
 #

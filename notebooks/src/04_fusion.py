@@ -343,7 +343,8 @@ for name in batch:
 # ### The sum of hinges is never less
 #
 # A small theorem orders the two, if the hinge of $S_L$ gets the weight of $S_L$. Since $[x + y]_+ \le [x]_+ + [y]_+$,
-# and a maximum of sums is at most the sum of the maxima, for any scores and any $\mu \ge 0$
+# since $[\mu y]_+ = \mu [y]_+$, and since a maximum of sums is at most the sum of the maxima, we have for any scores
+# and any $\mu \ge 0$
 #
 # $$\text{hinge}\big(S_G + \mu S_L;\ (1 + \mu)\,\alpha\big) \;\le\;
 # \text{hinge}(S_G; \alpha) + \mu \, \text{hinge}(S_L; \alpha)$$
@@ -382,10 +383,10 @@ display(
 # %% [markdown]
 # Be careful when you read such a table. First, the two rows differ in more than the fusion: *Fusion-similarity* has no
 # caption loss, and each row has its own *recipe*: the learning rate, the margin and so on that a study found best for
-# it. The second difference, from the clean ablation of [07_reading_the_tables](07_reading_the_tables.ipynb), has the
-# same caption losses on both sides, but the recipes differ there, too. Second, *Fusion-loss* is scored with $S_G$
-# alone, which is how we read the paper's row. It has also trained an $S_L$, so we can score it by the sum of both. How
-# much of the difference is left?
+# it. (The other figure, from the clean ablation of [07_reading_the_tables](07_reading_the_tables.ipynb), has the same
+# caption losses on both sides, but the recipes differ there, too.) Second, *Fusion-loss* is scored with $S_G$ alone,
+# which is how we read the paper's row. It has also trained an $S_L$, so we can score it by the sum of both. How much
+# of the difference is left?
 
 # %%
 fused_at_the_loss = pd.read_csv(recorded_folder() / "scenes-lite" / "own_recipes.csv").query("recipe == 'its own'")
@@ -393,14 +394,14 @@ by_sum = fused_at_the_loss.set_index("row").loc["Fusion-loss, scored by its sum"
 display(
     Markdown(
         f"Scored by the sum of its parts, *Fusion-loss* reaches {by_sum['rsum']}, and *Fusion-similarity* leads by "
-        f"{by_sum['lead of the better row']} ({by_sum['lo']} to {by_sum['hi']}) instead of "
+        f"{by_sum['its lead']} ({by_sum['lo']} to {by_sum['hi']}) instead of "
         f"{float(sums[rows[0]]) - float(sums[rows[1]]):.1f}."
     )
 )
 
 # %% [markdown]
-# So a large part of the first difference comes from the scoring and not from the training. What is left may still have
-# two other causes beside the fusion: the caption loss and the recipe.
+# So a large part of the difference in Table 1 comes from the scoring and not from the training. What is left may still
+# have two other causes beside the fusion: the caption loss and the recipe.
 
 # %% [markdown]
 # ## What $\mu$ does besides

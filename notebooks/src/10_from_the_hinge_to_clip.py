@@ -24,8 +24,8 @@
 # 1. InfoNCE on a 3 x 3 matrix, with a pencil;
 # 2. what the temperature does, and how it compares with a margin;
 # 3. that the hardest negative is the limit of a low temperature, and what that means for the plateau of lesson 2;
-# 4. how both losses do with the same encoders, each with the best of the same learning rates, and in batches of other
-#    sizes;
+# 4. how the two losses compare with the same encoders, each with the best of five learning rates, and what the size of
+#    the batch changes;
 # 5. what CLIP changed besides the loss.
 #
 # *Needs:* [02_global_alignment](02_global_alignment.ipynb), whose matrix and whose plateau come back. *Time:* about 60
@@ -81,8 +81,8 @@ plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
 # $$ L_i = -\log \frac{\exp(s_{ii}/\tau)}{\sum_j \exp(s_{ij}/\tau)} . $$
 #
 # In CLIP each sentence also asks all pictures, which gives a second loss of the same form. CLIP's loss is the mean of
-# the two, and CLIP learns $\tau$ (Radford et al., 2021, section 2.3). The hinge of lesson 2 takes
-# $[\alpha - s_{ii} + \max_{j \neq i} s_{ij}]_+$ instead.
+# the two, and CLIP learns the temperature, too (Radford et al., 2021, section 2.3; exercise 2 says in which form). The
+# hinge of lesson 2 takes $[\alpha - s_{ii} + \max_{j \neq i} s_{ij}]_+$ instead.
 #
 # ## InfoNCE by hand
 #
@@ -496,8 +496,9 @@ else:
 # </details>
 # <details><summary>Solution</summary>
 #
-# Rows: $4096/5136$, $256/1344$, $16384/16452$. Columns: $4096/4164$, $256/1344$, $16384/17424$. Right answers that lead
-# get a larger share. The two that are behind get a smaller one, $0.19$ for $0.29$: a low temperature is more severe.
+# Rows: $4096/5136$, $256/1344$, $16384/16452$. Columns: $4096/4164$, $256/1344$, $16384/17424$. Right answers that
+# lead get a larger share. The two that are behind get a smaller one, $0.19$ instead of $0.29$: a low temperature is
+# more severe.
 #
 # ```python
 # shares = torch.softmax(2 * S / tau, 1).diagonal()

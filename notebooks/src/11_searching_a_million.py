@@ -178,7 +178,7 @@ print(f"the picture that it was written for: place {place} of {len(index)} by a 
 
 # %% [markdown]
 # Ask it something yourself. It computes the full score for 100 candidates alone, and the right picture may not be
-# among them. The next section shows how often that happens. The same from a shell: `vsrpp-lite search RUN "a
+# among them. The next section measures what this costs in R@1. The same from a shell: `vsrpp-lite search RUN "a
 # sentence"`, where RUN is a folder of `runs/`. With `of="captions"`, and `--image FILE` in the shell, a picture asks
 # for its captions.
 
@@ -315,8 +315,8 @@ print("vl.Index with a proposer finds the same pictures")
 
 # %% [markdown]
 # On photographs and after a long training, VSR++'s own $S_G$ may be enough. Both the data and the training differ from
-# above, so the table cannot say which of them matters. It was recorded on Flickr8k, trained until dev stopped
-# improving:
+# above, so the lines below cannot say which of them matters. They were recorded on Flickr8k, with models that were
+# trained until dev stopped improving, for at most twelve epochs:
 
 # %%
 photographs = pd.read_csv(recorded_folder() / "flickr8k-real-untuned" / "two_stage.csv")

@@ -185,9 +185,8 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 
 # %%
 own = pd.read_csv(recorded_folder() / "scenes-lite" / "own_recipes.csv").query("row.str.startswith('mu')")
-shown = own.rename(columns={"better row": "row that should be better", "lead of the better row": "its lead"})
-display(shown.set_index(["row", "recipe"]))
-leads = own[own["row"] == "mu = 0.5"].set_index("recipe")["lead of the better row"]
+display(own.set_index(["row", "recipe"]))
+leads = own[own["row"] == "mu = 0.5"].set_index("recipe")["its lead"]
 alike, fair = leads["VSR++'s"], leads["its own"]
 display(
     Markdown(
