@@ -112,7 +112,7 @@ lab: .venv/.ready ## JupyterLab on the notebooks
 
 notebooks: .venv/.ready ## from the text in notebooks/src to notebooks/*.ipynb, executed
 	for source in notebooks/src/*.py; do \
-	  $(BIN)/jupytext --quiet --to ipynb --update --output notebooks/$$(basename $$source .py).ipynb $$source; done
+	  $(BIN)/jupytext --quiet --to ipynb --update --output notebooks/$$(basename $$source .py).ipynb $$source || exit 1; done
 	OMP_NUM_THREADS=1 PYTHONPATH=notebooks/_extensions $(BIN)/jupyter nbconvert --log-level WARN --to notebook --inplace --execute \
 	  --NotebookExporter.preprocessors=stored.Stored --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 

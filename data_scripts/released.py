@@ -134,7 +134,7 @@ def convert(source: Source, paths: dict[str, str], split: str, part: Path, known
     """
     with scratch(part.parent) as drafts:
         for kind, path in paths.items():
-            (drafts / f"{split}_{kind}").symlink_to(source.fetch(path))
+            (drafts / f"{split}_{kind}").symlink_to(source.fetch(path).resolve())
         if known:
             captioned(drafts, split, known)
         dataset = open_split(drafts, split)

@@ -63,7 +63,7 @@ class Folder:
         return _state(self.folder / path)
 
     def fetch(self, path: str) -> Path:
-        return (self.folder / path).resolve()
+        return self.folder / path
 
     def drop(self, path: str) -> None:
         """The file is the user's."""

@@ -182,6 +182,10 @@ def test_an_import_is_done_once_and_is_no_training(given):
     first, again = (import_checkpoint(path, vocabulary, "toy") for _ in range(2))
     assert first.run == again.run
     assert first.run.seed > 1000
+    mended = vocabulary.with_name("mended.json")  # the same words in another order: another model
+    mended.write_text(json.dumps({"word2idx": {word: k for k, word in enumerate([*WORDS[:4], *WORDS[:3:-1]])}}))
+    other = import_checkpoint(path, mended, "toy")
+    assert other.matcher().tokenizer.words != first.matcher().tokenizer.words
     assert not vl.Run(system=vl.VSEpp(), data="toy", preset="paper").done
 
 
@@ -258,8 +262,14 @@ def without(name):
     return lambda content: [part.pop(name, None) for part in content["model"]]
 
 
+def flat(side, name):
+    return lambda content: content["model"][side].update({name: torch.ones(5)})
+
+
 MALFORMED = {
     "no bias": ("VSE++", without("fc.bias"), "has no fc.bias"),
+    "no table of words": ("VSE++", flat(1, "embed.weight"), r"embed.weight has shape \(5,\); expected 2 axes"),
+    "a flat map": ("VSE++", flat(0, "fc.weight"), r"fc.weight has shape \(5,\); expected 2 axes"),
     "no words": ("VSE++", lambda c: c["model"][1].clear(), "has no embed.weight"),
     "half of a weight normalisation": (
         "VSE++",

@@ -407,6 +407,21 @@ def test_a_mark_given_by_hand_is_added_up_and_kept(answered, tmp_path):
     assert marks.read(path, keys) == given
 
 
+def test_a_remark_without_points_is_kept_and_an_own_column_is_refused(answered, tmp_path):
+    results, keys = answered
+    path = tmp_path / "marks.csv"
+    content = "student,assignment,question,points,max,remark\nada,a4_fusion,in-words,,5,ask her about step 2\n"
+    path.write_text(content)
+    given = marks.read(path, keys)
+    marks.enter(given, results)
+    assert results[0].points == 2.0  # as before: her answer still waits to be read
+    marks.write(path, given, results[:1], keys)
+    assert path.read_text().splitlines() == content.splitlines()
+    path.write_text("student,assignment,question,points,max,remark,mine\nada,a4_fusion,in-words,,5,,x\n")
+    with pytest.raises(ValueError, match=r"expected columns student,.*,remark; found .*mine"):
+        marks.read(path, keys)
+
+
 def test_a_teacher_may_give_other_points_than_a_test_and_take_some_off_for_a_late_file(answered, tmp_path):
     results, keys = answered
     path = tmp_path / "marks.csv"

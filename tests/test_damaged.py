@@ -18,6 +18,7 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.grid import GridError, train
 from vsrpp_lite.training.models import load
+from vsrpp_lite.training.run_folder import keep
 from vsrpp_lite.training.runs import Result, Run
 
 
@@ -206,6 +207,20 @@ def test_fresh_trains_again_and_forgets_what_others_ranked_with_it(kept):
     assert done.fit(accelerator="cpu", fresh=True).recalls == recalls
     assert not (done.folder / "a folder").exists()
     assert not list(other.folder.glob(f"test-ranks-1-{done.digest}.npz"))
+
+
+def test_ranks_of_weights_that_are_trained_afresh_meanwhile_are_not_kept(tmp_path):
+    files = SealedFolder(tmp_path, "me")
+    files.write_text("best.pt", "old weights")
+
+    def compute():
+        files.write_text("best.pt", "new weights")  # as another process does
+        return {"ranks": np.array([1])}
+
+    assert keep(files, "ranks.npz", compute)["ranks"].tolist() == [1]
+    assert not (tmp_path / "ranks.npz").exists()
+    keep(files, "ranks.npz", lambda: {"ranks": np.array([2])})
+    assert (tmp_path / "ranks.npz").exists()
 
 
 @pytest.mark.parametrize("name", ["history.jsonl", "best.pt", "vocabulary.json"])

@@ -1,5 +1,6 @@
 """Flickr8k: a data folder that is made already is checked and linked; else the way to one is told."""
 
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -37,6 +38,14 @@ def test_a_data_folder_is_linked_and_takes_no_room(toy, tmp_path):
     assert (out / "images" / "test" / "7.jpg").read_bytes() == b"a picture"
     with pytest.raises(FileExistsError, match="exists; nothing was written"):
         flickr8k.copy(toy, out)
+
+
+def test_a_file_that_is_a_relative_link_is_taken_from_where_it_leads(toy, tmp_path):
+    large = tmp_path / "large.npy"
+    (toy / "test_ims.npy").rename(large)
+    (toy / "test_ims.npy").symlink_to(os.path.relpath(large, toy))
+    flickr8k.copy(toy, tmp_path / "elsewhere" / "below" / "out")
+    verify(tmp_path / "elsewhere" / "below" / "out")
 
 
 def test_on_another_disk_it_is_copied(toy, tmp_path, monkeypatch):

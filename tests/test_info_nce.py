@@ -24,9 +24,10 @@ def test_a_query_pays_the_log_of_its_partners_share():
     torch.testing.assert_close(info_nce(scores, torch.tensor([0]), wrong, 2.0), torch.tensor([math.log(46 / 36)]))
 
 
-def test_a_temperature_of_zero_is_refused():
-    with pytest.raises(ValueError, match="temperature is 0; expected a number above zero"):
-        InfoNCE(cosine, temperature=0)
+@pytest.mark.parametrize("temperature", [0, 0.005, math.inf, math.nan])
+def test_a_temperature_that_the_training_could_not_keep_is_refused(temperature):
+    with pytest.raises(ValueError, match=rf"temperature is {temperature}; expected at least 0\.01, its limit"):
+        InfoNCE(cosine, temperature=temperature)
 
 
 def test_equal_scores_are_chance():
@@ -55,7 +56,9 @@ def test_the_temperature_begins_where_it_is_told_learns_and_is_never_hotter_than
     assert loss.inverse_temperature.item() == pytest.approx(1 / 0.07)
     loss(compared(torch.eye(3), torch.eye(3), torch.arange(3), START)).backward()
     assert loss.log_inverse_temperature.grad.item() < 0  # what is right may be surer
-    surest = InfoNCE(cosine, temperature=0.001)
+    surest = InfoNCE(cosine, temperature=0.01)
+    with torch.no_grad():
+        surest.log_inverse_temperature += 1  # as a step of training might
     surest(compared(torch.eye(3), torch.eye(3).flip(0), torch.arange(3), START)).backward()  # wrong, and very sure
     assert surest.inverse_temperature.item() == pytest.approx(100)
     assert surest.log_inverse_temperature.grad.item() > 0  # so it can become less sure again

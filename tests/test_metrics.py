@@ -76,12 +76,13 @@ def test_an_image_without_caption_is_refused():
         metrics.ranks(np.eye(2), np.array([0, 0]))
 
 
-@pytest.mark.parametrize("block", [1, 37, 10**9])
-def test_pieces_equal_the_whole(block):
+@pytest.mark.parametrize("affinities", [1, 37, 10**9])
+def test_pieces_equal_the_whole(affinities, monkeypatch):
+    monkeypatch.setattr(metrics, "AFFINITIES", affinities)
     images, texts = random_encoded([3, 5, 4] * 3), random_encoded([4, 2, 6, 4, 3] * 4, seed=1)
     similarity = lambda i, t: fusion(i, t, mu=2.0)  # noqa: E731
     whole = similarity(images, texts).float().numpy()
-    np.testing.assert_allclose(metrics.score(similarity, images, texts, block), whole, atol=1e-6)
+    np.testing.assert_allclose(metrics.score(similarity, images, texts), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))

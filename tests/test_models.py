@@ -102,6 +102,10 @@ def test_the_folder_of_a_run_loads_too_once_it_is_done(run):
             shutil.copy(run.folder / name, draft)
     with pytest.raises(FileNotFoundError, match="not trained to its end"):
         vl.load(half_way.folder)
+    for name in ("best.pt", "last.pt"):  # stopped in its first epoch
+        half_way.remove(name)
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors: missing; expected .* trained to its end"):
+        vl.load(half_way.folder)
     with pytest.raises(FileNotFoundError, match=r"config\.json: missing; expected an exported model"):
         vl.load(run.folder.parent)
 

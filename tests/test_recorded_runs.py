@@ -13,6 +13,7 @@ from vsrpp_lite.paper import recorded_runs
 from vsrpp_lite.paper.record import record
 from vsrpp_lite.paper.reproduce import reproduce_tables
 from vsrpp_lite.paper.tables import Claim, Table
+from vsrpp_lite.sealed_folder import DamagedError
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsepp import VSEpp
 
@@ -42,6 +43,32 @@ def test_every_run_is_recorded_with_its_settings_its_cost_and_its_ranks(kept):
             found = sum(100 * (side <= k).mean() for side in (images, texts) for k in (1, 5, 10))
             assert found == pytest.approx(rsum, abs=0.01)
     assert recorded_runs.seconds(kept) == pytest.approx(lines["seconds"].sum())
+
+
+def test_nothing_is_replaced_unless_every_run_of_the_tables_is_there(kept, home):
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    claims = home / "results" / "toy" / "claims.csv"
+    claims.write_text(claims.read_text().replace("a beats b", "b beats a"))
+    done = next((home / "runs").glob("*/result.json"))
+    done.rename(done.with_name("elsewhere"))
+    with pytest.raises(DamagedError, match=r"result\.json: found no such file"):
+        record("toy")
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    done.with_name("elsewhere").rename(done)
+    (kept / "table9.csv").write_text("row\n")
+    with pytest.raises(ValueError, match=r"has no table9\.csv, which .*toy-smoke has; expected all of its tables"):
+        record("toy")
+    (kept / "table9.csv").unlink()
+    record("toy")
+    assert "b beats a" in (kept / "claims.csv").read_text()
+
+
+def test_a_path_in_data_is_recorded_by_its_name(kept, home, monkeypatch):
+    before = (kept / "runs.csv").read_bytes()
+    monkeypatch.chdir(home)
+    done = CliRunner().invoke(app, ["record", "--data", "data/toy"])
+    assert done.exit_code == 0, done.output
+    assert (kept / "runs.csv").read_bytes() == before
 
 
 def test_a_row_trained_again_has_every_rank_that_was_recorded(kept, monkeypatch):

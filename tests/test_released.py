@@ -166,6 +166,14 @@ def test_a_folder_and_archives_give_the_same(release, expected, tmp_path, kind):
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["coco"]
 
 
+def test_paths_may_be_relative(release, expected, tmp_path, monkeypatch):
+    zipped(release, tmp_path / "data.zip")
+    monkeypatch.chdir(tmp_path)
+    for source in (Path("data.zip"), Path("release")):
+        released.prepare(source, Path(f"of {source}") / "coco")
+        assert files(Path(f"of {source}") / "coco") == expected
+
+
 def test_paths_that_leave_an_archive_are_not_followed(release, tmp_path):
     """The name of the file alone is used, within the place of the work."""
     source = tmp_path / "data.zip"

@@ -236,6 +236,16 @@ def test_attention_draws_each_word_with_boxes_as_wide_as_their_weights(drawn):
         np.testing.assert_allclose([edge.get_xy() for edge in ax.patches], corners[:, :2], rtol=1e-5)
 
 
+def test_boxes_without_pictures_are_refused(drawn, tmp_path):
+    _, dev = drawn
+    ax, weights = plt.figure().add_subplot(), np.ones(dev.mask[0].sum())
+    with pytest.raises(ValueError, match="found boxes and no pictures; expected both"):
+        show.pictures.boxes(ax, replace(dev, folder=tmp_path), 0, weights, ["red"] * len(weights))
+    with pytest.raises(ValueError, match="found no boxes; expected both"):
+        show.pictures.boxes(ax, replace(dev, boxes=None), 0, weights, ["red"] * len(weights))
+    plt.close()
+
+
 def test_a_pixel_is_as_clear_as_the_mean_weight_of_the_regions_that_cover_it(drawn):
     """A region of weight 0.6 is the left half of the picture, and one of 0.2 the upper half. An even share is 0.4.
 

@@ -88,7 +88,7 @@ def reproduce(
     ray: Annotated[bool, typer.Option(help="Train on the Ray cluster that this machine belongs to.")] = False,
 ) -> None:
     """Make the paper's tables again, beside the published numbers."""
-    from vsrpp_lite.data.named import EMBEDDED
+    from vsrpp_lite.data.named import canonical
     from vsrpp_lite.paper.four_tables import TABLES
     from vsrpp_lite.paper.reproduce import reproduce_tables
     from vsrpp_lite.training.cluster import engine
@@ -96,14 +96,11 @@ def reproduce(
     known = {table.name.removeprefix("table"): table for table in TABLES}
     if not tables.split() or set(tables.split()) - known.keys():
         raise typer.BadParameter(f"tables is {tables!r}; expected numbers of {' '.join(known)}, separated by spaces")
-    folder = Path(data).resolve()
-    if data not in EMBEDDED and folder.is_dir():  # notebooks run in another working directory
-        data = folder.name if folder.parent == (home() / "data").resolve() else str(folder)
     chosen = [known[number] for number in tables.split()]
     with errors_in_a_line(), engine(cluster, ray=ray) as workers:
         reproduce_tables(
             chosen,
-            data=data,
+            data=canonical(data),
             preset=preset.value,
             seeds=seeds,
             jobs=workers or jobs,
@@ -133,10 +130,11 @@ def tune(
 @app.command()
 def record(data: Annotated[str, typer.Option(help="The data set whose tables to keep.")] = "scenes") -> None:
     """Copy the tables of results/ to notebooks/recorded, from which RESULTS.md and the notebooks take them."""
+    from vsrpp_lite.data.named import canonical
     from vsrpp_lite.paper.record import record as copied
 
     with errors_in_a_line():
-        typer.echo(copied(data))
+        typer.echo(copied(canonical(data)))
 
 
 @app.command("verify-recorded")
@@ -227,9 +225,10 @@ def try_it() -> None:
     from vsrpp_lite.systems.vsrpp import VSRpp
 
     path = recorded_folder() / "try_it.html"
-    system = VSRpp()
+    run = tuned(VSRpp(), data="scenes", preset="lite", seed=0)
+    assert isinstance(run.system, VSRpp)  # with its tuned temperature
     with errors_in_a_line():
-        write_text(path, fragment(tuned(system, data="scenes", preset="lite", seed=0).fit(), system.local))
+        write_text(path, fragment(run.fit(), run.system.local))
         typer.echo(path)
 
 

@@ -21,8 +21,8 @@ def home() -> Path:
 def notebooks_folder() -> Path:
     """Return the folder of this checkout's notebooks, or of those that the installed package carries."""
     package = Path(__file__).resolve().parent
-    checkout = package.parent / "notebooks"
-    return checkout if checkout.is_dir() else package / "notebooks"
+    carried = package / "notebooks"  # a checkout has none; beside an installed package, `notebooks` may be anybody's
+    return carried if carried.is_dir() else package.parent / "notebooks"
 
 
 def recorded_folder() -> Path:

@@ -49,13 +49,14 @@ class InfoNCE(Loss):
         temperature: tau at the start. CLIP begins with 0.07.
 
     Raises:
-        ValueError: the temperature is not above zero.
+        ValueError: the temperature is below 0.01, which is its limit in training, or it is infinite.
     """
 
     def __init__(self, similarity: Similarity, temperature: float = 0.07):
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature is {temperature}; expected a number above zero")
+        smallest = 1 / LARGEST_INVERSE_TEMPERATURE
+        if not smallest <= temperature < math.inf:
+            raise ValueError(f"temperature is {temperature}; expected at least {smallest:g}, its limit in training")
         self.similarity = similarity
         self.log_inverse_temperature = nn.Parameter(torch.tensor(-math.log(temperature)))
 

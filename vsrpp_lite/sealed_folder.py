@@ -121,6 +121,10 @@ class SealedFolder:
         with self.open(name) as file:
             return json.load(file)
 
+    def checksum(self, name: str) -> str | None:
+        """Return the sha256 that a file was written with, or None if there is no such file."""
+        return self._files().get(name, [None])[0]
+
     def has(self, name: str) -> bool:
         """Tell whether a file was written. Its content is not looked at.
 
@@ -130,9 +134,9 @@ class SealedFolder:
         if (self.folder / name).exists():
             return True
         checksums = self._files().get(name, [None])
-        if None not in checksums:
+        if None not in checksums and not (self.folder / name).exists():  # another process may have just written it
             raise self._damaged(name, "no such file", checksums)
-        return False
+        return (self.folder / name).exists()
 
     def check(self, names: Iterable[str]) -> None:
         """Compare files with their checksums; see `open`."""

@@ -9,6 +9,18 @@ EMBEDDED = {"scenes": ("f30k", 0), "scenes-coco": ("coco", 1), "scenes-tuning": 
 """Size and seed of each embedded data set."""
 
 
+def canonical(name: str) -> str:
+    """Return one name for each data set: of a folder in data/ its name, and of any other folder its whole path.
+
+    A notebook runs in another working directory, where a relative path would lead elsewhere. Names of embedded data
+    sets, and of what is no folder, stay as they are.
+    """
+    folder = Path(name).resolve()
+    if name in EMBEDDED or not name or not folder.is_dir():
+        return name
+    return folder.name if folder.parent == (home() / "data").resolve() else str(folder)
+
+
 def data_folder(name: str, *, tiny: bool = False) -> Path:
     """Return the folder of a data set. An embedded data set that does not exist yet is drawn now.
 

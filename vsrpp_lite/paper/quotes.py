@@ -120,7 +120,7 @@ def agreement(preset: str, other: str) -> str:
 
 
 def minutes(recorded: str) -> str:
-    """Return the minutes of training behind a recorded set, added up over all runs."""
+    """Return the minutes of training behind a recorded set, added up over all runs; see `recorded_runs.seconds`."""
     return f"{seconds(recorded_folder() / recorded) / 60:.0f}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vsrpp_lite.files import recorded_folder, write_text
+from vsrpp_lite.files import recorded_folder, scratch, write_text
 from vsrpp_lite.paper.beyond_recall import DRAWN, record_truth
 from vsrpp_lite.paper.recorded_runs import record_rows
 from vsrpp_lite.paper.tables import results_folder
@@ -21,7 +21,7 @@ def record(data: str) -> Path:
 
     Raises:
         FileNotFoundError: there are no tables of these data.
-        ValueError: the tables are of several presets.
+        ValueError: the tables are of several presets, or there is a recorded table that results/ does not have.
     """
     source = results_folder(data)
     tables = sorted((source / "tables").glob("*.csv"))
@@ -33,11 +33,17 @@ def record(data: str) -> Path:
         raise ValueError(f"{source / 'tables'}: {told}; expected one preset. Make them again with one")
     preset = next(iter(presets.values()))
     target = recorded_folder() / f"{Path(data).name}-{preset}"
+    if missing := {path.name for path in target.glob("table*.csv")} - {path.name for path in tables}:
+        told = f"{source / 'tables'}: has no {', '.join(sorted(missing))}, which {target} has"
+        raise ValueError(f"{told}; expected all of its tables, since they share claims.csv and runs.csv")
     target.mkdir(parents=True, exist_ok=True)
-    for path in [*tables, source / "claims.csv"]:
-        shutil.copyfile(path, target / path.name)
-    write_text(target / "facts.json", json.dumps(provenance(), indent=2) + "\n")
-    record_rows(target, data=data)
-    if data in DRAWN and (target / "table4.csv").exists():
-        record_truth(target, data=data, preset=preset, seeds=range(pd.read_csv(target / "table4.csv")["seeds"].iloc[0]))
+    with scratch(target) as draft:  # a run that is missing must be found before anything is replaced
+        for path in [*tables, source / "claims.csv"]:
+            shutil.copyfile(path, draft / path.name)
+        write_text(draft / "facts.json", json.dumps(provenance(), indent=2) + "\n")
+        record_rows(draft, data=data)
+        if data in DRAWN and (path := draft / "table4.csv").exists():
+            record_truth(draft, data=data, preset=preset, seeds=range(pd.read_csv(path)["seeds"].iloc[0]))
+        for path in sorted(draft.glob("[!.]*")):
+            path.replace(target / path.name)
     return target

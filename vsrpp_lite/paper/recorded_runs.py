@@ -134,5 +134,5 @@ def verify(folder: Path, *, table: str, row: str, seed: int) -> str:
 
 
 def seconds(folder: Path) -> float:
-    """Return the seconds of training behind recorded tables. Each run counts once."""
+    """Return at least how many seconds the trainings took: each run counts once, from its last start."""
     return float(pd.read_csv(folder / RUNS).drop_duplicates("digest")["seconds"].sum())

@@ -3,14 +3,15 @@
 A checkpoint (`model_best.pth.tar`) is a pickle of torch with the options of the training and two state dicts: of the
 image encoder and of the sentence encoder. The words of its vocabulary are in another file. `import_checkpoint` puts the
 weights into the system that scores as the released code does, and writes the folder of a run, so that recalls, scores
-and averages of two models come from `Result`. The seed of the run is made from the checkpoint's sha256. It marks the
-run as an import, since no training of your own has this seed.
+and averages of two models come from `Result`. The seed of the run is made from the sha256 of both files. It marks
+the run as an import, since no training of your own has this seed.
 
 The module refuses what does not fit: image encoders that read pixels, options that these systems do not have, and a
 vocabulary that has another number of words than the checkpoint.
 """
 
 import argparse
+import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -59,7 +60,8 @@ def import_checkpoint(checkpoint: Path, vocabulary: Path, data: str) -> Result:
         raise  # it names the option
     except (KeyError, AttributeError, TypeError, IndexError, ValueError) as error:  # such as a layer of no release
         raise DataError(f"{checkpoint}: found {error!r}; expected the options and layers of a release") from error
-    seed = int(sha256(checkpoint)[:7], 16)
+    # the same checkpoint with other words is another model, so it gets a folder of its own
+    seed = int(hashlib.sha256(f"{sha256(checkpoint)} {sha256(vocabulary)}".encode()).hexdigest()[:7], 16)
     run = Run(system=system, data=data, preset="paper", seed=seed, sizes=sizes)
     if run.done:
         return Result(run)
@@ -115,9 +117,11 @@ def read_checkpoint(path: Path) -> tuple[argparse.Namespace, Weights, Weights]:
                 "expected (D, F) and (D, 1)"
             )
         images["fc.weight"] = direction * (length / direction.norm(dim=1, keepdim=True))
-    for name, state in (("fc.weight", images), ("fc.bias", images), ("embed.weight", texts)):
+    for name, state, ndim in (("fc.weight", images, 2), ("fc.bias", images, 1), ("embed.weight", texts, 2)):
         if name not in state:
             raise DataError(f"{path}: has no {name}, but {', '.join(sorted(state)[:5])}; expected VSE++, SCAN or VSRN")
+        if state[name].ndim != ndim:
+            raise DataError(f"{path}: {name} has shape {tuple(state[name].shape)}; expected {ndim} axes")
     return options, images, texts
 
 

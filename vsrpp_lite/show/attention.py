@@ -61,7 +61,8 @@ def attention(
 def rarest(tokenizer: Tokenizer, sentence: str) -> list[int]:
     """Return the positions of the four rarest content words of a sentence, in the order of the sentence.
 
-    Position 0 is `<start>`. A sentence of function words alone has the four rarest of these.
+    Position 0 is `<start>`. A sentence of function words alone has the four rarest of these. The vocabulary
+    must be sorted by falling counts, as this package writes it. That of an imported checkpoint may not be.
     """
     ids = tokenizer.encode(sentence)
     words = range(1, len(ids) - 1)

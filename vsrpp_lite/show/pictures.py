@@ -39,7 +39,7 @@ def boxes(
     points stand at different shares of the width of their boxes.
 
     Raises:
-        ValueError: the data set has no boxes.
+        ValueError: the data set has no boxes, or no pictures.
     """
     corners = _picture_with_corners(ax, dataset, image)
     ax.images[0].set_alpha(0.7)
@@ -61,7 +61,7 @@ def attended(
     have if the attention were equal for all regions.
 
     Raises:
-        ValueError: the data set has no boxes.
+        ValueError: the data set has no boxes, or no pictures.
     """
     corners = _picture_with_corners(ax, dataset, image)
     total, count = np.zeros((2, *ax.images[0].get_size()))
@@ -80,8 +80,9 @@ def attended(
 
 def _picture_with_corners(ax: Axes, dataset: Dataset, image: int) -> Float[np.ndarray, "R 4"]:
     """Show a picture, and return the corners x0, y0, x1, y1 of its regions in pixels."""
-    if dataset.boxes is None:
-        raise ValueError("this data set has no boxes to show")
+    if dataset.boxes is None or dataset.picture(image) is None:
+        found = "no boxes" if dataset.boxes is None else "boxes and no pictures"
+        raise ValueError(f"{dataset.folder}: found {found}; expected both")
     picture(ax, dataset, image)
     height, width = ax.images[0].get_size()
     return dataset.boxes[image][dataset.mask[image]] * [width, height, width, height]

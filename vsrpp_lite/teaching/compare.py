@@ -31,12 +31,12 @@ def misplaced(
     Raises:
         AssertionError: `found` has another shape or holds no numbers, or the mistake is a known one.
     """
-    if isinstance(found, list | float | np.ndarray | np.floating):
+    if isinstance(found, list | int | float | np.ndarray | np.number):
         found = torch.as_tensor(found)
     assert isinstance(found, Tensor), f"expected numbers, found {type(found).__name__}: does the function return them?"
     assert found.shape == expected.shape, f"expected shape {tuple(expected.shape)}, found {tuple(found.shape)}"
     assert not found.isnan().any(), "the result has NaN: is something divided by zero, or a softmax over nothing?"
-    found = found.detach().to(expected.dtype)
+    found, expected = found.detach().double(), expected.double()  # to expected integers, 1.9 must not become 1
     if torch.allclose(found, expected, atol=atol, rtol=1e-4):
         return None
     for message, wrong in (mistakes or {}).items():

@@ -18,26 +18,31 @@ from vsrpp_lite.matcher import Encoded, Similarity
 
 METRICS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10", "mR", "rsum")
 CUTS = (1, 5, 10)
+AFFINITIES, AFFINITIES_ON_GPU = 2**19, 2**25
+"""Region-word affinities that `score` computes at a time."""
 
 
-def score(similarity: Similarity, images: Encoded, texts: Encoded, block: int = 2**19) -> np.ndarray:
+def score(similarity: Similarity, images: Encoded, texts: Encoded) -> np.ndarray:
     """Return the scores (I, T) float32 of all images and all texts.
 
-    The function computes them in pieces of about `block` region-word affinities, which fit into the processor's cache.
-    It takes the shortest texts first, so that the texts of a piece have about the same length and need little padding.
+    The function computes them in pieces. On a CPU, the affinities of a piece fit into the processor's cache. On a GPU a
+    piece is larger, since each call takes the time to start its kernels. The shortest texts come first, so that the
+    texts of a piece have about the same length and need little padding.
     """
     lengths = texts.mask.sum(1)
     order = lengths.argsort(stable=True)
     scores = np.empty((len(images.pooled), len(texts.pooled)), dtype=np.float32)
-    columns = 128
+    columns, affinities = 128, AFFINITIES if images.pooled.device.type == "cpu" else AFFINITIES_ON_GPU
     with torch.no_grad():
         for chosen in order.split(columns):
             width = int(lengths[chosen[-1]])
             some = Encoded(texts.pooled[chosen], texts.fragments[chosen, :width], texts.mask[chosen, :width])
-            rows = max(1, block // (columns * width * images.mask.shape[1]))
-            for start in range(0, len(scores), rows):
-                few = Encoded(*(x[start : start + rows] for x in images))
-                scores[start : start + rows, chosen.numpy(force=True)] = similarity(few, some).float().numpy(force=True)
+            rows = max(1, affinities // (columns * width * images.mask.shape[1]))
+            pieces = [
+                similarity(Encoded(*(x[start : start + rows] for x in images)), some).float()
+                for start in range(0, len(scores), rows)
+            ]
+            scores[:, chosen.numpy(force=True)] = torch.cat(pieces).numpy(force=True)  # one copy from a GPU
     return scores
 
 

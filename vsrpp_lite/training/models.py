@@ -9,6 +9,7 @@ README.md           the model card, with the measured recalls
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -182,7 +183,10 @@ def _load_exported(folder: Path, system: type[System] | None) -> Matcher:
     files = SealedFolder(folder, remedy="Export the model again, or copy the folder again")
     files.check(files.names)  # none where a stranger wrote the folder, or the hub library
     path, expected = folder / CONFIG, "a system, its sizes and the feature size"
-    check_plain_file(folder / WEIGHTS, "an exported model, or the folder of a run that is trained to its end")
+    wanted = "an exported model, or the folder of a run that is trained to its end"
+    if not os.path.lexists(folder / WEIGHTS):
+        raise FileNotFoundError(f"{folder / WEIGHTS}: missing; expected {wanted}")
+    check_plain_file(folder / WEIGHTS, wanted)
     config = read_json(path, expected)
     try:
         matcher = _build(folder, config, system)

@@ -43,9 +43,10 @@ def check_done(files: SealedFolder) -> None:
 
 
 def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the arrays of an .npz file. If the file does not exist, compute the arrays and write it.
+    """Return the arrays of an .npz file. If the file does not exist, compute them with the best weights, and write it.
 
-    In a folder that cannot be written to, such as another user's, they are computed each time.
+    In a folder that cannot be written to, such as another user's, they are computed each time. If another process
+    trains the run afresh meanwhile, nothing is written, since the arrays are of weights that are gone.
 
     Raises:
         DamagedError: the file is not the one that was written.
@@ -54,7 +55,10 @@ def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.n
         remove_dead_drafts(files.folder)
         with files.open(name) as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)
+    weights = files.checksum(BEST)
     arrays = dict(compute())
+    if files.checksum(BEST) != weights:
+        return arrays
     try:
         with files.write(name) as draft:
             np.savez(draft, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for an option

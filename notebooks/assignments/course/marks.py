@@ -1,7 +1,7 @@
 """The teacher's marks: points for written answers, other points than a test gave, and deductions for a late file.
 
 They stand in marks.csv, one line each. Grading reads the file and adds a line for each written answer that waits to be
-read. It never removes or changes a line that has points.
+read. It never removes or changes a line that has points or a remark.
 """
 
 import csv
@@ -21,8 +21,8 @@ LATE = "late"
 """Name of the question of a deduction."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """A spreadsheet may take a cell that begins with one of these for a program."""
-Marks = dict[tuple[str, str, str], tuple[float, str]]
-"""Points and a remark for each (student, assignment, question)."""
+Marks = dict[tuple[str, str, str], tuple[float | None, str]]
+"""Points, which may be still to come, and a remark for each (student, assignment, question)."""
 
 
 def safe(text: str) -> str:
@@ -35,7 +35,7 @@ def safe(text: str) -> str:
 
 
 def read(path: Path, keys: Mapping[str, NotebookNode]) -> Marks:
-    """Return the marks. Lines without points are skipped, and a missing file gives no marks.
+    """Return the marks. Lines without points and remark are skipped, and a missing file gives no marks.
 
     Raises:
         ValueError: a line is not a mark of this course. The message names the line and the fault.
@@ -52,7 +52,10 @@ def read(path: Path, keys: Mapping[str, NotebookNode]) -> Marks:
         key = (row["student"].removeprefix("'"), *question)
         if key in marks:
             raise ValueError(f"{place}: {' '.join(key)} has a mark already")
+        remark = row["remark"].removeprefix("'")
         if not (given := row["points"].strip()):
+            if remark:
+                marks[key] = None, remark
             continue
         low, high = (-sum(worth(keys[question[0]]).values()), 0.0) if late else (0.0, most[question])
         try:
@@ -61,7 +64,6 @@ def read(path: Path, keys: Mapping[str, NotebookNode]) -> Marks:
             points = float("nan")
         if not low <= points <= high:
             raise ValueError(f"{place}: expected points from {low:g} to {high:g}, found {given!r}")
-        remark = row["remark"].removeprefix("'")
         if not remark and (late or question in machine):
             raise ValueError(f"{place}: expected a reason in the column remark, since these points are a machine's")
         marks[key] = points, remark
@@ -76,7 +78,7 @@ def _lines(path: Path) -> list[tuple[str, dict[str, str]]]:
             names, lines = table.fieldnames or [], [(f"{path}, line {table.line_num}", row) for row in table]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: {error}; expected comma-separated values in UTF-8") from error
-    if not {*COLUMNS} <= {*names}:
+    if {*COLUMNS} != {*names}:
         raise ValueError(f"{path}: expected columns {','.join(COLUMNS)}; found {','.join(names)}")
     for place, row in lines:
         if None in row or None in row.values():
@@ -89,21 +91,21 @@ def enter(marks: Marks, results: Iterable[Graded]) -> None:
     for result in results:
         of = {question: mark for (*who, question), mark in marks.items() if who == [result.student, result.assignment]}
         for number, row in enumerate(result.rows):
-            if row.question in of:
-                points, remark = of[row.question]
+            points, remark = of.get(row.question, (None, ""))
+            if points is not None:
                 result.rows[number] = replace(row, points=points, status="by hand", remark=remark)
-        if LATE in of:
-            points, remark = of[LATE]
+        points, remark = of.get(LATE, (None, ""))
+        if points is not None:
             result.rows.append(Row(LATE, points, 0.0, "by hand", remark))
 
 
 def write(path: Path, marks: Marks, results: Iterable[Graded], keys: Mapping[str, NotebookNode]) -> None:
     """Write all marks, and a line without points for each written answer that waits to be read."""
     most = _most(keys)
-    lines = {
-        key: [safe(key[0]), *key[1:], f"{points:g}", f"{most.get(key[1:], 0.0):g}", safe(remark)]
-        for key, (points, remark) in marks.items()
-    }
+    lines = {}
+    for key, (points, remark) in marks.items():
+        given = "" if points is None else f"{points:g}"
+        lines[key] = [safe(key[0]), *key[1:], given, f"{most.get(key[1:], 0.0):g}", safe(remark)]
     for result in results:
         for row in result.rows:
             if row.status == "to be read":
