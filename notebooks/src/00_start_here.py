@@ -186,8 +186,8 @@ predict("0.2")
 # its picture first, because 0.7 beats 0.6 in column 2. So R@1 = 75 %.
 #
 # The papers print R@1, R@5 and R@10 for both directions. We also use the sum of these six numbers, **rsum**, which is
-# at most 600. With only four candidates, R@5 and R@10 are always 100. So here rsum = 50 + 100 + 100 + 75 + 100 + 100 =
-# 525.
+# at most 600. With only four candidates, R@5 and R@10 are always 100. So here
+# rsum = 50 + 100 + 100 + 75 + 100 + 100 = 525.
 
 
 # %% tags=["hide-input", "nbval-ignore-output"]

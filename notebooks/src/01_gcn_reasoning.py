@@ -79,8 +79,9 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # (The regions are the rows of $V$. The paper calls the affinity $R$, which is here the *number* of regions, and writes
 # $W_r$ on the left.)
 #
-# * $A$ is the **affinity**: how much region $i$ takes from region $j$. $\varphi$ and $\phi$ are linear layers. There
-#   is no softmax: an affinity may be negative, or large.
+# * $A$ is the **affinity**: how much region $i$ takes from region $j$. $\varphi$ and $\phi$ are two different linear
+#   layers. The module calls the first one `theta`, with weights $W_\theta$, and the second one `phi`, with weights
+#   $W_\phi$. There is no softmax: an affinity may be negative, or large.
 # * $A V W_g$ are the **messages**: to each region, the sum of what all regions say ($W_g$), weighted by its
 #   affinities.
 # * $W_r$ is one more linear layer, and $+\,V$ is the **residual**: a region keeps what it was.
@@ -150,14 +151,15 @@ predict("1.3")
 #
 # An affinity depends on the numbers of its two regions alone. So it can carry "under" only if these numbers say
 # *where* a region lies. Describe a region by three numbers: is it a tree, is it a dog, and how high does it lie? A
-# tree is $(1, 0, 3)$ and a dog on the ground is $(0, 1, 1)$. Let $\varphi$ read "is a tree" and $\phi$ read the
-# height, so that a tree takes from a dog as much as the dog is high. Let $W_g$ read "is a dog". With a pencil: the
-# tree receives $1 \cdot 1 = 1$ from a dog on the ground and $1 \cdot 4 = 4$ from a dog that sits at height 4. So the
-# message tells the two pictures apart, and $V^*$ of the tree can say how high the dog sits.
+# tree is $(1, 0, 3)$ and a dog on the ground is $(0, 1, 1)$. Let the first layer, $\varphi$, read "is a tree" and the
+# second, $\phi$, read the height, so that a tree takes from a dog as much as the dog is high. Let $W_g$ read "is a
+# dog". With a pencil: the tree receives $1 \cdot 1 = 1$ from a dog on the ground and $1 \cdot 4 = 4$ from a dog that
+# sits at height 4. So the message tells the two pictures apart, and $V^*$ of the tree can say how high the dog sits.
 #
-# It is still a sum. Two dogs at height 2 send the tree $2 + 2 = 4$, as much as one dog at height 4. And if no number
-# said where a region lies, the two pictures with one dog would give the tree the same message, wherever the dog sits.
-# What carries the relation is the *descriptor* of a region; the graph only brings two descriptors together.
+# It is still a sum. (We leave out the division by $R$, which is the same for pictures with the same number of
+# regions.) Two dogs at height 2 send the tree $2 + 2 = 4$, as much as one dog at height 4. And if no number said where
+# a region lies, the two pictures with one dog would give the tree the same message, wherever the dog sits. What
+# carries the relation is the *descriptor* of a region; the graph only brings two descriptors together.
 
 # %%
 tree, messages = torch.tensor([1.0, 0.0, 3.0]), {}
@@ -529,12 +531,13 @@ display(
 )
 
 # %% [markdown]
-# If these differences are small, or their intervals contain zero, the numbers do not show that the messages *help* the
-# trained model. What the model knows about left and right can come from the regions themselves, since their features
-# say where their boxes are. This test cannot say whether the messages were of use *during* the training. It also says
-# nothing about the graph of the paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have
-# not measured. But the test shows how to design an ablation: take away the *idea* (the messages), not only the *code*
-# (the layer). Exercise 3 trains models without messages.
+# If an interval contains zero, the numbers do not show that the messages *help* the trained model. If it does not, but
+# the difference is small, they help a little at most. Sentences with a relation should gain more than the others. What
+# the model knows about left and right can come from the regions themselves, since their features say where their boxes
+# are. This test cannot say whether the messages were of use *during* the training. It also says nothing about the
+# graph of the paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. But
+# the test shows how to design an ablation: take away the *idea* (the messages), not only the *code* (the layer).
+# Exercise 3 trains models without messages.
 #
 # ## Pitfalls of the released code
 #
@@ -748,7 +751,8 @@ quiz(1)
 #
 # * An affinity is a scalar product of two learned views of two regions; messages are sums weighted by it. Two matrix
 #   products do all regions of all images.
-# * The residual and BN at zero make a new layer the identity: the network begins without a graph and adds what pays.
+# * The residual and BN at zero make a new layer the identity: the network begins without a graph and adds what lowers
+#   the loss.
 # * Missing regions must send nothing, must not be counted in $R$, and must not enter BN's statistics.
 # * What a part is worth is measured against a version that lacks only that part.
 #

@@ -201,7 +201,9 @@ display(
     Markdown(
         f"The second GRU changes rsum by {second['global']} with the global similarity alone, by {second['local']} "
         f"with the local one alone, and by {second['fusion of similarities']} where both are added (three seeds of "
-        "three epochs, with 95 % intervals). If an interval contains zero, these runs do not show an effect."
+        "three epochs, with 95 % intervals). If an interval contains zero, these runs do not show an effect. "
+        "*Inconclusive by Holm* means that a difference does not pass the stricter judgement of lesson 7, although its "
+        "own interval excludes zero."
     )
 )
 

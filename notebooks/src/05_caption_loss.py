@@ -353,10 +353,10 @@ print(f"VSR++'s decoder, own picture {nats(joint):.2f}, another's {nats(joint, 0
 predict("5.6")
 
 # %% [markdown]
-# Compare the three numbers. This decoder saves most of the nats that a caption costs a decoder that knows nothing. But
-# with the wrong picture it saves nearly as much. A difference of $d$ nats is a factor of $e^d$ in the probability of
-# the whole sentence. In three epochs the decoder has learned mostly *the language*, which is the cheaper part, and to
-# look a little. Here is what it writes:
+# Compare the three numbers. A decoder that knows nothing pays the first number, and this decoder pays much less. But
+# with the wrong picture it pays hardly more than with the right one. A difference of $d$ nats is a factor of $e^d$ in
+# the probability of the whole sentence. In three epochs the decoder has learned mostly *the language*, which is easier
+# to learn, and to look a little. Here is what it writes:
 
 # %% tags=["nbval-ignore-output"]
 chosen = [2, 3, 4, 5, 9, 10]
@@ -566,8 +566,10 @@ display(
         f"The caption loss changes rsum by {worth['fusion of similarities']} in the fused model, and by "
         f"{worth['global']} in the global branch alone, where VSRN introduced it. These are means of three seeds of "
         "three epochs, with 95 % intervals. If an interval contains zero, these runs do not show an effect. If it is "
-        "also wide, a large effect is still possible. If the whole interval lies below zero, then the caption loss "
-        "lowers rsum in these runs."
+        "also wide, a large effect is still possible. If the whole interval lies below zero, then these three "
+        "seeds agree that the caption loss lowers rsum. But three seeds can agree by chance: *inconclusive by Holm* "
+        "means that the effect does not pass when the lines are judged together and with the usual spread of seeds "
+        "(lesson 7)."
     )
 )
 

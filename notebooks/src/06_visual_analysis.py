@@ -14,9 +14,9 @@
 # %% [markdown]
 # # What the models find
 #
-# The paper's slides close with queries: a picture and the sentences that it finds, a sentence and the pictures that
-# it finds, VSRN beside VSR++. Such slides convince and prove little, since somebody chose them. Here a **rule**
-# chooses:
+# The paper's slides close with queries: a picture and the sentences that it finds, a sentence and the pictures that it
+# finds, VSRN beside VSR++. Such slides are convincing, but they prove little, since somebody chose them. Here a
+# **rule** chooses:
 #
 # - the largest gains: of the queries that VSR++ answers right (the right answer comes first), those on which VSRN is
 #   furthest off;
@@ -171,7 +171,7 @@ for k, text in enumerate(most):
     figure.savefig(folder / f"query_text_gain{k + 1}_attention.png", dpi=150)
 first = most[0]
 weights = show.attention_weights(matcher, test, int(test.caption_to_image[first]), test.captions[first])
-display(weights.agg(["min", "max", "sum"], axis=1).head(4))  # of its first words, those without a thing among them
+display(weights.agg(["min", "max", "sum"], axis=1).head(4))  # the first four words; some of them name no thing
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("6.5")

@@ -16,8 +16,9 @@
 #
 # A table of results is an argument. This notebook takes the four published tables of VSR++ as **data** (they are in
 # `vsrpp_lite.paper.published`, quoted from the slides and tested) and asks of them what a careful reader asks: which
-# rows are the same run, which are two models, how large are the steps beside the noise of one seed, what was rounded,
-# and what else changed when $\mu$ changed. At the end, the ablation that the paper does not have, as we measured it.
+# rows are the same run, which are averages of two models, how large are the steps beside the noise of one seed, what
+# was rounded, and what else changed when $\mu$ changed. Then come the ablation that the paper does not have, as we
+# measured it, and a study of learning rates.
 #
 # **You will learn**
 #
@@ -58,7 +59,7 @@ from IPython.display import Markdown, display
 
 from vsrpp_lite import show
 from vsrpp_lite.files import recorded_folder
-from vsrpp_lite.paper import ablation, tables
+from vsrpp_lite.paper import ablation, quotes, tables
 from vsrpp_lite.paper.four_tables import MUS, TABLE1, TABLE2, TABLE3, TABLE4, TABLES
 from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, SEED_SPREAD, SINGLE_SCAN
 from vsrpp_lite.paper.study import authors
@@ -290,8 +291,8 @@ figure.savefig(folder / "factorial.png", dpi=150)
 # that the chance of any false verdict is about 5 % at most, and it gives the figure its colours. These intervals come
 # from one seed, so they are about the test pictures alone. Would another seed say the same? The next figure shows the
 # same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). The variance of three seeds is
-# itself uncertain, so `verdict_holm` also tries the variance over seeds that the sixteen cells have on average. Which
-# verdicts have changed?
+# itself uncertain, so a second p-value is computed with the variance that the sixteen cells have on average, and
+# `verdict_holm` uses the larger of the two. Which verdicts have changed?
 
 # %%
 three_seeds = pd.read_csv(recorded_folder() / "scenes-lite" / "factorial.csv")
@@ -335,16 +336,24 @@ display(
 # %%
 long_training = pd.read_csv(recorded_folder() / "scenes-long" / "factorial.csv")
 display(Markdown(f"{remaining(long_training)}."))
+fusion = {gru: quotes.effect("scenes-long", f"fusion of similarities ({gru}) over local") for gru in ("Bi-GRU", "GRU")}
+display(
+    Markdown(
+        f"Here fusing is worth {fusion['Bi-GRU']} over the local branch with a Bi-GRU, and {fusion['GRU']} with a GRU."
+    )
+)
 
 # %% [markdown]
-# The two trainings agree on some lines and not on others. So an effect of a part is an effect *in a training*: a part
-# can change how fast a model learns, and need not change where it arrives.
+# The two trainings agree on some lines and not on others. The interaction is an example: compare which of the two
+# lines is the higher one in the short training and in the long one, and whether their intervals overlap. So an effect
+# of a part is an effect *in a training*: a part can change how fast a model learns, and need not change where it
+# arrives.
 #
 # One thing is not yet clean in the short training. With preset `lite`, the four cells that fuse at the loss have a
 # recipe of their own, which a study found. The twelve others have VSR++'s recipe, and eight of these have one branch
 # alone. The next section shows what VSR++'s recipe does to VSRN, which is nearly the cell with a GRU, the global
-# branch and a caption loss. So the fused models lead the global ones here in part because the recipe was chosen for a
-# fused model.
+# branch and a caption loss. So the fused models lead the global ones here probably in part because the recipe was
+# chosen for a fused model.
 #
 # ## The learning rate is an ablation too
 #
@@ -364,19 +373,20 @@ lines = pd.read_csv(recorded_folder() / "tuning" / "lite.csv")
 figure = show.study(lines)
 
 # %% [markdown]
-# Read the figure from left to right. Each point is one of the settings, and a ring marks the best of each
-# system. The order of the systems changes with the setting, so any single setting for all systems favours some of
-# them. In which order do the systems stand at each setting? At some settings nearly all systems fail. What do these
-# settings have in common? Lesson 2 explains why the systems fail there.
+# Read the figure from left to right. Each column is one setting, each point is one system that was trained with it,
+# and a ring marks the best setting of each system. (Neighbouring columns differ in more than the learning rate.) The
+# order of the systems changes with the setting, so any single setting for all systems favours some of them. In which
+# order do the systems stand at each setting? At some settings nearly all systems fail. What do these settings have in
+# common? Lesson 2 explains why the systems fail there.
 
 # %%
 chosen = ["learning_rate", "warmup_epochs", "rise_steps", "decay_every", "margin", "temperature", "norm"]
 with pd.option_context("display.float_format", "{:g}".format):
-    display(lines.drop_duplicates("draw").set_index("draw")[chosen].sort_values("learning_rate"))
+    display(lines.drop_duplicates("draw").set_index("draw")[chosen].sort_values("learning_rate").rename_axis("setting"))
 orders = lines[lines["seed"] == 0].pivot(index=["learning_rate", "draw"], columns="row", values="dev_rsum")
 ranks = orders.rank(axis=1, ascending=False).astype(int)
 with pd.option_context("display.float_format", "{:.4f}".format):
-    display(ranks)
+    display(ranks.rename_axis(index={"draw": "setting"}))
 spread = pd.DataFrame({"best rank": ranks.min(), "worst rank": ranks.max()})
 display(spread)
 

@@ -24,8 +24,8 @@
 # 3. how to train on your pictures, how to search them, and how to see what a word looked at;
 # 4. what you may conclude from a small data set, and what not.
 #
-# *Needs:* [00_start_here](00_start_here.ipynb), the extra `photographs` (`pip install
-# 'vsrpp-lite[notebooks,photographs]'`) and the folder `data_scripts` of the repository. *Time:* ten minutes on a
+# *Needs:* [00_start_here](00_start_here.ipynb), and a checkout of the repository with the extra `photographs` (`pip
+# install -e '.[notebooks,photographs]'` in its folder), since the lesson uses `data_scripts`. *Time:* ten minutes on a
 # laptop for a few hundred pictures.
 #
 # Set `pictures` and `captions` in the next cell. If you leave them empty, pictures of the embedded data set stand in

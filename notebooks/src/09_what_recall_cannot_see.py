@@ -564,11 +564,13 @@ display(
 )
 
 # %% [markdown]
-# After a long training, VSR++ *without* any graph still tells left from right far better than chance. So the larger
-# part of the ability comes from elsewhere. The graph may add to it: look at whether all seeds agree, and whether the
-# interval holds zero. Where could the larger part come from? A region's features tell its place in the picture, and
-# the word *dog* of "a dog left of a cat" has read the word *left* through the Bi-GRU. So the attention of this word
-# can prefer a dog that stands on the left. Exercise 4 shows how to test this explanation.
+# After a long training, VSR++ *without* any graph still tells left from right far better than chance. So a part of the
+# ability comes from elsewhere. How large this part is, the seeds do not say: in one seed, the model without the graph
+# keeps most of what lies above chance, and in the other two less than a half. Look at whether all seeds agree that the
+# graph adds something, and whether the interval holds zero. Where could the other part come from? A region's features
+# tell its place in the picture, and the word *dog* of "a dog left of a cat" has read the word *left* through the
+# Bi-GRU. So the attention of this word can prefer a dog that stands on the left. Exercise 4 shows how to test this
+# explanation.
 #
 # Had we compared VSR++ with VSE++ alone, we would have credited the graph with all of it.
 
@@ -777,11 +779,11 @@ check.lesson9.exercise3(mine, all_scenes)
 # assert check.lesson9.exercise4(one_half, pairs, all_scenes)
 # ```
 #
-# If both intervals lie above 50 %, then the matcher knows more than in which half of the picture a thing stands.
-# If the interval for two halves lies above the other one, then the matcher may use this half, too. But things in two
-# halves also stand farther apart, which may make them easier to tell. After a short training the matchers hardly read
-# the sides yet, so the intervals may overlap and decide nothing. The last cell of this exercise shows the same shares
-# after a long training.
+# If both intervals lie above 50 %, then the matcher knows more than in which half of the picture a thing stands. If
+# the interval for two halves lies above the other one, then the matcher may also use in which half a thing stands. But
+# things in two halves also stand farther apart, which may make them easier to tell. After a short training the
+# matchers hardly read the sides yet, so the intervals may overlap and decide nothing. The last cell of this exercise
+# shows the same shares after a long training.
 #
 # </details>
 

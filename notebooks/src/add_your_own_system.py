@@ -24,7 +24,7 @@
 #
 # **You will learn**
 #
-# 1. how to write a system in about 45 lines, and how to prove its new part by hand;
+# 1. how to write a system in about 60 lines, and how to prove its new part by hand;
 # 2. how to train it, to compare it with another system, and to read the verdict;
 # 3. how to exchange the loss, the similarity, the tokenizer and the data;
 # 4. how to give the trained model to somebody else.
@@ -401,15 +401,17 @@ for row in verdicts.itertuples():
     )
 
 # %% [markdown]
-# With two seeds these intervals are wide: the seed moves a training, and two values say little about how much. A
-# verdict of *inconclusive* means that these trainings cannot tell. It does not mean that the rows are equal. Set
-# `seeds = 5` for a better answer. The row *VSE++* uses its tuned recipe, and nobody tuned the others. So this table
-# shows how to make a table. Do not publish it (see [07_reading_the_tables](07_reading_the_tables.ipynb)). *Reproduced*
-# means here: the claim holds.
+# The seed moves a training, and two seeds say little about how much: an interval can be very wide, and it can also be
+# far too narrow, if the two seeds agree by chance. So do not trust a *reproduced* of two seeds either. A verdict of
+# *inconclusive* means that these trainings cannot tell. It does not mean that the rows are equal. Set `seeds = 5` for
+# a better answer. The row *VSE++* uses its tuned recipe, and nobody tuned the others. So this table shows how to make
+# a table. Do not publish it (see [07_reading_the_tables](07_reading_the_tables.ipynb)). *Reproduced* means here: the
+# claim holds.
 #
 # `write` leaves the table as `results/tables/mine.csv` and `mine.md`, and the claims in `results/claims.csv`, beside
-# the paper's tables. There a second column, `verdict_holm`, judges all claims of the file together: whoever makes
-# many claims must expect that some come true by chance.
+# the paper's tables. There a second column, `verdict_holm`, judges all claims of the file together: whoever makes many
+# claims must expect that some come true by chance. So your claims can also change the column `verdict_holm` of the
+# paper's tables in that file.
 
 # %% tags=["nbval-ignore-output"]
 markdown = write(table, seeds=range(seeds), **settings)

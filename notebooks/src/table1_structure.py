@@ -20,7 +20,7 @@
 # published ones, and gives a verdict on each claim.
 #
 # **You will see** which rows differ by more than chance, what a "row" of a published table can hide, and why one seed
-# proves nothing.
+# proves nothing about a *method*.
 #
 # *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else about two minutes for each seed on
 # two cores.
@@ -118,8 +118,10 @@ figure.savefig(folder / "table1.png", dpi=150)
 # for both, and drops out of the difference. A claim is *reproduced* if the whole interval of the difference is above
 # zero, *not reproduced* if it is below, and otherwise *inconclusive*: this many seeds cannot tell.
 #
-# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is about 5 % at most. After a short training, the table also has the column
+# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together,
+# so that the chance of any false verdict is about 5 % at most. With few seeds, the spread between them is sometimes
+# far too small by chance. So Holm's method gets a second p-value of each claim, with the spread that the rows of the
+# table have on average, and the larger of the two counts. After a short training, the table also has the column
 # `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
 # Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
 # change it. The figure has the colours of `verdict_holm`.
@@ -194,8 +196,8 @@ figure.savefig(folder / "table1_history.png", dpi=150)
 # ## Exercises
 
 # %% [markdown]
-# **1.** (*easy, 5 minutes*) Which two rows of the published table differ by the least rsum? How many seeds would you
-# need to tell them apart, if the standard deviation of one seed is 5?
+# **1.** (*easy, 5 minutes*) Which two rows of the published table differ by the least rsum? How many seeds of each
+# would you need to see the difference every second time, if the standard deviation of one seed is 5?
 #
 # <details><summary>Hint</summary>
 #

@@ -14,13 +14,13 @@
 # %% [markdown]
 # # Table 4: seven systems on Flickr30K
 #
-# The paper compares VSR++ with six systems of the four years before it, on the 1,000 test images of Flickr30K. This
+# The paper compares VSR++ with six systems of the two years before it, on the 1,000 test images of Flickr30K. This
 # notebook trains all seven, in one code and on the same data, several times each, and asks whether their published
 # order comes out.
 #
-# **You will see** which steps of the ladder are larger than chance, and what an average of two models is worth. All
-# rows read the same image features here. So this notebook cannot say how much of the published order comes from the
-# features, which differ from paper to paper.
+# **You will see** which steps between neighbouring systems are larger than chance, and what an average of two models
+# is worth. All rows read the same image features here. So this notebook cannot say how much of the published order
+# comes from the features, which differ from paper to paper.
 #
 # *Time:* seconds if the runs are there (`make reproduce-tables` trains them), else some minutes for each seed on two
 # cores.
@@ -115,8 +115,10 @@ figure.savefig(folder / "table4.png", dpi=150)
 # We turn the published order by rsum into claims: each system beats the system that follows it in this order, and VSR++
 # beats all others. For each claim we compare the two systems seed by seed and picture by picture.
 #
-# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together, so
-# that the chance of any false verdict is about 5 % at most. After a short training, the table also has the column
+# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together,
+# so that the chance of any false verdict is about 5 % at most. With few seeds, the spread between them is sometimes
+# far too small by chance. So Holm's method gets a second p-value of each claim, with the spread that the rows of the
+# table have on average, and the larger of the two counts. After a short training, the table also has the column
 # `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
 # Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
 # change it.
