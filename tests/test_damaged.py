@@ -209,18 +209,20 @@ def test_fresh_trains_again_and_forgets_what_others_ranked_with_it(kept):
     assert not list(other.folder.glob(f"test-ranks-1-{done.digest}.npz"))
 
 
-def test_ranks_of_weights_that_are_trained_afresh_meanwhile_are_not_kept(tmp_path):
-    files = SealedFolder(tmp_path, "me")
-    files.write_text("best.pt", "old weights")
+@pytest.mark.parametrize("whose", ["its own", "its partner's"])
+def test_ranks_of_weights_that_are_trained_afresh_meanwhile_are_not_kept(tmp_path, whose):
+    files, partner = SealedFolder(tmp_path / "mine", "me"), SealedFolder(tmp_path / "other", "other")
+    for one in (files, partner):
+        one.write_text("best.pt", "old weights")
 
     def compute():
-        files.write_text("best.pt", "new weights")  # as another process does
+        (files if whose == "its own" else partner).write_text("best.pt", "new weights")  # as another process does
         return {"ranks": np.array([1])}
 
-    assert keep(files, "ranks.npz", compute)["ranks"].tolist() == [1]
-    assert not (tmp_path / "ranks.npz").exists()
-    keep(files, "ranks.npz", lambda: {"ranks": np.array([2])})
-    assert (tmp_path / "ranks.npz").exists()
+    assert keep(files, "ranks.npz", compute, [partner])["ranks"].tolist() == [1]
+    assert not files.has("ranks.npz")
+    keep(files, "ranks.npz", lambda: {"ranks": np.array([2])}, [partner])
+    assert files.has("ranks.npz")
 
 
 @pytest.mark.parametrize("name", ["history.jsonl", "best.pt", "vocabulary.json"])

@@ -26,7 +26,7 @@ def test_a_query_pays_the_log_of_its_partners_share():
 
 @pytest.mark.parametrize("temperature", [0, 0.005, math.inf, math.nan])
 def test_a_temperature_that_the_training_could_not_keep_is_refused(temperature):
-    with pytest.raises(ValueError, match=rf"temperature is {temperature}; expected at least 0\.01, its limit"):
+    with pytest.raises(ValueError, match=rf"temperature is {temperature}; expected a finite number of at least 0\.01"):
         InfoNCE(cosine, temperature=temperature)
 
 

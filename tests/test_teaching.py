@@ -321,6 +321,8 @@ def test_compare_takes_every_kind_of_number_and_cuts_none_off():
     for one in (1, 1.0, np.int64(1), np.float32(1), torch.tensor(1)):
         compare(one, torch.tensor(1.0))
         compare(one, torch.tensor(1))
+    with pytest.raises(AssertionError, match="expected numbers, found bool"):
+        compare(True, torch.tensor(1.0))
     with pytest.raises(AssertionError, match=r"at position \(0,\) expected 1.0000, found 1.9000"):
         compare(torch.tensor([1.9, 0.4]), torch.tensor([1, 0]))
 

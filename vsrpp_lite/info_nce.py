@@ -56,7 +56,8 @@ class InfoNCE(Loss):
         super().__init__()
         smallest = 1 / LARGEST_INVERSE_TEMPERATURE
         if not smallest <= temperature < math.inf:
-            raise ValueError(f"temperature is {temperature}; expected at least {smallest:g}, its limit in training")
+            wanted = f"a finite number of at least {smallest:g}, its limit in training"
+            raise ValueError(f"temperature is {temperature}; expected {wanted}")
         self.similarity = similarity
         self.log_inverse_temperature = nn.Parameter(torch.tensor(-math.log(temperature)))
 

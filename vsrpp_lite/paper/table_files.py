@@ -111,6 +111,6 @@ def beside_long(verdicts: pd.DataFrame, data: str) -> list[str]:
     if not path.exists():
         return ["not recorded"] * len(verdicts)
     recorded = pd.read_csv(path).set_index(["table", "claim"])
-    told = recorded["verdict_holm"] + [f" ({count} seed{'s' * (count > 1)})" for count in recorded["seeds"]]
+    told = recorded["verdict_holm"] + [f" ({count:.0f} seed{'s' * (count > 1)})" for count in recorded["seeds"]]
     in_long = told.to_dict()
     return [in_long.get(name, "not recorded") for name in zip(verdicts["table"], verdicts["claim"])]

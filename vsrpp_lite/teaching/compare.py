@@ -31,7 +31,7 @@ def misplaced(
     Raises:
         AssertionError: `found` has another shape or holds no numbers, or the mistake is a known one.
     """
-    if isinstance(found, list | int | float | np.ndarray | np.number):
+    if isinstance(found, list | int | float | np.ndarray | np.number) and not isinstance(found, bool):
         found = torch.as_tensor(found)
     assert isinstance(found, Tensor), f"expected numbers, found {type(found).__name__}: does the function return them?"
     assert found.shape == expected.shape, f"expected shape {tuple(expected.shape)}, found {tuple(found.shape)}"

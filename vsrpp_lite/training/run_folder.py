@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,11 +42,19 @@ def check_done(files: SealedFolder) -> None:
         raise FileNotFoundError(f"{files.folder}: not trained to its end; call fit() of the run first")
 
 
-def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the arrays of an .npz file. If the file does not exist, compute them with the best weights, and write it.
+def keep(
+    files: SealedFolder,
+    name: str,
+    compute: Callable[[], Mapping[str, np.ndarray]],
+    partners: Sequence[SealedFolder] = (),
+) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz file. If it does not exist, compute them, and write it.
 
     In a folder that cannot be written to, such as another user's, they are computed each time. If another process
-    trains the run afresh meanwhile, nothing is written, since the arrays are of weights that are gone.
+    trains the run or a partner afresh meanwhile, nothing is written, since the arrays are of weights that are gone.
+
+    Args:
+        partners: the folders of other runs, whose best weights are computed with, too.
 
     Raises:
         DamagedError: the file is not the one that was written.
@@ -55,9 +63,9 @@ def keep(files: SealedFolder, name: str, compute: Callable[[], Mapping[str, np.n
         remove_dead_drafts(files.folder)
         with files.open(name) as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)
-    weights = files.checksum(BEST)
+    weights = [of.checksum(BEST) for of in (files, *partners)]
     arrays = dict(compute())
-    if files.checksum(BEST) != weights:
+    if [of.checksum(BEST) for of in (files, *partners)] != weights:
         return arrays
     try:
         with files.write(name) as draft:

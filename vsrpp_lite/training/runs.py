@@ -278,7 +278,7 @@ class Result:
             images, texts = ranking.fold_ranks(encoded, test.caption_to_image, folds)
             return {"images": images, "texts": texts, "caption_to_image": test.caption_to_image}
 
-        return keep(self.run.files, self._ranks_file(partners, folds), compute)
+        return keep(self.run.files, self._ranks_file(partners, folds), compute, [one.run.files for one in partners])
 
     def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
         """Return what each test image adds to each metric, (I, M); see `rank`."""
