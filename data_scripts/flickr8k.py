@@ -45,7 +45,7 @@ def copy(source: Path, out: Path) -> None:
 
 def _link_or_copy(source: str, target: str) -> None:
     try:
-        os.link(os.path.realpath(source), target)  # a link to a file that is given relatively would lead nowhere
+        os.link(os.path.realpath(source), target)  # a relative link would lead nowhere from `out`
     except OSError:  # another disk, or one without links
         shutil.copy2(source, target)
 

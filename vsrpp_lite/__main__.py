@@ -226,7 +226,7 @@ def try_it() -> None:
 
     path = recorded_folder() / "try_it.html"
     run = tuned(VSRpp(), data="scenes", preset="lite", seed=0)
-    assert isinstance(run.system, VSRpp)  # with its tuned temperature
+    assert isinstance(run.system, VSRpp)  # not every system has a local similarity; this one's is tuned
     with errors_in_a_line():
         write_text(path, fragment(run.fit(), run.system.local))
         typer.echo(path)

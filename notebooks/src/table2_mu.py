@@ -184,7 +184,7 @@ figure.savefig(folder / "table2_sweep.png", dpi=150)
 # nobody looked for a recipe that suits them. The study of `lite` has tuned both ends of the table, too, with the same
 # settings as every system ([07_reading_the_tables](07_reading_the_tables.ipynb) explains it). Here are both ends with
 # both recipes, as `tests/own_recipes.py` recorded them (`scenes`, preset `lite`, three seeds), and by how much
-# $\mu = 2$ leads them. (For $\mu = 3$ the study chose the setting of VSR++ again, so its two lines are equal.)
+# $\mu = 2$ leads them. (Where the two lines of a row are equal, the study chose the setting of VSR++ again.)
 
 # %%
 own = pd.read_csv(recorded_folder() / "scenes-lite" / "own_recipes.csv").query("row.str.startswith('mu')")

@@ -36,7 +36,7 @@ WEIGHTS, CARD = "model.safetensors", "README.md"
 def identity(system: System) -> dict[str, Any]:
     """Return what identifies a system: module, name and version of its class, and its choices.
 
-    For a class from outside of this package, it includes a hash of the byte code of `build`, so that an
+    For a class from outside of this package, the identity includes a hash of the byte code of `build`, so that an
     edited `build` is another system.
 
     Raises:
