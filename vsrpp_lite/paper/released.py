@@ -61,7 +61,8 @@ def import_checkpoint(checkpoint: Path, vocabulary: Path, data: str) -> Result:
     except (KeyError, AttributeError, TypeError, IndexError, ValueError) as error:  # such as a layer of no release
         raise DataError(f"{checkpoint}: found {error!r}; expected the options and layers of a release") from error
     # the same checkpoint with other words is another model, so it gets a folder of its own
-    seed = int(hashlib.sha256(f"{sha256(checkpoint)} {sha256(vocabulary)}".encode()).hexdigest()[:7], 16)
+    checksum = sha256(checkpoint)
+    seed = int(hashlib.sha256(f"{checksum} {sha256(vocabulary)}".encode()).hexdigest()[:7], 16)
     run = Run(system=system, data=data, preset="paper", seed=seed, sizes=sizes)
     if run.done:
         return Result(run)
@@ -78,7 +79,7 @@ def import_checkpoint(checkpoint: Path, vocabulary: Path, data: str) -> Result:
     models.save_tokenizer(matcher.tokenizer, run.files)
     with run.files.write(BEST) as draft:
         save_checkpoint(matcher.state_dict(), draft)
-    record = {"imported": checkpoint.name, "sha256": sha256(checkpoint), "options": vars(options)} | provenance()
+    record = {"imported": checkpoint.name, "sha256": checksum, "options": vars(options)} | provenance()
     run.files.write_text(RESULT, json.dumps(record, indent=2, default=repr))
     return Result(run)
 
