@@ -90,6 +90,7 @@ def test_the_first_code_installs_this_version_where_there_is_none(source, notebo
     first, second, *_ = code_cells(notebook)
     assert first.metadata.tags == ["remove-cell"] and second.metadata.tags == ["parameters"]
     assert f"vsrpp_lite[notebooks,search]=={version('vsrpp_lite')}" in first.source
+    assert '"-m", "vsrpp_lite", "lesson-models"' in first.source  # and takes the models that need no training then
 
 
 def test_every_module_has_its_place_in_the_api_reference():

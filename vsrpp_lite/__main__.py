@@ -244,6 +244,26 @@ def notebooks(
     typer.echo(f"{folder}: begin with 00_start_here.ipynb")
 
 
+@app.command()
+def lesson_models() -> None:
+    """Copy the trained models of the lessons from the package to runs/. Then the lessons do not train them."""
+    from vsrpp_lite.teaching.lesson_models import take_lesson_models
+
+    with errors_in_a_line():
+        for folder in take_lesson_models():
+            typer.echo(folder)
+
+
+@app.command()
+def record_lesson_models() -> None:
+    """Train the models of the lessons, unless runs/ has them, and keep them in notebooks/models."""
+    from vsrpp_lite.teaching.lesson_models import record_lesson_models as recorded
+
+    with errors_in_a_line():
+        for folder in recorded():
+            typer.echo(folder)
+
+
 def main() -> None:
     """Run a command; this is the console script."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -30,13 +30,14 @@
 # 3. how to train a matcher and search with it, in ten lines.
 #
 # *Needs:* some Python and PyTorch. *Time:* about 20 minutes. The first run draws the pictures and trains a model,
-# which takes one to two minutes; later runs of any notebook find both.
+# which takes one to two minutes; later runs of any notebook find both. If you do not want to wait for trainings, type
+# `vsrpp-lite lesson-models` in a terminal first. It gives you the models of the lessons as we trained them.
 #
 # A **preset** names an amount of work. `smoke` shows in seconds that a system runs, and its models are too small to
 # learn much. `lite` trains small models for a minute. `long` trains the same models until they stop improving.
 
 # %% tags=["remove-cell"]
-# where the package is not there, as on Colab and Kaggle, this cell installs it
+# Colab and Kaggle have no vsrpp_lite: this cell installs it, and takes the trained models of the lessons
 import importlib.util
 import subprocess
 import sys
@@ -45,6 +46,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
     )
+    subprocess.run([sys.executable, "-m", "vsrpp_lite", "lesson-models"], check=True)
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, or a folder of data/ that has pictures and boxes

@@ -34,7 +34,7 @@
 # Letters: B batch, R regions, W words, D embedding size, H the decoder's hidden size.
 
 # %% tags=["remove-cell"]
-# where the package is not there, as on Colab and Kaggle, this cell installs it
+# Colab and Kaggle have no vsrpp_lite: this cell installs it, and takes the trained models of the lessons
 import importlib.util
 import subprocess
 import sys
@@ -43,6 +43,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
     )
+    subprocess.run([sys.executable, "-m", "vsrpp_lite", "lesson-models"], check=True)
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder

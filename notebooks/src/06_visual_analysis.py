@@ -30,7 +30,7 @@
 # [00_start_here](00_start_here.ipynb), and [03_local_attention](03_local_attention.ipynb) for the attention.
 
 # %% tags=["remove-cell"]
-# where the package is not there, as on Colab and Kaggle, this cell installs it
+# Colab and Kaggle have no vsrpp_lite: this cell installs it, and takes the trained models of the lessons
 import importlib.util
 import subprocess
 import sys
@@ -39,6 +39,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
     )
+    subprocess.run([sys.executable, "-m", "vsrpp_lite", "lesson-models"], check=True)
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder

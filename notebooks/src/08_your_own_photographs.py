@@ -32,7 +32,7 @@
 # for yours, and a tiny network with random weights stands in for the backbone. So the notebook runs without a download.
 
 # %% tags=["remove-cell"]
-# where the package is not there, as on Colab and Kaggle, this cell installs it
+# Colab and Kaggle have no vsrpp_lite: this cell installs it, and takes the trained models of the lessons
 import importlib.util
 import subprocess
 import sys
@@ -41,6 +41,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
     )
+    subprocess.run([sys.executable, "-m", "vsrpp_lite", "lesson-models"], check=True)
 
 # %% tags=["parameters"]
 pictures: str = ""  # your folder of pictures

@@ -20,6 +20,9 @@ from vsrpp_lite.files import write_text
 SPECIALS = ("<pad>", "<start>", "<end>", "<unk>")
 PAD, START, END, UNK = range(4)
 
+VOCABULARY = "vocabulary.json"
+"""The file of a tokenizer's words. A tokenizer of word pieces has the folder word_pieces instead."""
+
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
@@ -125,8 +128,8 @@ class Vocabulary(Tokenizer):
         return np.array([START, *ids, END], dtype=np.int32)
 
     def save(self, folder: Path) -> None:
-        """Write vocabulary.json, which lists the words in the order of their ids."""
-        write_text(folder / "vocabulary.json", json.dumps(self.words, ensure_ascii=False, indent=0) + "\n")
+        """Write `VOCABULARY`, which lists the words in the order of their ids."""
+        write_text(folder / VOCABULARY, json.dumps(self.words, ensure_ascii=False, indent=0) + "\n")
 
 
 class TreebankVocabulary(Vocabulary):
@@ -148,9 +151,9 @@ class TreebankVocabulary(Vocabulary):
         return np.array([START, *(self.index.get(word, UNK) for word in words), END], dtype=np.int32)
 
     def save(self, folder: Path) -> None:
-        """Write vocabulary.json, an object that says how captions are split."""
+        """Write `VOCABULARY`, an object that says how captions are split."""
         content = {"treebank": self.words}
-        write_text(folder / "vocabulary.json", json.dumps(content, ensure_ascii=False, indent=0) + "\n")
+        write_text(folder / VOCABULARY, json.dumps(content, ensure_ascii=False, indent=0) + "\n")
 
 
 class WordPieces(Tokenizer):
@@ -204,7 +207,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     if (folder / "word_pieces").is_dir():
         return WordPieces(folder / "word_pieces")
-    path = folder / "vocabulary.json"
+    path = folder / VOCABULARY
     expected = f"a list of words that begins with {', '.join(SPECIALS)}, or a folder word_pieces"
     words, kind = read_json(path, expected), Vocabulary
     if isinstance(words, dict) and words.keys() == {"treebank"}:
