@@ -1,6 +1,7 @@
 """The questions: five per lesson and an inventory of twenty, one right answer each; a wrong one names the mistake."""
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +56,19 @@ def test_the_letter_of_the_right_answer_gives_nothing_away():
         choices = [choice for _, question in asked for choice in CHOICE.findall(question)]
         letters = Counter(letter for letter, _, answer in choices if "Right." in answer)
         assert max(letters.values()) - min(letters.values()) <= 3
+
+
+def test_a_choice_gives_a_reason_only_where_the_right_choice_does():
+    """Else a student who strikes out every choice with a reason would do well without knowing anything."""
+    written = [(number, CHOICE.findall(question)) for number, question in QUESTIONS]
+    asked = [(number, {text: "Right." in answer for _, text, answer in choices}) for number, choices in written]
+    predictions = tomllib.loads((NOTEBOOKS / "predictions.toml").read_text(encoding="utf-8"))
+    for number, prompt in predictions.items():
+        asked.append((number, {text: k == prompt["right"] for k, text in enumerate(prompt["choices"], start=1)}))
+    assert len(asked) > 150
+    for number, choices in asked:
+        reasons = [right for text, right in choices.items() if re.search(r"\b(since|because)\b", text)]
+        assert not reasons or True in reasons, number
 
 
 def test_the_form_of_the_inventory_has_all_questions_and_no_answer():

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 import vsrpp_lite as vl
+from vsrpp_lite.caption_loss import CaptionDecoder
 from vsrpp_lite.data.scenes.probes import Probe
 from vsrpp_lite.data.scenes.truth import scenes
 from vsrpp_lite.files import recorded_folder
+from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.info_nce import InfoNCE
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.paper.study import authors
@@ -51,10 +53,12 @@ class Soft(vl.VSRpp):
     """VSR++ with the loss of CLIP."""
 
     temperature: float = 0.21
+    looks_at: str = "the whole"
 
     def build(self, tokenizer, feature_size, sizes):
         matcher = super().build(tokenizer, feature_size, sizes)
-        matcher.losses["ranking"] = InfoNCE(matcher.similarity, temperature=self.temperature)
+        score = matcher.similarity if self.looks_at == "the whole" else cosine
+        matcher.losses["ranking"] = InfoNCE(score, temperature=self.temperature)
         return matcher
 
 
@@ -106,6 +110,27 @@ def run(**changed):
     return replace(start, training=replace(start.settings.training, **training), **changed)
 
 
+GLOBAL = vl.Run(system=vl.VSRpp(fusion="global", caption_loss=False, bidirectional=False))
+torch.manual_seed(0)
+DECODER, STATES, IDS = CaptionDecoder(5, 3, 4, 4), torch.randn(2, 4), torch.tensor([1, 4, 3, 2])
+
+
+def looks(decoder):
+    """The attention of a decoder, step by step, as lesson 5 computes it before any saving."""
+    states, hidden = (part[0] for part in decoder.reader(decoder.squeeze(STATES[None])))
+    found = []
+    for before in IDS[:-1]:
+        keys = decoder.attend_regions(states) + decoder.attend_state(hidden)
+        found.append(decoder.attend_score(torch.tanh(keys))[:, 0].softmax(0))
+        hidden = decoder.cell(torch.cat([decoder.embedding(before), found[-1] @ states])[None], hidden)
+    return torch.stack(found).detach()
+
+
+def fates(query):
+    """What became of the nouns of each query of `PLACES`."""
+    return pd.Series({0: ["2 detected, not attended"], 2: ["3 attended"], 3: ["3 attended"]}[query], index=["dog"])
+
+
 PLACES = pd.DataFrame({"VSR++": [1, 1, 7, 9, 30], "VSRN": [2, 5, 2, 1, 2]})
 SHARES = torch.softmax(2 * check.lesson10.S / check.lesson10.TAU, 1).diagonal()
 SHARES_T = torch.softmax(2 * check.lesson10.S.T / check.lesson10.TAU, 1).diagonal()
@@ -129,7 +154,7 @@ RIGHT = [
     (check.lesson1.exercise3, (Silent(),)),
     (check.lesson2.exercise1, (0.13, 0.13, 0.07)),
     (check.lesson2.exercise2, (shuffle,)),
-    (check.lesson2.exercise3, (run(),)),
+    (check.lesson2.exercise3, (run(), GLOBAL)),
     (check.lesson3.exercise1, ("text retrieval", "image retrieval")),
     (check.lesson3.exercise2, (normalised,)),
     (check.lesson3.exercise3, (lambda i, t: cross_attention(i, t, direction="i2t", temperature=4.0),)),
@@ -139,15 +164,15 @@ RIGHT = [
     (check.lesson4.exercise3, (ERRS.tolist(), SURE.numpy())),
     (check.lesson5.exercise1, (4.5 * LN2,)),
     (check.lesson5.exercise2, (pair_costs(1),)),
-    (check.lesson5.exercise3, (torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.2, 0.8]]), 3, 2)),
+    (check.lesson5.exercise3, (looks(DECODER), DECODER, STATES, IDS)),
     (check.lesson6.exercise1, ([0], PLACES)),
-    (check.lesson6.exercise2, ([2, 3], PLACES)),
+    (check.lesson6.exercise2, ([2, 3], PLACES, fates)),
     (check.lesson6.exercise3, (40, np.array([1, 1, 2]), np.array([3, 40, 90]))),
     (check.lesson7.exercise1, (3,)),
     (check.lesson7.exercise2, (0.37,)),
     (check.lesson7.exercise3, (7.5, 10.6)),
     (check.lesson8.exercise1, (10,)),
-    (check.lesson8.exercise2, (0.5,)),
+    (check.lesson8.exercise2, (0.625,)),
     (check.lesson8.exercise3, (2500,)),
     (check.lesson9.exercise1, (1, 0.25, 0.5)),
     (check.lesson10.exercise1, (SHARES, SHARES_T)),
@@ -186,16 +211,22 @@ WRONG = [
     (check.lesson2.exercise2, (lambda r, m: shuffle(r, m, whole=False),), "moved to the front"),
     (check.lesson2.exercise2, (lambda r, m: r,), "still the old one"),
     (check.lesson2.exercise2, (lambda r, m: r.flip(2),), "move whole regions"),
-    (check.lesson2.exercise3, (run(training={"warmup_epochs": 1}),), "still warms up"),
-    (check.lesson2.exercise3, (run(system=vl.VSRpp()),), "caption loss"),
-    (check.lesson2.exercise3, (run(system=vl.VSRpp(caption_loss=False)),), "Bi-GRU"),
-    (check.lesson2.exercise3, (run(training={"learning_rate": 1e-5}),), "more than the warm-up"),
+    (check.lesson2.exercise2, (lambda r, m: torch.cat([r[:1].roll(1, 1), r[1:]]),), "Few of the pictures without"),
+    (check.lesson2.exercise2, (lambda r, m: torch.where(m.all(1)[:, None, None], shuffle(r, m), r),), "with missing"),
+    (check.lesson2.exercise3, (run(training={"warmup_epochs": 1}), GLOBAL), "still warms up"),
+    (check.lesson2.exercise3, (run(system=vl.VSRpp()), GLOBAL), "caption loss"),
+    (check.lesson2.exercise3, (run(system=vl.VSRpp(caption_loss=False)), GLOBAL), "Bi-GRU"),
+    (check.lesson2.exercise3, (run(training={"learning_rate": 1e-5}), GLOBAL), "more than the warm-up"),
+    (check.lesson2.exercise3, (run(system=replace(run().system, mu=0.25)), GLOBAL), "more than the fusion"),
+    (check.lesson2.exercise3, (run(seed=7), GLOBAL), "data, preset, seed or sizes"),
+    (check.lesson2.exercise3, (run(data="scenes-tuning"), GLOBAL), "data, preset, seed or sizes"),
     (check.lesson3.exercise1, ("image retrieval", "image retrieval"), "number of words"),
     (check.lesson3.exercise2, (lambda s, slope: normalised(s, slope, dim=0),), "over the regions"),
     (check.lesson3.exercise2, (lambda s, slope: s / s.norm(dim=1, keepdim=True),), "multiply them by the slope"),
     (check.lesson3.exercise3, (lambda i, t: cross_attention(i, t, temperature=4.0),), "Words ask here"),
     (check.lesson4.exercise1, (0.0, 8), "Picture 0"),
     (check.lesson4.exercise2, (chosen_mu(min),), "the largest"),
+    (check.lesson4.exercise2, (lambda g, s, _, mus: chosen_mu(max)(g, s, np.arange(len(_)) % len(g), mus),), "rsum"),
     (check.lesson4.exercise3, (ERRS, ERRS), "surer"),
     (check.lesson4.exercise3, (SURE, SURE), "must err"),
     (check.lesson5.exercise1, (3.5 * LN2,), "without the padding"),
@@ -203,10 +234,14 @@ WRONG = [
     (check.lesson5.exercise2, (pair_costs((0, 1)),), "*given* the one before"),
     (check.lesson5.exercise2, (pair_costs(1, mean=True),), "Sum over a caption"),
     (check.lesson5.exercise2, (pair_costs(1, repeated=False),), "`np.add.at`"),
-    (check.lesson5.exercise3, (torch.ones(3, 2), 3, 2), "sum to one"),
-    (check.lesson5.exercise3, (np.full((3, 2), 0.5), 3, 2), "All weights are equal"),
+    (check.lesson5.exercise3, (torch.ones(3, 2), DECODER, STATES, IDS), "sum to one"),
+    (check.lesson5.exercise3, (np.full((3, 2), 0.5, "f4"), DECODER, STATES, IDS), "not the weights of this decoder"),
+    (check.lesson5.exercise3, (looks(CaptionDecoder(5, 3, 4, 4)), DECODER, STATES, IDS), "not the weights of this"),
+    (check.lesson5.exercise3, (torch.ones(2, 2), DECODER, STATES, IDS), "3 words by 2 regions"),
     (check.lesson6.exercise1, ([0, 1], PLACES), "Query 1 is not"),
-    (check.lesson6.exercise2, ([2, 4], PLACES), "place 30"),
+    (check.lesson6.exercise2, ([2, 4], PLACES, fates), "place 30"),
+    (check.lesson6.exercise2, ([2, 2], PLACES, fates), "two different"),
+    (check.lesson6.exercise2, ([2, 3], PLACES, lambda query: fates(0)), "'dog' is detected, not attended"),
     (check.lesson6.exercise3, (39, np.array([1, 1, 2]), np.array([3, 40, 90])), "begin at 0"),
     (check.lesson6.exercise3, (90, np.array([1, 1, 2]), np.array([3, 40, 90])), "ranks first"),
     (check.lesson7.exercise1, (4,), "√2"),
@@ -214,14 +249,20 @@ WRONG = [
     (check.lesson7.exercise2, (37,), "from 0 to 1"),
     (check.lesson7.exercise3, (7.5, 7.5), "four settings"),
     (check.lesson8.exercise1, (6,), "edges count"),
-    (check.lesson8.exercise2, (0.75,), "does not depend on the height"),
+    (check.lesson8.exercise1, (9,), "One box is missing"),
+    (check.lesson8.exercise2, (0.25,), "does not depend on the height"),
+    (check.lesson8.exercise2, (0.75,), "the right edge"),
     (check.lesson8.exercise3, (50,), "square root"),
-    (check.lesson9.exercise1, (1, 0.5, 0.5), "Divide by R"),
+    (check.lesson9.exercise1, (1, 0.5, 0.5), "the precision is one half"),
+    (check.lesson9.exercise1, (1, 1, 0.5), "two slips"),
+    (check.lesson9.exercise1, (1, 0.25, 1), "Divide by R"),
     (check.lesson9.exercise1, (1, 0.25, (1 + 2 / 9) / 2), "place 9"),
     (check.lesson10.exercise1, (SHARES**0.5, SHARES_T), "position"),
     (check.lesson10.exercise1, (100 * SHARES, SHARES_T), "not per cent"),
     (check.lesson10.exercise3, (Soft(temperature=0.07),), "How wide is the range"),
     (check.lesson10.exercise3, (vl.VSRpp(),), "is Hinge"),
+    (check.lesson10.exercise3, (vl.VSEpp(),), "a subclass of VSRpp"),
+    (check.lesson10.exercise3, (Soft(looks_at="cosine"),), "The loss looks at another score"),
     (check.lesson11.exercise1, (1e6 / (1 + 36 * 12),), "meets each region twice"),
     (check.lesson11.exercise2, (lambda *asked: groups(*asked, sign=-1),), "worst first"),
     (check.lesson11.exercise2, (lambda *asked: groups(*asked, places=False),), "positions within the open groups"),
@@ -240,10 +281,12 @@ WRONG = [
     (check.table1.exercise3, (["first"], 5, 4), "frame of TABLE1.verdicts"),
     (check.table2.exercise1, (49,), "factor 2"),
     (check.table2.exercise2, (vl.VSRpp(mu=1.0, margin=0.02),), "Leave mu"),
+    (check.table2.exercise2, (vl.VSRpp(mu=2.0, margin=0.02, caption_loss=False),), "more than the margin"),
     (check.table3.exercise1, (0.1,), "all five contests"),
     (check.table3.exercise3, (True, PROTOCOLS), "Compare the two orders"),
     (check.table4.exercise1, ([("SCAN", "SAEM")],), "there are 1"),
     (check.table4.exercise2, ((vl.SCAN(), vl.VSEpp()),), "another sentence GRU"),
+    (check.table4.exercise2, ((vl.VSRpp(fusion="local", margin=0.4), vl.VSRpp(fusion="global")),), "another part"),
 ]
 
 
@@ -286,7 +329,9 @@ def test_a_stub_is_not_answered_yet():
 def test_an_answer_of_another_kind_is_told_so():
     assert "The answer is a number, and this is str" in check.lesson7.exercise1("three").says
     assert "The answer is a number, and this is Tensor" in check.lesson7.exercise1(torch.ones(2)).says
-    assert check.lesson7.exercise1(np.array([3])) and check.lesson8.exercise2(torch.tensor([[0.5]], requires_grad=True))
+    assert check.lesson7.exercise1(np.array([3])) and check.lesson8.exercise2(
+        torch.tensor([[0.625]], requires_grad=True)
+    )
 
 
 def test_the_gradient_by_the_log_of_a_temperature():

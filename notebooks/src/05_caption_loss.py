@@ -688,17 +688,15 @@ check.lesson5.exercise2(costs)
 # <details><summary>Solution</summary>
 #
 # ```python
-# own = int(test.caption_to_image[caption])
-# v = encoded["test"].fragments[own][encoded["test"].mask[own]]
 # with torch.no_grad():
-#     _, looks = plain(fresh, v, torch.from_numpy(matcher.tokenizer.encode(test.captions[caption])).long())
+#     _, looks = plain(fresh, own_regions, ids)
 # figure, ax = plt.subplots(figsize=(4, 4.5), layout="constrained")
 # ax.imshow(looks, cmap="Blues", vmin=0, vmax=1)
 # ax.set_yticks(range(len(text)), text)
 # ax.set(xlabel="region")
 # close(looks.sum(1), torch.ones(len(text)))
 # plt.show()
-# assert check.lesson5.exercise3(looks, len(text), len(v))
+# assert check.lesson5.exercise3(looks, fresh, own_regions, ids)
 # ```
 #
 # $E_r$ is a state of a GRU that has read the regions $1 \dots r$. Each of these regions is a row of $V^*$, so it has
@@ -709,9 +707,11 @@ check.lesson5.exercise2(costs)
 # </details>
 
 # %%
+own = int(test.caption_to_image[caption])
+own_regions = encoded["test"].fragments[own][encoded["test"].mask[own]]  # without the missing ones
+ids = torch.from_numpy(matcher.tokenizer.encode(test.captions[caption])).long()
 attention = ...  # words by regions, from `plain`
-regions_there = int(encoded["test"].mask[test.caption_to_image[caption]].sum())
-check.lesson5.exercise3(attention, len(text), regions_there)
+check.lesson5.exercise3(attention, fresh, own_regions, ids)
 
 # %% [markdown]
 # ## Five questions

@@ -370,12 +370,12 @@ close_calls = ...  # the numbers of these queries
 check.lesson6.exercise1(close_calls, text_ranks)
 
 # %% [markdown]
-# **2. Right attention, wrong picture.** (*medium, 15 minutes*) Find sentences whose attention is on the right regions
-# while the picture is still not found. What else does $S$ contain?
+# **2. Right attention, wrong picture.** (*medium, 15 minutes*) Find two sentences whose nouns all attend to the right
+# things (`fates` says so), while their picture stands at places 5 to 20. What else does $S$ contain?
 #
 # <details><summary>Hint</summary>
 #
-# Take queries that VSR++ ranks at places 5 to 20: `text_ranks["VSR++"].between(5, 20)`.
+# Take queries that VSR++ ranks at places 5 to 20, `text_ranks["VSR++"].between(5, 20)`, and ask `fates` for each.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -385,23 +385,24 @@ check.lesson6.exercise1(close_calls, text_ranks)
 # </details>
 # <details><summary>Solution</summary>
 #
-# Look through `show.attention` for sentences of middling rank. $S$ also contains $S_G$, which does not compare single
+# $S$ also contains $S_G$, which does not compare single
 # words; the mean over *all* words, `<start>` and *a* among them; and the cosine of each word with what it found, which
 # can be low although it was the right place. Above all a rank compares: another picture may hold the same things and
 # more.
 #
 # ```python
-# middling = text_ranks[text_ranks["VSR++"].between(5, 20)].index[:2]
+# places = text_ranks["VSR++"]
+# middling = [text for text in places.index[places.between(5, 20)] if set(fates(text)) == {ATTENDED}][:2]
 # for text in middling:
 #     show.attention(matcher, test, int(test.caption_to_image[text]), test.captions[text])
-# assert check.lesson6.exercise2(middling, text_ranks)
+# assert check.lesson6.exercise2(middling, text_ranks, fates)
 # ```
 #
 # </details>
 
 # %%
 middling = ...  # the numbers of at least two sentences
-check.lesson6.exercise2(middling, text_ranks)
+check.lesson6.exercise2(middling, text_ranks, fates)
 
 # %% [markdown]
 # **3. Two seeds.** (*hard, 15 minutes and a minute of computing*) Compare two *seeds* of VSR++ by the same rule. How

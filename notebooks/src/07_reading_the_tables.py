@@ -132,10 +132,10 @@ print(f"VSR++ (full) over Fusion-similarity: {steps[0]:+.1f}; over VSR++ (GRU): 
 #
 # ## The noise of one seed
 #
-# If you train the same model with another seed, rsum changes. Rao et al. (SIGIR 2022) trained three of these systems on
-# Flickr30K, with ten seeds for each. The next cell prints the standard deviations of the rsums that they published.
-# (Their code for VSRN and SCAN damages the first word of each caption, which lowers the means. So we use only the
-# spread.)
+# If you train the same model with another seed, rsum changes. Rao et al. (SIGIR 2022) trained four of these systems on
+# Flickr30K, with ten seeds for each. The next cell prints the standard deviations of rsum that we computed from their
+# recalls for three of them. (Their code for VSRN and SCAN damages the first word of nearly every caption, which
+# probably lowers the means. So we use only the spread.)
 
 # %%
 print(SEED_SPREAD)
@@ -144,11 +144,11 @@ sigma = SEED_SPREAD["VSRN"]
 # %% [markdown]
 # VSR++ is VSRN's encoder with a second similarity, so VSRN's spread is our best guess. The difference of two single
 # runs then has a standard deviation of $\sqrt 2\,\sigma$, and lies within $\pm 1.96 \sqrt 2\, \sigma$ in 95 % of cases
-# **when nothing is different at all**. (Averaging two models shrinks the spread by up to $\sqrt 2$, and the spread of
-# the other systems is less than half of VSRN's, so our band is conservative.) With $n$ seeds on each side it shrinks by
-# $\sqrt n$. Suppose that the true gain is $g$. With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the measured gain
-# lies outside the band every second time. To find the gain four times in five, one needs about twice as many seeds:
-# $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
+# **when nothing is different at all**. (Averaging two models shrinks the spread by up to $\sqrt 2$, and the other
+# systems that they trained spread about half as much as VSRN. So the band is rather too wide than too narrow, if VSR++
+# spreads no more than VSRN.) With $n$ seeds on each side it shrinks by $\sqrt n$. Suppose that the true gain is $g$.
+# With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the measured gain lies outside the band every second time. To
+# find the gain four times in five, one needs about twice as many seeds: $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("7.3")
@@ -378,7 +378,7 @@ figure = show.study(lines)
 # and a ring marks the best setting of each system. (Neighbouring columns differ in more than the learning rate.) The
 # order of the systems changes with the setting, so any single setting for all systems favours some of them. In which
 # order do the systems stand at each setting? At some settings nearly all systems fail. What do these settings have in
-# common? Lesson 2 explains why the systems fail there.
+# common? Lesson 2's plateau may be the reason. The study kept no losses, so it cannot show this.
 
 # %%
 chosen = ["learning_rate", "warmup_epochs", "rise_steps", "decay_every", "margin", "temperature", "norm"]

@@ -296,7 +296,7 @@ check.lesson8.exercise1(count)
 
 # %% [markdown]
 # **2.** A map is a ramp: at each place, its number is the horizontal position x. What is the number of the region
-# (0.25, 0.5, 0.75, 1)? Check it with `region_features`.
+# (0.5, 0, 0.75, 0.5)? Check it with `region_features`.
 #
 # <details><summary>Hint</summary>
 #
@@ -305,18 +305,18 @@ check.lesson8.exercise1(count)
 # </details>
 # <details><summary>Another hint</summary>
 #
-# The box goes from x = 0.25 to x = 0.75.
+# The box goes from x = 0.5 to x = 0.75.
 #
 # </details>
 # <details><summary>Solution</summary>
 #
-# The mean of x over the box is its middle, 0.5.
+# The mean of x over the box is its middle, 0.625.
 #
 # ```python
 # places = (torch.arange(8) + 0.5) / 8
 # ramp = places.expand(8, 8)[None, None]
-# number = regions.region_features(ramp, torch.tensor([[[0.25, 0.5, 0.75, 1.0]]]))
-# assert torch.allclose(number, torch.tensor(0.5))
+# number = regions.region_features(ramp, torch.tensor([[[0.5, 0.0, 0.75, 0.5]]]))
+# assert torch.allclose(number, torch.tensor(0.625))
 # assert check.lesson8.exercise2(number)
 # ```
 # </details>

@@ -277,8 +277,8 @@ assert abs(again["t2i_mAP@R"] - seen.loc["t2i mAP@R", "VSR++"]) < 1e-9
 
 # %% [markdown]
 # The last line is the share of R@1's failures in image retrieval whose first picture is right. The better a system is,
-# the larger this share. So in points, R@1 takes more away from a good system than from a weak one. In proportion it
-# does not: divide the two lines of R@1.
+# the larger this share. The two lines of R@1 also lie farther apart, in points, for the better systems. In proportion
+# they do not: divide one by the other.
 #
 # ## The order of systems can turn
 #
@@ -585,8 +585,8 @@ display(
 # %% [markdown]
 # ## What came out
 #
-# * Many of the failures that R@1 counts are right answers. In our measurements, better systems have a larger share of
-#   them.
+# * Many of the failures that R@1 counts are right answers. In image retrieval, better systems have a larger share of
+#   them. In text retrieval this does not always hold: compare VSRN with SCAN in the recorded results.
 # * mAP@R asks for all true answers. It can put the systems into another order than R@1 does.
 # * A high recall does not prove that the system has read the whole sentence. A minimal pair tests a single detail.
 # * The systems that compare words with single regions bind colours to things best, and only they tell left from right.

@@ -259,9 +259,14 @@ assert min(slopes["hardest", 1], slopes["hardest", 2]) > 0 > slopes["InfoNCE", 1
 #
 # To compare losses, everything else must be the same: VSE++'s encoders, its data, its evaluation. And each loss has a
 # right to its own learning rate: no rule says that the best rate is the same for two losses, and lesson 7 shows what
-# one rate for all can do. (Adam hides the mere size of the gradients, but not their noise.) So the study below trained
-# each loss with each of five rates on a draw of its own (`scenes-tuning`), and took the best by dev. The batch size is
-# part of it, too: a larger batch has harder hardest negatives, and more terms in the softmax.
+# one rate for all can do. So the study below trained each loss with each of five rates on a draw of its own
+# (`scenes-tuning`), and took the best by dev. The batch size is part of it, too: a larger batch has harder hardest
+# negatives, and more terms in the softmax.
+#
+# One thing is still not the same. Adam hides the mere size of the gradients, but not their noise, and before Adam the
+# trainer cuts every gradient that is longer than 2 to that length. Our hinge is summed over the batch and InfoNCE is a
+# mean, so the gradients of the hinge are far longer and are cut far more often. The study did not separate this from
+# the loss.
 
 
 # %%
@@ -432,7 +437,8 @@ plt.show()
 #
 # ## What CLIP changed besides the loss
 #
-# * **Data.** 400 million pairs from the web, where Flickr30K has 145 thousand. No captions were written for it.
+# * **Data.** 400 million pairs from the web, where Flickr30K has 145 thousand for training. No captions were written
+#   for it.
 # * **Batch.** 32,768 pairs. Two captions of one picture hardly ever meet there. In batches of ours they do, and so our
 #   `InfoNCE` leaves them out of the sum, as lesson 2 does.
 # * **Encoders.** A ResNet or a vision transformer reads pixels, and a transformer reads the text. There is no
@@ -541,7 +547,8 @@ check.lesson10.exercise1(rows, columns)
 #
 # The gradient is negative, so training makes $1/\tau$ larger. The logarithm keeps $\tau$ positive, and a step of the
 # logarithm multiplies $\tau$ by a *factor*. If there were no limit, batches in which all pairs are right would make
-# $1/\tau$ grow without end. Then the softmax could overflow, or its gradients could become too small to teach anything.
+# $1/\tau$ grow without end. Then a pair that leads would teach nothing, and a single pair that trails would have a
+# gradient as large as $1/\tau$. CLIP's authors found the limit necessary for a stable training.
 #
 # </details>
 
@@ -570,7 +577,9 @@ check.lesson10.exercise2(gradient)
 # class Soft(vl.VSRpp):
 #     def build(self, tokenizer, feature_size, sizes):
 #         plain = super().build(tokenizer, feature_size, sizes)
-#         losses = dict(plain.losses) | {"ranking": InfoNCE(plain.similarity, temperature=0.07 * (1 + self.mu))}
+#         ranking = InfoNCE(plain.similarity, temperature=0.07 * (1 + self.mu))
+#         ranking.weight = plain.losses["ranking"].weight  # else the caption loss would weigh far more beside it
+#         losses = dict(plain.losses) | {"ranking": ranking}
 #         return vl.Matcher(
 #             tokenizer, plain.images, plain.texts, plain.similarity, losses, attention=plain.attention
 #         )
@@ -583,7 +592,10 @@ check.lesson10.exercise2(gradient)
 # ```
 #
 # With $\mu = 2$ the scores have a range that is three times as wide. So $0.07 \cdot 3$ is the same start, measured by
-# this range. Compare the losses only with the same care for both: the preset's rate was chosen for the hinge.
+# this range. A loss also has a *weight* in the sum: that of our hinge is 128, since the papers sum it over a batch of
+# 128 pairs, and that of `InfoNCE` is 1. With the weight 1, InfoNCE would be small beside the caption loss, and you
+# would change two things at once. Compare the losses only with the same care for both: the preset's rate was chosen
+# for the hinge.
 #
 # </details>
 

@@ -349,8 +349,8 @@ for probes in (1, 4, 64):
 assert kept == 1
 
 # %% [markdown]
-# How long a query takes on one thread, from a thousand to a million vectors of 128 numbers (`make bench SEARCH=1`
-# measured it; other machines differ, but the shapes stay):
+# How long a query takes on one thread, on average over 200 that are asked together, from a thousand to a million
+# vectors of 128 numbers (`make bench SEARCH=1` measured it; other machines differ, but the shapes stay):
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("11.8")
@@ -380,7 +380,7 @@ show.describe(
 plt.show()
 
 # %% [markdown]
-# The time of the exact index grows about in proportion to the number of vectors, and that of the other two grows far
+# The time of the exact index grows at least in proportion to the number of vectors, and that of the other two grows far
 # more slowly. But they must be built first, and they miss some, more with some settings than with others. Why does IVF
 # with 8 or 32 open groups find more of the 100 nearest vectors when there are more vectors? These vectors were drawn
 # around a thousand centres. If there are fewer than a hundred thousand, a centre has fewer than 100 of them. Then the
@@ -516,7 +516,8 @@ check.lesson11.exercise2(search_groups)
 # assert check.lesson11.exercise3(share)
 # ```
 #
-# Nothing in SCAN's loss trains its pooled vectors, so they propose badly. A cheap second model is a good first stage.
+# SCAN's loss never compares its pooled vectors, so nothing has trained them to rank, and they propose badly. A cheap
+# second model is a good first stage.
 #
 # </details>
 

@@ -90,7 +90,8 @@ grid.rank(TABLE1.rankings(seeds=range(seeds), **settings))
 # | VSR++ (GRU) | as the full model, but a sentence GRU in one direction | $S_G + \mu S_L$ |
 # | VSR++ (full) | one hinge on $S_G + \mu S_L$, Bi-GRU, caption loss | $S_G + \mu S_L$ |
 #
-# The paper does not say all of this; where it is silent we took the reading that its own numbers allow. In particular
+# The paper's slides do not say all of this. Where they are silent, we took the reading that the published numbers
+# allow. In particular
 # *Fusion-similarity* cannot be "VSR++ without the Bi-GRU", which would leave it equal to *VSR++ (GRU)*: what is left
 # to take away is the caption loss.
 

@@ -204,7 +204,7 @@ display(found)
 #
 # SAEM and GVSE differ by 3.9; VSRN and SAEM differ by 5.8, hardly more. The difference of two runs has a standard
 # deviation of √2 · 5.4 = 7.6. By this better measure, the step from SAEM to VSRN is within the spread, too. Besides,
-# GVSE and VSRN are averages of two models, and SAEM is one.
+# VSRN is an average of two models, a later survey calls GVSE an ensemble, and SAEM is one model.
 #
 # ```python
 # assert check.table4.exercise1([("SAEM", "GVSE-style")])
@@ -233,10 +233,13 @@ check.table4.exercise1(pairs_within)
 # </details>
 # <details><summary>Solution</summary>
 #
-# No two of these rows show what regions are worth, because our VSE++ reads the mean of the regions, too. To measure it,
-# one would also train VSE++ on a single vector of the whole picture. SCAN and VSE++ do not show what attention is
+# No two of these rows show what regions are worth, because our VSE++ reads the mean of the regions, too. To measure
+# it, one would also train VSE++ on a single vector of the whole picture. SCAN and VSE++ do not show what attention is
 # worth, because SCAN also reads the sentence in both directions. `VSRpp(fusion="local")` and `VSRpp(fusion="global")`
-# differ in nothing else ([07_reading_the_tables](07_reading_the_tables.ipynb)).
+# share the graph of regions, the sentence encoder and the training. They differ in one whole branch: words that look
+# at regions, or a GRU over regions and the last states ([07_reading_the_tables](07_reading_the_tables.ipynb)). So this
+# pair says what the branch with attention is worth in place of the other. No pair of settings has attention as its
+# only difference.
 #
 # ```python
 # import vsrpp_lite as vl

@@ -9,12 +9,13 @@
 Published recalls at 1, 5, 10, of text then of image retrieval (a later survey marks them as an ensemble): Flickr30K
 68.5 90.9 95.5 50.6 79.8 87.6; MS-COCO 1K 72.2 94.1 98.1 60.5 89.4 95.8.
 
-We have neither the code nor the equations of the paper. We know its three parts: an embedding of common content, which
-is learned from scratch; an embedding of uncommon content, which uses generic features from elsewhere; and a gate that
-mixes the two similarities. We surmise the rest, and use VSE++'s recipe. Our gates read the picture and the sentence, so
-that S stays the cosine of two vectors. If both gates agree, h = g, then S = (1 - g) s_c + g s_u, where s_c and s_u are
-the similarities of common and of uncommon content. The package has no pretrained word vectors. In their place we use
-fixed vectors that are made from the letters of a word, so that a rare word resembles words with a similar spelling.
+We have neither the code nor the text of the paper. As we recall its abstract, it has three parts: an embedding of
+common content, which is learned from scratch; an embedding of uncommon content, which uses generic features from
+elsewhere; and a gate that mixes the two similarities. We surmise the rest, and use VSE++'s recipe. Our gates read the
+picture and the sentence, so that S stays the cosine of two vectors. If both gates agree, h = g, then S = (1 - g) s_c +
+g s_u, where s_c and s_u are the similarities of common and of uncommon content. The package has no pretrained word
+vectors. In their place we use fixed vectors that are made from the letters of a word, so that a rare word resembles
+words with a similar spelling.
 """
 
 import zlib

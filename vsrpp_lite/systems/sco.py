@@ -11,9 +11,9 @@ Published recalls at 1, 5, 10, of text then of image retrieval: Flickr30K 55.5 8
 
 There is no public code. The abstract names concepts from a multi-regional multi-label CNN, a gated fusion unit, joint
 matching and sentence generation, and a conventional LSTM. We surmise everything else. Concepts are the K = 256 most
-frequent content words of the training captions. The paper predicts them with a separate network; our predictor trains
-beside the rest on labels of its own, and the gradient of matching does not reach it. We use VSE++'s recipe with hardest
-negatives. Generation has the weight 1, and its LSTM sees v first and the true words after it.
+frequent content words of the training captions. As far as we know, the paper predicts them with a separate network; our
+predictor trains beside the rest on labels of its own, and the gradient of matching does not reach it. We use VSE++'s
+recipe with hardest negatives. Generation has the weight 1, and its LSTM sees v first and the true words after it.
 """
 
 from dataclasses import dataclass

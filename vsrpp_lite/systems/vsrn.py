@@ -11,8 +11,9 @@ against 482.6 for two.
 
 The released code differs from this module in the following. RESULTS.md has what most of these differences change on
 drawn scenes, one at a time; `tests/departures.py` measured it. Apart from the first difference, only the full stop
-shows an effect there. Lesson 2 measures the warm-up. We have not measured the words of the dev split, the hiding of
-rare words, the rule for the best epoch in a long training, and what is special to COCO.
+shows an effect there. Lesson 2 measures the warm-up of a similar model without a caption loss, and RESULTS.md the
+sorting by length for three other systems. We have not measured the words of the dev split, the hiding of rare words,
+the rule for the best epoch in a long training, and what is special to COCO.
 
 - The release normalises V* over regions; `norm="regions"` does the same here. In trainings of three epochs on
   drawn scenes, at one rate, the release's norm is better than the paper's, since it makes the numbers of V* larger.

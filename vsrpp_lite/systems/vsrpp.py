@@ -7,10 +7,12 @@
 Published recalls at 1, 5, 10, of text then of image retrieval: Flickr30K 72.6 92.7 97.2 56.3 82.7 89.0; MS-COCO 1K
 76.6 95.2 98.2 63.4 90.6 95.7.
 
-The paper does not say the following, which we surmise: words attend to regions, not regions to words; normalisation and
-temperature are SCAN's; word cosines are averaged; S_L uses V*, and both parts share one D.
+We know the paper by its slides and its abstract. They do not say the following, which we surmise: words attend to
+regions, not regions to words; normalisation and temperature are SCAN's; word cosines are averaged; S_L uses V*, and
+both parts share one D; the hinge counts the hardest negatives of the fused S, with the margin 0.2; each row is one
+model.
 
-The paper's ablations are `fusion="loss"`, with a hinge on S_G, a hinge on S_L, and scores from S_G; and
+We read two rows of its ablation as `fusion="loss"`, with a hinge on S_G, a hinge on S_L, and scores from S_G; and as
 `caption_loss=False`. Its rows for one branch alone are systems of other papers. Our `fusion="global"` and
 `fusion="local"` are the same model with one branch.
 """

@@ -100,7 +100,12 @@ for image, text in ((0, 0), (3, 7), (5, 40)):
             "negative cosines keep a tenth of their value: leaky_relu with slope 0.1": (
                 9.0 * (t @ v.T).relu() / ((t @ v.T).relu().norm(dim=0) + 1e-8)
             ).softmax(1),
-            "clip before the norm: [s] comes first": (9.0 * (t @ v.T) / ((t @ v.T).norm(dim=0) + 1e-8)).softmax(1),
+            "the clip is missing: negative cosines count a tenth": (
+                9.0 * (t @ v.T) / ((t @ v.T).norm(dim=0) + 1e-8)
+            ).softmax(1),
+            "clip before the norm: [s] comes first": (
+                9.0 * torch.nn.functional.leaky_relu((t @ v.T) / ((t @ v.T).norm(dim=0) + 1e-8), 0.1)
+            ).softmax(1),
         },
     )
 ### END HIDDEN TESTS

@@ -19,7 +19,7 @@
 #       in-words:
 #         - "5: all three parts. (a) A range of mu, with a reason from the number of pictures. (b) The study weighs two branches that were trained for mu = 2; it says nothing about training with another mu. (c) The margin stays while the range of S grows with 1 + mu, so the hinge asks for less; or the scale of the loss grows. Example: the model answer."
 #         - "In between, the points of the parts add up: (a) 2, (b) 1.5, (c) 1.5. A part that is right without its reason has half of its points. Example, 2.5 points: 'mu from 2 to 8, since 40 pictures cannot tell these apart. The model was trained with 2, so other branches would come out for another mu.' lacks (c) and half of (a): nothing tells which values the pictures do rule out."
-#         - "0: a value without a reason, or a choice by the test split. Example: 'mu = 8 is best on test.'"
+#         - "0: a choice by the test split, or a single value and nothing on (b) and (c). Example: 'mu = 8 is best on test.'"
 # ---
 
 # %% [markdown]

@@ -267,8 +267,8 @@ checks.compare(
 # ### BEGIN SOLUTION
 # The price is a small part of the loss of a caption. This decoder hardly looks at the picture, if at all: over 100
 # pictures, so small a mean could be chance, and the spread from picture to picture would say how easily (the five
-# captions of one picture are not independent). Most of what it predicts follows from the words before, from grammar and from what is frequent. The loss falls while the decoder alone learns the language of the captions; its
-# gradient to the regions is then small, so that V* learns little. More, and less regular, captions for each picture; a
-# weaker decoder, or one whose words are dropped so that it has to look; longer training once the grammar is known:
-# each should raise the price.
+# captions of one picture are not independent). Most of what it predicts follows from the words before, from grammar and
+# from what is frequent. The loss falls while the decoder alone learns the language of the captions; its gradient to the
+# regions is then small, so that V* learns little. One change: leave out some of the true words that the decoder reads,
+# so that the words before tell it less. Then only V* can make up for what is missing, and the price should rise.
 # ### END SOLUTION

@@ -79,5 +79,8 @@ def exercise3(silent: System) -> str:
     assert torch.allclose(change[:2], torch.zeros(2, 8), atol=1e-6), (
         "One region was changed, and another one noticed it: some message still passes."
     )
-    assert torch.allclose(change[2], torch.ones(8), atol=1e-5), "A region must still keep what it was."
+    assert torch.allclose(change[2], torch.ones(8), atol=1e-5), (
+        "The changed region did not change by its own change alone: it still sends itself a message, or it no longer "
+        "keeps what it was. Make the affinity zero everywhere, and leave the rest of the layer as it is."
+    )
     return "A change of one region reaches no other one."

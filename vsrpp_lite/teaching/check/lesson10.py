@@ -5,9 +5,10 @@ import math
 import torch
 
 from vsrpp_lite.data.text import Vocabulary
+from vsrpp_lite.fusion import fusion
 from vsrpp_lite.info_nce import InfoNCE, info_nce
-from vsrpp_lite.matcher import System
 from vsrpp_lite.settings import Sizes
+from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.teaching.verdict import exercise, number, tensor
 
 S = torch.tensor([[0.6, 0.5, 0.2], [0.3, 0.4, 0.5], [0.1, 0.3, 0.7]])
@@ -55,18 +56,25 @@ def exercise2(gradient: float) -> str:
 
 
 @exercise
-def exercise3(soft: System) -> str:
+def exercise3(soft: VSRpp) -> str:
     """A system like VSR++ whose ranking loss is InfoNCE at a temperature that suits S_G + mu S_L."""
-    assert isinstance(soft, System), "The answer is a system, such as Soft()."
+    assert isinstance(soft, VSRpp), "The answer is a system of a subclass of VSRpp, such as Soft()."
     torch.manual_seed(0)
-    matcher = soft.build(Vocabulary.build(["a dog"]), 6, Sizes(embed=8, word=4, caption=4, layers=1))
+    matcher = soft.build(Vocabulary.build(["a dog"]), 6, Sizes(embed=8, word=4, caption=4, layers=1)).eval()
     loss = matcher.losses["ranking"]
     assert isinstance(loss, InfoNCE), f"The ranking loss is {type(loss).__name__}, not InfoNCE."
     assert "caption" in matcher.losses, "Keep the caption loss."
-    mu = float(getattr(soft, "mu", 2.0))
+    with torch.no_grad():
+        images = matcher.images(torch.randn(4, 3, 6), torch.ones(4, 3, dtype=torch.bool))
+        texts = matcher.encode_texts(["a dog", "dog"])
+        wanted = fusion(images, texts, mu=soft.mu, local=soft.local)
+        for whose, similarity in (("loss", loss.similarity), ("matcher", matcher.similarity)):
+            assert torch.allclose(similarity(images, texts), wanted, atol=1e-5), (
+                f"The {whose} looks at another score than S_G + mu S_L. Take `plain.similarity` for both."
+            )
     number(
         1 / loss.inverse_temperature.item(),
-        0.07 * (1 + mu),
+        0.07 * (1 + soft.mu),
         {"0.07 is right for a cosine, which lies between -1 and 1. How wide is the range of S?": 0.07},
         within=1e-3,
     )

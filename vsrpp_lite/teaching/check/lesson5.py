@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vsrpp_lite.caption_loss import CaptionDecoder
+from vsrpp_lite.matcher import evaluating
 from vsrpp_lite.teaching.verdict import asked, exercise, number
 
 
@@ -61,12 +63,31 @@ def exercise2(costs: Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]],
 
 
 @exercise
-def exercise3(attention: Tensor, words: int, regions: int) -> str:
-    """The decoder's attention: one row for each word, one column for each region."""
+def exercise3(attention: Tensor, decoder: CaptionDecoder, regions: Tensor, tokens: Tensor) -> str:
+    """The attention of a decoder that reads the real regions (R, D) of a picture and writes the tokens (W,)."""
     attention = torch.as_tensor(attention)
-    assert tuple(attention.shape) == (words, regions), (
-        f"Expected {words} words by {regions} regions, and found {tuple(attention.shape)}."
+    expected = _looks(decoder, regions, tokens)
+    words, count = expected.shape
+    assert tuple(attention.shape) == (words, count), (
+        f"Expected {words} words by {count} regions, and found {tuple(attention.shape)}."
     )
     assert bool(((attention.sum(1) - 1).abs() < 1e-4).all()), "The weights of a word sum to one."
-    assert float(attention.std()) > 1e-4, "All weights are equal: take the second value that `plain` returns."
+    assert torch.allclose(attention, expected, atol=1e-4), (
+        "These are not the weights of this decoder for this caption and its own picture. Call `plain` with the fresh "
+        "decoder, and take the second value that it returns."
+    )
     return "Each row is a distribution over states of the GRU, and not over regions."
+
+
+def _looks(decoder: CaptionDecoder, regions: Tensor, tokens: Tensor) -> Tensor:
+    """The attention (W - 1, R) of each step in which the decoder predicts the next token."""
+    looks = []
+    with evaluating(decoder), torch.no_grad():
+        mask = torch.ones(1, len(regions), dtype=torch.bool)
+        states, hidden = decoder.read(regions[None], mask)
+        keys = decoder.attend_regions(states)
+        for word in decoder.embedding(tokens[:-1]):
+            energy = decoder.attend_score(torch.tanh(keys + decoder.attend_state(hidden)[:, None]))
+            looks.append(energy[0, :, 0].softmax(0))
+            hidden = decoder.step(word[None], hidden, states, keys, mask)
+    return torch.stack(looks)

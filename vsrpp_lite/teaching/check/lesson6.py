@@ -1,6 +1,6 @@
 """Exercises of `06_visual_analysis`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,12 +27,17 @@ def exercise1(close_calls: Sequence[int], text_ranks: pd.DataFrame) -> str:
 
 
 @exercise
-def exercise2(middling: Sequence[int], text_ranks: pd.DataFrame) -> str:
-    """Two or more queries whose picture VSR++ ranks at places 5 to 20."""
+def exercise2(middling: Sequence[int], text_ranks: pd.DataFrame, fates: Callable[[int], pd.Series]) -> str:
+    """Two or more queries whose picture VSR++ ranks at places 5 to 20, though each noun attends to its thing."""
     places = text_ranks["VSR++"].loc[list(middling)]
-    assert len(places) >= 2, "Choose at least two sentences."
+    assert places.index.nunique() >= 2, "Choose at least two different sentences."
     wrong = places[~places.between(5, 20)]
     assert wrong.empty, f"Query {wrong.index[0]} stands at place {wrong.iloc[0]}, which is not middling: take 5 to 20."
+    for query in places.index:
+        told = fates(int(query))
+        assert len(told), f"Query {query} has no noun whose thing we know."
+        other = told[~told.str.endswith(" attended") | told.str.contains("not attended")]
+        assert other.empty, f"In query {query}, {other.index[0]!r} is {other.iloc[0][2:]}. Ask `fates` for each query."
     return "Now look at each of them with `show.attention`."
 
 

@@ -21,16 +21,19 @@ def exercise1(a: float, b: float, c: float) -> str:
         b,
         1 / 4,
         {
-            "Divide by R, the number of right answers, and not by the number of those that were found.": 1 / 2,
+            "At place 2, one of two answers is right: the precision is one half. The sum is divided by R = 2.": 1 / 2,
             "R is 2, so place 3 does not count.": (1 / 2 + 2 / 3) / 2,
-            "At place 2, one of the two answers is right: the precision there is one half, not one.": 1,
+            "There are two slips: the precision at place 2 is one half, and the sum is divided by R = 2.": 1,
         },
         within=1e-6,
     )
     number(
         c,
         1 / 2,
-        {"The second right answer stands at place 9, outside of the first R = 2.": (1 + 2 / 9) / 2},
+        {
+            "The second right answer stands at place 9, outside of the first R = 2.": (1 + 2 / 9) / 2,
+            "Divide by R = 2, the number of right answers, and not by the number of those that were found.": 1,
+        },
         within=1e-6,
     )
     return "R@1 is 1, 0 and 1, so it cannot tell the first from the third."

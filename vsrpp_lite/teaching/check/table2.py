@@ -28,6 +28,7 @@ def exercise2(narrow: VSRpp) -> str:
     """VSR++ with mu = 2 and a margin that is ten times smaller."""
     assert isinstance(narrow, VSRpp), "The answer is a system: VSRpp(...)."
     assert narrow.mu == 2.0, "Leave mu at 2, so that the margin alone changes."
+    assert narrow == VSRpp(mu=2.0, margin=narrow.margin), "It differs from the row of mu = 2 in more than the margin."
     number(
         narrow.margin,
         0.02,
