@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "two_stage",
         "systems",
         "training",
+        "sealed_folder",
         "lessons",
         "matcher",
         "data",

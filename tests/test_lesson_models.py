@@ -1,77 +1,62 @@
 """The models that the package carries for readers who do not want to train: the right ones, whole, and left alone."""
 
-import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-import torch
 from conftest import SMALL
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from vsrpp_lite.__main__ import app
+from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.files import home, recorded_folder
 from vsrpp_lite.paper.four_tables import TABLE4
+from vsrpp_lite.sealed_folder import DamagedError
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.teaching import lesson_models
-from vsrpp_lite.teaching.lesson_models import CARRIED, lesson_runs, models_folder, take_lesson_models
+from vsrpp_lite.teaching.lesson_models import CARRIED, SAMPLE, lesson_runs, models_folder
 from vsrpp_lite.training.metrics import ranks, recalls
 from vsrpp_lite.training.models import identity, load_run
 from vsrpp_lite.training.ranking import all_scores
 from vsrpp_lite.training.run_folder import CONFIG, run_folder
 from vsrpp_lite.training.runs import RESULTS_VERSION, Run
 
-MODELS = sorted(models_folder().iterdir())
-DIGEST = ("system", "sizes", "training", "seed", "data", "version")
 SHORT = Training(epochs=1, batch_size=20, learning_rate=0.01, min_count=1)
-
-every_model = pytest.mark.parametrize("model", MODELS, ids=[model.name for model in MODELS])
-
-
-def config_of(model):
-    return json.loads((model / CONFIG).read_text())
+every_model = pytest.mark.parametrize(("name", "run"), lesson_runs().items(), ids=list(lesson_runs()))
 
 
 @every_model
-def test_the_name_of_a_carried_model_ends_in_the_digest_of_its_settings(model):
-    """So a lesson whose settings, data or code have changed since does not find it, and trains."""
-    content = {name: config_of(model)[name] for name in DIGEST}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
-    assert model.name.split("-")[-1] == digest
+def test_a_carried_model_has_the_settings_that_the_lessons_have_now(name, run):
+    config = json.loads((models_folder() / name / CONFIG).read_text())
+    settings = {"system": identity(run.system), "sizes": vars(run.settings.sizes), "seed": 0}
+    settings |= {"training": vars(run.settings.training), "version": RESULTS_VERSION}
+    settings |= {"data_name": "scenes", "preset": "lite"}
+    assert {key: config[key] for key in settings} == json.loads(json.dumps(settings))
 
 
-def test_the_carried_models_are_those_that_the_lessons_would_train_now():
-    def settings(system, sizes, training):
-        return json.dumps([system, sizes, training, 0, RESULTS_VERSION], sort_keys=True)
-
-    wanted = {settings(identity(run.system), *map(vars, run.settings)) for run in lesson_runs()}
-    carried = [config_of(model) for model in MODELS]
-    assert {settings(one["system"], one["sizes"], one["training"]) for one in carried} == wanted
-    assert {(one["seed"], one["version"], one["data_name"], one["preset"]) for one in carried} == {
-        (0, RESULTS_VERSION, "scenes", "lite")
-    }
-
-
-def test_lesson_6_and_the_recorded_table_have_the_same_runs():
-    recorded = pd.read_csv(recorded_folder() / "scenes-lite" / "runs.csv")
-    rows = ["VSE++", "SCAN", "GVSE-style", "VSRN", "VSR++"]
-    first = recorded[(recorded["table"] == "table4") & (recorded["seed"] == 0)].set_index("row")["digest"]
-    assert set(first[rows]) < {model.name.split("-")[-1] for model in MODELS}
+def test_the_carried_models_are_rows_of_the_recorded_table_4_and_one_more():
+    recorded = pd.read_csv(recorded_folder() / "scenes-lite" / "runs.csv").query("table == 'table4' and seed == 0")
+    rows = {"VSE++": "vsepp", "SCAN": "scan", "GVSE-style": "gvse", "VSRN": "vsrn", "VSR++": "vsrpp"}
+    digests = {name: run_folder(models_folder() / name)._read()[0] for name in rows.values()}
+    assert {rows[row]: digest for row, digest in zip(recorded["row"], recorded["digest"]) if row in rows} == digests
     of_table = TABLE4.runs(data="scenes", preset="lite", seed=0)
-    assert {repr(of_table[row]) for row in rows} < set(map(repr, lesson_runs()))
+    assert {name: lesson_runs()[name] for name in rows.values()} == {rows[row]: of_table[row] for row in rows}
+    assert {path.name for path in models_folder().iterdir()} == {*lesson_runs(), SAMPLE}
 
 
 @every_model
-def test_a_carried_model_is_whole_and_finds_captions_of_pictures_that_it_never_saw(model, scenes_folder):
+def test_a_carried_model_is_whole_and_finds_captions_of_pictures_that_it_never_saw(name, run, scenes_folder):
     """By chance, a picture of I has one of its five captions at the top once in I times."""
-    files = run_folder(model)
-    assert sorted(files.names) == sorted(CARRIED)
-    assert {path.name for path in model.iterdir()} == {*CARRIED, "checksums.json"}
+    files = run_folder(models_folder() / name)
+    assert {path.name for path in files.folder.iterdir()} == {*CARRIED, "checksums.json"}
     files.check(CARRIED)
     matcher, test = load_run(files), open_split(scenes_folder, "test")
     found = recalls(*ranks(all_scores(matcher, test, matcher.similarity), test.caption_to_image), test.caption_to_image)
@@ -80,56 +65,117 @@ def test_a_carried_model_is_whole_and_finds_captions_of_pictures_that_it_never_s
 
 @pytest.fixture
 def two_runs(toy, monkeypatch):
-    """Two runs of seconds in place of the lessons', and an empty folder in place of notebooks/models."""
-    runs = [Run(system=system, data=str(toy), sizes=SMALL, training=SHORT) for system in (VSEpp(), VSRpp())]
+    """Two runs of seconds in place of the lessons', and an empty folder in place of notebooks/."""
+    runs = {
+        name: Run(system=system, data=str(toy), sizes=SMALL, training=SHORT)
+        for name, system in {"vsepp": VSEpp(), "vsrpp": VSRpp()}.items()
+    }
     monkeypatch.setattr(lesson_models, "lesson_runs", lambda: runs)
-    monkeypatch.setattr(lesson_models, "models_folder", lambda: home() / "models")
+    monkeypatch.setattr(lesson_models, "notebooks_folder", lambda: home() / "notebooks")
+    (home() / "notebooks").mkdir()
     return runs
 
 
-def test_a_model_that_was_recorded_and_taken_is_a_finished_run_with_the_same_numbers(two_runs, monkeypatch):
-    kept = lesson_models.record_lesson_models()
-    assert [path.name for path in kept] == [run.folder.name for run in two_runs]
-    trained = [run.fit().recalls for run in two_runs]
-    (home() / "runs").rename(home() / "trained-here")
-    assert not any(run.done for run in two_runs)
-    places = take_lesson_models()
-    assert sorted(places) == sorted(run.folder for run in two_runs)
-    for name in ("build", "_train"):
-        monkeypatch.delattr(Run, name)  # so nothing can be trained
-    assert [run.fit().recalls for run in two_runs] == trained
-    assert [len(run.fit().history) for run in two_runs] == [1, 1]
+def put_away():
+    """Let runs/ be as on a reader's machine: empty."""
+    (home() / "runs").rename(home() / "trained")
 
 
-def test_a_taken_model_can_be_trained_again(two_runs):
-    lesson_models.record_lesson_models()
-    before = two_runs[0].fit().recalls
-    (home() / "runs").rename(home() / "trained-here")
-    take_lesson_models()
-    assert two_runs[0].fit(fresh=True).recalls == before
+@pytest.fixture
+def carried(two_runs):
+    """The two models in notebooks/models, and no runs."""
+    assert [path.name for path in lesson_models.record_lesson_models()] == list(two_runs)
+    put_away()
+    return two_runs
 
 
-def test_a_run_that_is_there_already_is_left_alone(two_runs):
-    lesson_models.record_lesson_models()
-    files = two_runs[0].files
-    files.write_text("note.txt", "mine")
-    take_lesson_models()
-    assert files.has("note.txt")
+def test_a_model_that_was_recorded_and_taken_is_a_finished_run_with_the_same_numbers(carried, monkeypatch):
+    assert not any(run.done for run in carried.values())
+    places = lesson_models.take_lesson_models()
+    assert places == [run.folder for run in carried.values()]
+    found = [run.fit().recalls for run in carried.values()]
+    assert [len(run.fit().history) for run in carried.values()] == [1, 1]
+    assert [run.fit(fresh=True).recalls for run in carried.values()] == found  # so the first were not trained
+
+
+def test_regions_that_another_processor_rounds_otherwise_take_the_models_all_the_same(carried, toy):
+    features = np.load(toy / "dev_ims.npy")
+    digests = [run.digest for run in carried.values()]
+    np.save(toy / "dev_ims.npy", features + np.float32(1e-3) * np.sign(features))
+    (toy / "manifest.json").unlink()
+    for name, run in carried.items():
+        carried[name] = replace(run)  # digest and folder are kept once they are known
+    assert [run.digest for run in carried.values()] != digests
+    lesson_models.take_lesson_models()
+    assert all(run.done for run in carried.values())
+    assert all(run.fit().matcher() for run in carried.values())
+
+
+def test_other_regions_are_refused_and_nothing_is_taken(carried, toy):
+    np.save(toy / "dev_ims.npy", -np.load(toy / "dev_ims.npy"))
+    (toy / "manifest.json").unlink()
+    with pytest.raises(DataError, match="its regions are other ones"):
+        lesson_models.take_lesson_models()
+    assert not any(run.folder.exists() for run in carried.values())
+
+
+def test_models_of_other_settings_are_refused(carried):
+    carried["vsepp"] = replace(carried["vsepp"], seed=1)
+    with pytest.raises(ValueError, match="its seed is 0; the lessons have 1 now"):
+        lesson_models.take_lesson_models()
+
+
+def test_a_run_that_is_trained_is_left_alone_and_one_that_was_begun_is_replaced(carried):
+    mine, begun = carried.values()
+    mine.fit()
+    mine.files.write_text("note.txt", "mine")
+    begun.folder.mkdir(parents=True)
+    (begun.folder / ".lock").touch()  # what an interrupted training leaves
+    begun.files.write_text("history.jsonl", "")
+    assert not begun.done
+    lesson_models.take_lesson_models()
+    assert mine.files.has("note.txt")
+    assert begun.done and len(begun.fit().history) == 1
+
+
+def test_a_run_that_is_being_trained_is_waited_for(carried):
+    first = next(iter(carried.values()))
+    first.folder.mkdir(parents=True)
+    lock = FileLock(first.folder / ".lock")
+    with lock:
+        child = os.fork()
+        if not child:
+            try:
+                lesson_models.take_lesson_models()
+            finally:
+                os._exit(0)  # this process must not go on with the tests
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        assert not first.done
+    assert os.waitpid(child, 0) == (child, 0)
+    assert first.done
 
 
 def test_recording_again_replaces_what_was_carried(two_runs):
     lesson_models.record_lesson_models()
-    (old,) = (path for path in (home() / "models").iterdir() if path.name.startswith("vsepp"))
-    two_runs[0] = replace(two_runs[0], seed=1)
+    two_runs.pop("vsepp")
     kept = lesson_models.record_lesson_models()
-    assert not old.exists()
-    assert sorted((home() / "models").iterdir()) == sorted(kept)
+    assert sorted((home() / "notebooks" / "models").iterdir()) == sorted([*kept, home() / "notebooks/models" / SAMPLE])
 
 
-def test_the_command_says_where_the_models_are():
+def test_a_damaged_run_is_not_recorded_and_what_was_carried_stays(two_runs):
+    lesson_models.record_lesson_models()
+    before = sorted((home() / "notebooks").rglob("*"))
+    best = two_runs["vsrpp"].folder / "best.pt"
+    best.write_bytes(best.read_bytes()[:-1] + b"!")
+    with pytest.raises(DamagedError, match=r"best.pt"):
+        lesson_models.record_lesson_models()
+    assert sorted((home() / "notebooks").rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_the_command_takes_all_models_for_pictures_that_are_drawn_here():
     found = CliRunner().invoke(app, ["lesson-models"])
-    assert found.exit_code == 0
-    places = [Path(line) for line in found.output.split()]
-    assert sorted(places) == sorted(home() / "runs" / model.name for model in MODELS)
-    best = torch.load(places[0] / "best.pt", weights_only=True)
-    assert all(weights.isfinite().all() for weights in best.values())
+    assert found.exit_code == 0, found.output
+    runs = lesson_runs()
+    assert [Path(line) for line in found.stdout.split()] == [run.folder for run in runs.values()]
+    assert all(run.done for run in runs.values())

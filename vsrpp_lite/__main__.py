@@ -246,7 +246,7 @@ def notebooks(
 
 @app.command()
 def lesson_models() -> None:
-    """Copy the trained models of the lessons from the package to runs/. Then the lessons do not train them."""
+    """Put the trained models of the lessons, which the package carries, into runs/. Then no lesson trains them."""
     from vsrpp_lite.teaching.lesson_models import take_lesson_models
 
     with errors_in_a_line():

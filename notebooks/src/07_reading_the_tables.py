@@ -42,7 +42,7 @@ if importlib.util.find_spec("vsrpp_lite") is None:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "vsrpp_lite[notebooks,search]==0.3.0"], check=True
     )
-    subprocess.run([sys.executable, "-m", "vsrpp_lite", "lesson-models"], check=True)
+    subprocess.run([sys.executable, "-m", "vsrpp_lite", "lesson-models"])  # without them, a lesson trains its own
 
 # %% tags=["parameters"]
 data: str = "scenes"  # scenes, a folder of data/, or the path of any data folder
