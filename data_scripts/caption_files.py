@@ -28,7 +28,11 @@ LARGEST_BYTES = 2**31
 """Bytes of the largest JSON file that is read; COCO's has 90 MB."""
 LONGEST = 2_000
 """Characters of the longest caption."""
-SPLIT_NAMES = {"train": "train", "restval": "train", "dev": "dev", "val": "dev", "valid": "dev", "test": "test"}
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "restval"), "train"),
+    **dict.fromkeys(("dev", "val", "valid", "validation"), "dev"),
+    "test": "test",
+}
 IMAGE_NAMES = ("image", "image_name", "filename", "file_name", "file", "picture", "img")
 CAPTION_NAMES = ("caption", "captions", "comment", "sentence", "text", "description")
 EXPECTED = (
@@ -241,7 +245,9 @@ def read_lists(paths: Sequence[Path]) -> dict[str, str]:
     """
     splits: dict[str, str] = {}
     for path in paths:
-        told = {split for word, split in SPLIT_NAMES.items() if word in path.name.lower()}
+        words = set(re.findall("[a-z]+", re.sub("([a-z])([A-Z])", r"\1 \2", path.name).lower()))
+        told = {SPLIT_NAMES[word] for word in words & SPLIT_NAMES.keys()}
+        told = told or {split for word, split in SPLIT_NAMES.items() if word in path.name.lower()}
         if len(told) != 1:
             raise DataError(f"{path}: the name tells no split, or two; expected one of the words train, dev, val, test")
         for number, name in read_lines(path):

@@ -7,7 +7,6 @@ and teaching.
     python data_scripts/flickr8k.py OUT [--from DATA_FOLDER]
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +16,7 @@ import typer
 from vsrpp_lite.data.manifest import verify
 from vsrpp_lite.data.precomp import check_fit, open_split
 from vsrpp_lite.extras import extra
-from vsrpp_lite.files import new_folder
+from vsrpp_lite.files import link_or_copy, new_folder
 from vsrpp_lite.user_errors import errors_in_a_line
 
 URL = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
@@ -40,14 +39,7 @@ def copy(source: Path, out: Path) -> None:
     verify(source)
     check_fit([open_split(source, split) for split in ("train", "dev", "test")])
     with new_folder(out) as draft:
-        shutil.copytree(source, draft, copy_function=_link_or_copy, dirs_exist_ok=True)
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(os.path.realpath(source), target)  # a relative link would lead nowhere from `out`
-    except OSError:  # another disk, or one without links
-        shutil.copy2(source, target)
+        shutil.copytree(source, draft, copy_function=link_or_copy, dirs_exist_ok=True)
 
 
 def download(folder: Path) -> None:

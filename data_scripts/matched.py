@@ -113,4 +113,6 @@ def check_splits(photographs: Sequence[Photograph], report: Report) -> None:
 
 def _is_picture(name: str) -> bool:
     """Tell whether the name is that of a picture: lists and captions may lie beside the pictures."""
-    return Path(name).suffix.lower() in Image.registered_extensions() and Path(name).suffix.lower() != ".pdf"
+    kind = Path(name).suffix.lower()
+    hidden = Path(name).name.startswith("._")  # what a Mac puts beside each file of an archive
+    return kind in Image.registered_extensions() and kind != ".pdf" and not hidden

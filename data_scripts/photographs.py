@@ -40,7 +40,7 @@ from workplace import workplace
 
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.write import RawSplit, fill_dataset
-from vsrpp_lite.files import atomic, new_folder, write_text
+from vsrpp_lite.files import atomic, new_folder, scratch, write_text
 from vsrpp_lite.user_errors import errors_in_a_line
 
 BLOCK = 16  # pictures that are read, encoded and kept at a time
@@ -60,18 +60,19 @@ def encode(
         if block.exists():
             continue
         pictures, ids, unreadable = [], [], []
-        for photograph in photographs[start : start + BLOCK]:
-            try:
-                picture = read_picture(photograph.path)
-            except PictureError as error:
-                unreadable.append(f"{photograph.name}: {error}")
-                continue
-            picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), reducing_gap=3)
-            small = parts / "images" / photograph.split / f"{photograph.id}.jpg"
-            with atomic(small) as draft:
-                thumbnail(picture).save(draft, quality=85)
-            pictures.append(picture)
-            ids.append(photograph.id)
+        with scratch(parts) as drafts:  # one for the block: it looks through the folder in which it lies
+            for photograph in photographs[start : start + BLOCK]:
+                try:
+                    picture = read_picture(photograph.path)
+                except PictureError as error:
+                    unreadable.append(f"{photograph.name}: {error}")
+                    continue
+                picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), reducing_gap=3)
+                name = f"{photograph.id}.jpg"
+                thumbnail(picture).save(drafts / name, quality=85)
+                (drafts / name).replace(parts / "images" / photograph.split / name)
+                pictures.append(picture)
+                ids.append(photograph.id)
         arrays = _encoded(pictures, detector, backbone, regions) if pictures else {}
         with atomic(block) as draft, draft.open("wb") as file:
             np.savez(file, ids=np.array(ids, dtype=np.int64), unreadable=np.array(unreadable, dtype=str), **arrays)

@@ -176,3 +176,16 @@ def test_a_name_draws_its_split_and_keeps_it():
     assert splits == [drawn_split(f"{k}.jpg") for k in range(10_000)]
     for split, share in (("train", 0.8), ("dev", 0.1), ("test", 0.1)):  # a standard deviation is 0.004 at most
         assert splits.count(split) / 10_000 == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        *(("coco_restval.txt", "train"), ("latest_train.txt", "train"), ("Flickr_8k.devImages.txt", "dev")),
+        *(("validation.txt", "dev"), ("contest-test.txt", "test"), ("trainlist.txt", "train")),
+    ],
+)
+def test_the_split_of_a_list_is_a_word_of_its_name(tmp_path, name, split):
+    """`restval` holds `val`, and `latest` holds `test`, but neither is a word of these names."""
+    (tmp_path / name).write_text("a.jpg\n")
+    assert read_lists([tmp_path / name]) == {"a.jpg": split}

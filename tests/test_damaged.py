@@ -18,7 +18,7 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.grid import GridError, train
 from vsrpp_lite.training.models import load
-from vsrpp_lite.training.run_folder import keep
+from vsrpp_lite.training.run_folder import forget, keep
 from vsrpp_lite.training.runs import Result, Run
 
 
@@ -223,6 +223,22 @@ def test_ranks_of_weights_that_are_trained_afresh_meanwhile_are_not_kept(tmp_pat
     assert not files.has("ranks.npz")
     keep(files, "ranks.npz", lambda: {"ranks": np.array([2])}, [partner])
     assert files.has("ranks.npz")
+
+
+def test_ranks_that_are_being_written_while_the_run_is_trained_afresh_are_given_up(tmp_path, monkeypatch):
+    files = SealedFolder(tmp_path / "mine", "me")
+    files.write_text("best.pt", "old weights")
+    savez = np.savez
+
+    def slowly(draft, **arrays):
+        savez(draft, **arrays)
+        forget(files)  # another process begins a fresh training
+        assert draft.exists()
+        files.write_text("best.pt", "new weights")
+
+    monkeypatch.setattr(np, "savez", slowly)
+    assert keep(files, "ranks.npz", lambda: {"ranks": np.array([1])})["ranks"].tolist() == [1]
+    assert files.names == ["best.pt"]
 
 
 @pytest.mark.parametrize("name", ["history.jsonl", "best.pt", "vocabulary.json"])

@@ -74,6 +74,17 @@ def test_the_working_directory_is_not_replaced(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_link_and_a_mount_point_are_refused_before_any_work(tmp_path, monkeypatch):
+    """No folder can be moved to such a place, and a user would learn it after hours of conversion."""
+    (tmp_path / "big").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "big")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for path in (tmp_path / "link", tmp_path / "nowhere", Path("/proc")):
+        with pytest.raises(FileExistsError, match="is a link or a mount point"), files.new_folder(path):
+            raise AssertionError("the work has begun")
+    assert not list((tmp_path / "big").iterdir())
+
+
 def test_an_empty_variable_means_the_default_home(monkeypatch):
     monkeypatch.setenv("VSRPP_HOME", "")
     assert files.home() == Path(files.__file__).parent.parent

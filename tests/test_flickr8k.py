@@ -52,7 +52,7 @@ def test_on_another_disk_it_is_copied(toy, tmp_path, monkeypatch):
     def no_links(*_):
         raise OSError("another disk")
 
-    monkeypatch.setattr(flickr8k.os, "link", no_links)
+    monkeypatch.setattr(os, "link", no_links)
     flickr8k.copy(toy, tmp_path / "out")
     verify(tmp_path / "out")
     assert not (tmp_path / "out" / "test_ims.npy").samefile(toy / "test_ims.npy")

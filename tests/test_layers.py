@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "lessons": {"matcher"},
     "systems": {"lessons", "matcher", "data", "settings", "extras"},
     "training": {"matcher", "sealed_folder", "data", "settings", "extras", "files", "workers"},
-    "paper": {"systems", "lessons", "training", "matcher", "data", "settings", "files", "workers"},
+    "paper": {"extras", "systems", "lessons", "training", "matcher", "data", "settings", "files", "workers"},
     "hub": {"training", "matcher", "extras"},
     "search": {"training", "sealed_folder", "matcher", "data", "extras", "files"},
     "teaching": {

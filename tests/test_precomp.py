@@ -215,6 +215,13 @@ def test_a_damaged_checksum_of_before_is_not_believed(toy, monkeypatch, tmp_path
     assert fingerprint(toy) == before
 
 
+def test_what_a_mac_leaves_beside_a_copied_file_is_no_file_of_the_data(toy):
+    before = fingerprint(toy)
+    (toy / "._train_ims.npy").write_bytes(b"\x00\x05\x16\x07")
+    assert fingerprint(toy) == before
+    verify(toy)
+
+
 def test_the_fingerprint_of_a_folder_without_manifest_follows_its_content(toy):
     (toy / "manifest.json").unlink()
     before = fingerprint(toy)

@@ -266,6 +266,7 @@ def test_an_unknown_preset_is_refused():
 def test_a_choice_from_an_array_of_numpy_is_the_declared_one():
     chosen = VSRpp(direction=np.array(["t2i", "i2t"])[0], norm=np.str_("scaled"))
     assert repr(chosen) == repr(VSRpp(norm="scaled"))
+    assert repr(VSRpp(bidirectional=np.array([False])[0])) == repr(VSRpp(bidirectional=False))
     assert eval(repr(Run(system=chosen, data=np.str_("toy"))), vars(module) | {"VSRpp": VSRpp}).data == "toy"
 
 

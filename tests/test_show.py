@@ -22,7 +22,7 @@ from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Encoded
 from vsrpp_lite.settings import Training
 from vsrpp_lite.show import try_it
-from vsrpp_lite.show.pictures import attended
+from vsrpp_lite.show.pictures import attended, picture
 from vsrpp_lite.show.widgets import word_picker
 from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsrn import VSRN
@@ -386,3 +386,39 @@ def test_the_page_without_python_holds_the_scores_to_a_ten_thousandth(scenes_fol
     assert np.shape(of_second["boxes"]) == (int(test.mask[1].sum()), 4)
     text = try_it.fragment(result, system.local)
     assert json.loads(text.split(">", 1)[1].rsplit("</script>", 1)[0]) == data
+
+
+def test_a_dollar_in_a_sentence_is_a_dollar_and_begins_no_formula(drawn):
+    """Matplotlib reads what stands between two dollars as mathematics, and `50% off, not $10` is none."""
+    matcher, dataset = drawn
+    captions = ["a bottle for $5 is 50% off, not $10"] * len(dataset.captions)
+    priced = replace(dataset, captions=captions)
+    scores = np.random.default_rng(0).normal(size=(len(priced), len(captions)))
+    for figure in (
+        show.gallery(priced, [0, 1]),
+        show.retrieval(matcher, priced, captions[0]),
+        show.text_query({"a $^ b": scores}, priced, 0),
+        show.image_query({"a $^ b": scores}, priced, 0),
+        show.attention(matcher, priced, 0, "a $5 red $^ thing"),
+    ):
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def test_a_grey_picture_is_shown_in_grey(tmp_path, drawn):
+    _, dataset = drawn
+    elsewhere = replace(dataset, folder=tmp_path)
+    path = tmp_path / dataset.picture(0).relative_to(dataset.folder)
+    path.parent.mkdir(parents=True)
+    Image.open(dataset.picture(0)).convert("L").save(path)
+    figure, ax = plt.subplots()
+    picture(ax, elsewhere, 0)
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown.ndim == 3 and (shown == shown[:, :, :1]).all()
+    plt.close(figure)
+
+
+def test_a_model_without_graph_layers_has_no_graph_to_show(toy):
+    run = Run(system=VSRpp(), data=str(toy), sizes=replace(SMALL, layers=0))
+    with pytest.raises(ValueError, match="no graph of regions"):
+        show.affinities(run.build(), run.dataset("test"), 0)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import SMALL, toy_split
 
+import vsrpp_lite as vl
 from vsrpp_lite.data.dataset import batches
 from vsrpp_lite.data.precomp import open_split
 from vsrpp_lite.data.text import Vocabulary
@@ -176,6 +177,14 @@ def test_regions_that_ask_must_be_unit_vectors():
 def test_sizes_that_a_system_cannot_have_are_refused_by_name(system, sizes, message):
     with pytest.raises(ValueError, match=message):
         system.build(Vocabulary.build(["a dog"]), 4, replace(SMALL, **sizes))
+
+
+def test_encoding_leaves_a_part_in_evaluation_mode_if_it_was(toy):
+    """Whoever freezes an encoder, with the statistics of its batch norms, finds it frozen after a look at dev."""
+    matcher = vl.Run(system=VSRN(), data=str(toy), sizes=SMALL).build().train()
+    matcher.images.eval()
+    matcher.encode_texts(["a red dog"])
+    assert matcher.training and matcher.texts.training and not matcher.images.training
 
 
 def test_a_matcher_without_a_loss_is_refused():

@@ -1,5 +1,7 @@
 """The published tables as tested data, and ours beside them."""
 
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -252,6 +254,22 @@ def test_a_table_of_ones_own_is_one_object(pretend, home):
     assert pd.read_csv(home / "results" / "claims.csv")["verdict"].tolist() == ["reproduced"]
     reproduce_tables([mine], data="scenes", preset="smoke", seeds=1, jobs=1)
     assert (home / "results" / "tables" / "mine.md").exists()
+
+
+@pytest.mark.parametrize("name", ["2026", "NA"])
+def test_a_table_may_be_called_as_a_number_is_written_or_as_what_is_missing(pretend, home, name):
+    mine = Table(name=name, rows={"one": VSRN(), "two": VSRpp()}, claims=[Claim("two beats one", "two", "one")])
+    for _ in range(2):
+        assert "two beats one" in write(mine, data="scenes", preset="smoke", seeds=range(2))
+    assert len(pd.read_csv(home / "results" / "claims.csv")) == 1
+
+
+def test_without_a_kernel_nothing_is_trained(home, monkeypatch):
+    """`pip install vsrpp_lite` brings papermill, and no kernel that could run a notebook."""
+    monkeypatch.setitem(sys.modules, "ipykernel", None)
+    with pytest.raises(ImportError, match=r"pip install 'vsrpp_lite\[notebooks\]'"):
+        reproduce_tables([TABLE1], data="scenes", preset="smoke", seeds=1)
+    assert not (home / "runs").exists()
 
 
 def test_a_notebook_without_the_parameters_is_refused_before_anything_is_drawn_or_trained(home):

@@ -13,7 +13,7 @@ from vsrpp_lite.data import scenes
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import split_files, verify
 from vsrpp_lite.data.precomp import check_fit, name_of_test, open_split
-from vsrpp_lite.files import home, new_folder, notebooks_folder, recorded_folder, write_text
+from vsrpp_lite.files import DRAFTS, home, new_folder, notebooks_folder, recorded_folder, write_text
 from vsrpp_lite.settings import PAPER, PRESETS
 from vsrpp_lite.user_errors import errors_in_a_line
 
@@ -239,7 +239,7 @@ def notebooks(
     """Copy the notebooks, and what they read, to a new folder."""
     with errors_in_a_line(), new_folder(folder) as draft:
         # a checkout also holds their sources, the course with its solutions, and the site
-        left_out = shutil.ignore_patterns("src", "assignments", "api", "_*", ".ipynb_checkpoints")
+        left_out = shutil.ignore_patterns("src", "assignments", "api", "_*", ".ipynb_checkpoints", f"{DRAFTS}*")
         shutil.copytree(notebooks_folder(), draft, ignore=left_out, dirs_exist_ok=True)
     typer.echo(f"{folder}: begin with 00_start_here.ipynb")
 

@@ -99,10 +99,13 @@ def refuse_existing(path: Path) -> None:
     The process that made it may have been killed just afterwards. So what dead processes left beside it is removed.
 
     Raises:
-        FileExistsError: there is such a path, and it is not an empty folder; or it is the working directory.
+        FileExistsError: there is such a path, and it is not an empty folder; or it is the working directory, a link, or
+            a mount point, which no folder can replace.
     """
     if path.resolve() == Path.cwd():  # the shell would stay in the empty folder that the new one replaces
         raise FileExistsError(f"{path} is the working directory; expected another folder. Nothing was written")
+    if path.is_symlink() or path.is_mount():
+        raise FileExistsError(f"{path} is a link or a mount point; expected another path. Nothing was written")
     remove_dead_drafts(path.parent)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f"{path} exists; nothing was written")
@@ -132,6 +135,14 @@ def atomic(path: Path) -> Iterator[Path]:
     with _named(path), scratch(path.parent) as folder:
         yield folder / path.name
         (folder / path.name).replace(path)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Make a hard link to a file, or copy it where the disk has no links, or is another one."""
+    try:
+        os.link(os.path.realpath(source), target)  # of a relative link, its target
+    except OSError:
+        shutil.copy2(source, target)
 
 
 @contextmanager

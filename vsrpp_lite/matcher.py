@@ -251,13 +251,14 @@ def _full_precision(x: Tensor) -> Tensor:
 
 @contextmanager
 def evaluating(matcher: nn.Module) -> Iterator[None]:
-    """Put the matcher into evaluation mode, and afterwards back into the mode that it had before."""
-    was_training = matcher.training
+    """Put the matcher into evaluation mode, and afterwards each of its parts back into the mode that it had before."""
+    was_training = {part: part.training for part in matcher.modules()}
     matcher.eval()
     try:
         yield
     finally:
-        matcher.train(was_training)
+        for part, training in was_training.items():
+            part.training = training
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,8 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 
 def check_fields(config: Any) -> None:
     """Cast every field of a frozen dataclass to its declared type. So mu=2 and mu=2.0 are one configuration.
@@ -38,7 +40,7 @@ def cast(name: str, value: Any, expected: Any) -> Any:
             raise ValueError(f"{name} is {value!r}; expected {len(kinds)} parts")
         return tuple(cast(f"{name}[{k}]", *pair) for k, pair in enumerate(zip(value, kinds, strict=True)))
     if expected is bool:
-        if isinstance(value, (bool, Integral)) and value in (0, 1):
+        if isinstance(value, (bool, np.bool_, Integral)) and value in (0, 1):
             return bool(value)
         raise ValueError(f"{name} is {value!r}; expected True or False")
     if expected is int:

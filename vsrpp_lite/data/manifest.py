@@ -66,7 +66,7 @@ def split_files(folder: Path) -> list[Path]:
     found = []
     for path in sorted(folder.iterdir()):
         split, _, kind = path.name.rpartition("_")
-        if split and kind in KINDS:
+        if split and kind in KINDS and not split.startswith("."):  # a Mac leaves ._train_ims.npy beside a copied file
             found.append(path)
     return found
 

@@ -1,7 +1,6 @@
 """Write a data folder: write a draft, check it, and move the whole folder to its path."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import sha256, split_files
 from vsrpp_lite.data.precomp import check_fit, open_split
-from vsrpp_lite.files import new_folder
+from vsrpp_lite.files import link_or_copy, new_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +21,8 @@ class RawSplit:
     """The arrays and captions of one split, for `write_dataset`."""
 
     features: np.ndarray | Path
-    """(I, R, F) region features, float16 or float32, or the path of an .npy file that holds them. The file must be on
-    the disk of the data folder, which gets a link to it, so that features of 20 GB take no room twice."""
+    """(I, R, F) region features, float16 or float32, or the path of an .npy file that holds them. The data
+    folder gets a link to the file if it is on the same disk, so that features of 20 GB take no room twice."""
     captions: list[list[str]]
     """Captions of each image: one or more."""
     image_ids: list[int]
@@ -105,7 +104,7 @@ def _write_split(folder: Path, split: str, raw: RawSplit) -> None:
     if len({len(image) for image in raw.captions}) > 1:  # they have different numbers of captions: use the explicit map
         ids = [i for i, image in zip(ids, raw.captions, strict=True) for _ in image]
     if isinstance(raw.features, Path):
-        os.link(raw.features, folder / f"{split}_ims.npy")
+        link_or_copy(raw.features, folder / f"{split}_ims.npy")
     else:
         np.save(folder / f"{split}_ims.npy", raw.features)
     for kind, lines in (("caps", captions), ("ids", ids)):

@@ -15,6 +15,7 @@ import pandas as pd
 import papermill
 from traitlets.config import Config
 
+from vsrpp_lite.extras import extra
 from vsrpp_lite.files import atomic, home, notebooks_folder, scratch
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.ablation import FACTORIAL
@@ -186,7 +187,10 @@ def check_parameters(notebook: str | Path, parameters: Mapping[str, Any]) -> Pat
     Raises:
         FileNotFoundError: there is no such notebook.
         ValueError: the notebook has no such parameter. (Papermill would only warn and use the default.)
+        ImportError: there is no kernel to run notebooks with.
     """
+    with extra("notebooks"):
+        import ipykernel  # noqa: F401
     named = notebooks_folder() / f"{notebook}.ipynb"
     source = Path(notebook) if Path(notebook).suffix == ".ipynb" else named
     if not source.exists():
@@ -201,7 +205,7 @@ def execute(notebook: str | Path, parameters: dict[str, Any]) -> Path:
     """Run a notebook with these parameters through papermill. Return the executed copy, in results/notebooks/.
 
     Raises:
-        FileNotFoundError, ValueError: see `check_parameters`.
+        FileNotFoundError, ValueError, ImportError: see `check_parameters`.
     """
     source = check_parameters(notebook, parameters)
     target = results_folder(parameters["data"]) / "notebooks" / source.name

@@ -38,8 +38,14 @@ def claims_of(table: Table, data: str) -> pd.DataFrame:
     Raises:
         FileNotFoundError: no table with claims is written.
     """
-    claims = pd.read_csv(results_folder(data) / "claims.csv")
+    claims = _read_claims(results_folder(data) / "claims.csv")
     return claims[claims["table"] == table.name]
+
+
+def _read_claims(path: Path) -> pd.DataFrame:
+    """Return a claims.csv in which names stay texts, though a table may be called 2026 or NA."""
+    names = dict.fromkeys(("table", "claim", "better", "worse"), str)
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def _merge_claims(path: Path, claims: pd.DataFrame) -> None:
@@ -47,7 +53,7 @@ def _merge_claims(path: Path, claims: pd.DataFrame) -> None:
     with FileLock(path.with_name(".claims.lock")):  # the notebooks of several tables run at the same time
         kept = [claims.round({"difference": 3, "lo": 3, "hi": 3})]
         if path.exists():
-            stored = pd.read_csv(path)
+            stored = _read_claims(path)
             same = (stored["table"] != claims["table"].iloc[0]) & (stored["preset"] == claims["preset"].iloc[0])
             kept.append(stored[same])
         merged = adjusted(pd.concat(kept).sort_values("table", kind="stable", ignore_index=True))
@@ -110,7 +116,7 @@ def beside_long(verdicts: pd.DataFrame, data: str) -> list[str]:
     path = recorded_folder() / f"{Path(data).name}-long" / "claims.csv"
     if not path.exists():
         return ["not recorded"] * len(verdicts)
-    recorded = pd.read_csv(path).set_index(["table", "claim"])
+    recorded = _read_claims(path).set_index(["table", "claim"])
     told = recorded["verdict_holm"] + [f" ({count:.0f} seed{'s' * (count > 1)})" for count in recorded["seeds"]]
     in_long = told.to_dict()
     return [in_long.get(name, "not recorded") for name in zip(verdicts["table"], verdicts["claim"])]

@@ -46,15 +46,16 @@ def attention(
     if dataset.boxes is None or dataset.picture(image) is None:
         figure, ax = plt.subplots(figsize=(2 + 0.4 * weights.shape[1], 1.2 + 0.4 * len(chosen)), layout="constrained")
         sns.heatmap(chosen, cmap="Blues", vmin=0, ax=ax, cbar_kws={"label": "attention"})
-        ax.set(xlabel="region", ylabel="", title=quoted(sentence, 60))
+        ax.set(xlabel="region", ylabel="")
+        ax.set_title(quoted(sentence, 60), parse_math=False)
         ax.tick_params(axis="y", rotation=0)
         return describe(figure, text)
     figure, axes = plt.subplots(1, len(chosen), figsize=(3.2 * len(chosen), 3.1), layout="constrained", squeeze=False)
     even = float(weights.to_numpy().mean())  # 1 / R if words ask, and 1 / W if regions ask
     for ax, (word, row) in zip(axes.flat, chosen.iterrows(), strict=True):
         attended(ax, dataset, image, row.to_numpy(), even, ATTENDED)
-        ax.set_title(word)
-    figure.suptitle(quoted(sentence, 36 * len(chosen)), fontsize=11)
+        ax.set_title(word, parse_math=False)
+    figure.suptitle(quoted(sentence, 36 * len(chosen)), fontsize=11, parse_math=False)
     return describe(figure, text)
 
 
@@ -148,9 +149,10 @@ def graph_layers(matcher: Matcher) -> list[RegionGraph]:
     Raises:
         ValueError: the system has no graph of regions.
     """
-    if not hasattr(matcher.images, "reason"):
-        raise ValueError("this system has no graph of regions to show")
-    return [cast(RegionGraph, layer) for layer in cast(_Reasoning, matcher.images).reason.layers]
+    reason = cast(_Reasoning, matcher.images).reason if hasattr(matcher.images, "reason") else None
+    if reason is None or not len(reason.layers):
+        raise ValueError("this model has no graph of regions to show")
+    return [cast(RegionGraph, layer) for layer in reason.layers]
 
 
 def affinities(matcher: Matcher, dataset: Dataset, image: int, layer: int = 0) -> Float[np.ndarray, "R R"]:

@@ -25,9 +25,10 @@ def picture(ax: Axes, dataset: Dataset, image: int) -> None:
     ax.set_axis_off()
     if path is None:
         words = fill(dataset.captions_of(image)[0], 32, max_lines=6, placeholder=" …")
-        ax.text(0.5, 0.5, words, ha="center", va="center", fontsize=8)
+        ax.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, parse_math=False)
     else:
-        ax.imshow(Image.open(path))
+        with Image.open(path) as opened:  # a grey picture would get false colours
+            ax.imshow(opened.convert("RGB"))
 
 
 def boxes(
@@ -96,7 +97,7 @@ def gallery(dataset: Dataset, images: Sequence[int], columns: int = 4) -> Figure
         ax.set_axis_off()
     for ax, image in zip(axes.flat, images, strict=False):
         picture(ax, dataset, image)
-        ax.set_title(fill(dataset.captions_of(image)[0].rstrip(" ."), 38), fontsize=9)
+        ax.set_title(fill(dataset.captions_of(image)[0].rstrip(" ."), 38), fontsize=9, parse_math=False)
     told = "; ".join(dataset.captions_of(image)[0].rstrip(" .") for image in images)
     return describe(figure, f"{len(images)} pictures, each under its first caption: {told}.")
 
@@ -155,8 +156,9 @@ def pictures_found(
                 mark(ax, 0.08, 0.9, image == right)
         if right is not None:
             place = (scores >= scores[right]).sum()
-            line[0].set_title(f"{name}: right picture at place {place}\n", fontsize=10, fontweight="bold", loc="left")
-    figure.suptitle(quoted(sentence, 30 * top), fontsize=11)
+            title = f"{name}: right picture at place {place}\n"
+            line[0].set_title(title, fontsize=10, fontweight="bold", loc="left", parse_math=False)
+    figure.suptitle(quoted(sentence, 30 * top), fontsize=11, parse_math=False)
     told = []
     for name, scores in rows.items():
         shown = "; ".join(dataset.captions_of(image)[0].rstrip(" .") for image in best(scores, top))
@@ -180,12 +182,12 @@ def captions_found(rows: Mapping[str, Float[np.ndarray, " T"]], dataset: Dataset
     for panel, (name, scores) in zip(panels, rows.items(), strict=True):
         ax = axes[panel]
         ax.set_axis_off()
-        ax.set_title(name, loc="left", fontsize=11, fontweight="bold")
+        ax.set_title(name, loc="left", fontsize=11, fontweight="bold", parse_math=False)
         for position, text in enumerate(best(scores, top)):
             height = 1 - (position + 0.5) / top
             mark(ax, 0.03, height, bool(dataset.caption_to_image[text] == image))
             words = fill(dataset.captions[text].rstrip(" ."), 60, max_lines=2, placeholder=" …")
-            ax.text(0.08, height, words, transform=ax.transAxes, fontsize=10, va="center")
+            ax.text(0.08, height, words, transform=ax.transAxes, fontsize=10, va="center", parse_math=False)
     told = []
     for name, scores in rows.items():
         found = best(scores, top)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from vsrpp_lite.files import remove_dead_drafts
+from vsrpp_lite.files import DRAFTS, remove_dead_drafts
 from vsrpp_lite.sealed_folder import LOCK, DamagedError, SealedFolder
 
 CONFIG = "config.json"
@@ -42,6 +42,10 @@ def check_done(files: SealedFolder) -> None:
         raise FileNotFoundError(f"{files.folder}: not trained to its end; call fit() of the run first")
 
 
+class _RetrainedError(Exception):
+    """The weights are other ones than at the beginning of a computation."""
+
+
 def keep(
     files: SealedFolder,
     name: str,
@@ -65,11 +69,11 @@ def keep(
             return dict(stored)
     weights = [of.checksum(BEST) for of in (files, *partners)]
     arrays = dict(compute())
-    if [of.checksum(BEST) for of in (files, *partners)] != weights:
-        return arrays
     try:
-        with files.write(name) as draft:
+        with suppress(_RetrainedError), files.write(name) as draft:
             np.savez(draft, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for an option
+            if [of.checksum(BEST) for of in (files, *partners)] != weights:
+                raise _RetrainedError
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -87,7 +91,10 @@ def forget(files: SealedFolder) -> None:
     with suppress(DamagedError):  # nothing in such a folder can be read, in whatever order it is deleted
         for name in sorted(files.names, key=lambda name: (not name.endswith(".npz"), name != LAST, name != RESULT)):
             files.remove(name)
+    remove_dead_drafts(files.folder)
     for path in files.folder.iterdir():
+        if path.name.startswith(DRAFTS):
+            continue  # another process writes ranks or scores in it, and will find that the weights are gone
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name not in (".lock", LOCK):
