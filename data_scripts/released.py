@@ -200,10 +200,12 @@ def check_disk(
     Raises:
         OSError: the disk has too little room for what is still to be fetched and written.
     """
-    sizes = {split: source.paths[paths["ims.npy"]] for split, (_, paths) in located.items()}
+    arrays = {split: paths["ims.npy"] for split, (_, paths) in located.items()}
+    sizes = {split: source.paths[path] for split, path in arrays.items()}
     waiting = {split: size for split, size in sizes.items() if split not in done}
     fetched = max(waiting.values(), default=0) if source.writes else 0
-    needed = fetched + sum(waiting.values()) // 2  # float16 takes half the room, and repeated rows are left out
+    # float16 takes half the room of float32, and repeated rows are left out
+    needed = fetched + sum(size // (1 if _is_half(source, arrays[split]) else 2) for split, size in waiting.items())
     free = shutil.disk_usage(parts).free
     line = (
         f"{source}: {sum(sizes.values()) / 1e9:.1f} GB of features, of which {sum(waiting.values()) / 1e9:.1f} are "
@@ -212,6 +214,16 @@ def check_disk(
     if needed > free:
         raise OSError(f"{line}: expected a larger disk")
     return line
+
+
+def _is_half(source: Source, path: str) -> bool:
+    """Tell whether an array that lies on this disk is in float16 already. What is still to be fetched is in float32."""
+    if source.writes:
+        return False
+    try:
+        return np.load(source.fetch(path), mmap_mode="r").dtype == np.float16
+    except (ValueError, EOFError):  # the conversion refuses it, and says why
+        return False
 
 
 def compared(out: Path, splits: dict[str, RawSplit]) -> list[str]:

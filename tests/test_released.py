@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "data_scripts"))
 import released
+import sources
 from kaggle_server import served
 
 SIZES = {"train": 6, "dev": 3, "test": 2, "testall": 4}  # images
@@ -294,6 +295,19 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(release, tm
     with served(release) as kaggle, pytest.raises(OSError, match=r"0\.0 are free: expected a larger disk"):
         released.prepare("kaggle", tmp_path / "coco")
     assert kaggle.asked == []
+
+
+@pytest.mark.parametrize(("dtype", "share"), [("float16", 1), ("float32", 2)])
+def test_float32_takes_half_of_its_size_and_float16_all_of_it(tmp_path, monkeypatch, dtype, share):
+    np.save(tmp_path / "train_ims.npy", np.zeros((50, 4, 8), dtype=dtype))
+    size = (tmp_path / "train_ims.npy").stat().st_size
+    arguments = sources.Folder(tmp_path), {"train": ("", {"ims.npy": "train_ims.npy"})}, [], tmp_path
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size // share))
+    released.check_disk(*arguments)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size // share - 1))
+    with pytest.raises(OSError, match="expected a larger disk"):
+        released.check_disk(*arguments)
 
 
 def test_the_release_is_known_by_its_sizes_and_first_captions(tmp_path):

@@ -1,7 +1,10 @@
 """The embedded data set: drawn scenes with captions, in the format that `data.precomp` reads.
 
 The same seed gives the same scenes, pictures, boxes and captions. On one kind of processor it gives the same bytes.
-Another kind rounds sums otherwise, so that some features differ in their last bit. The modules divide the work:
+Another kind rounds sums otherwise, so that some features differ in their last bits. (The projection of `regions`
+also needs the signs of eigenvectors. OpenBLAS and MKL, with which NumPy comes, gave the same signs wherever we tried.
+Another library might not, and a model that was trained elsewhere could then not read the features.) The modules divide
+the work:
 
 plans      chooses which things and relations a scene has, and makes pairs of scenes that differ in one detail
 world      defines a scene (a place, a light, things, relations) and gives every thing its position
