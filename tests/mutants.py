@@ -280,7 +280,7 @@ MATCHER_AND_SETTINGS = [
     Mutant(
         "evaluation leaves the model in evaluation mode",
         "matcher.py",
-        "matcher.train(was_training)",
+        "part.training = training",
         "matcher.train(False)",
         "test_metrics.py::test_a_similarity_with_dropout_is_scored_in_evaluation_mode_and_trains_on_afterwards",
     ),

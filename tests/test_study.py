@@ -207,9 +207,8 @@ def test_without_a_recipe_the_run_is_that_of_the_preset(known):
 @pytest.mark.parametrize("preset", list(STUDIES))
 def test_the_recipes_are_the_winners_of_the_recorded_study(preset):
     found = winners(STUDIES[preset], pd.read_csv(recorded_folder() / "tuning" / f"{preset}.csv"))
-    if preset in ("lite", "long"):  # the other rows of Table 1 too; all of Table 2 keeps the recipe of VSR++
-        rows = pd.read_csv(recorded_folder() / "tuning" / f"{preset}-rows.csv")
-        found |= winners(STUDIES[preset], rows[rows["row"].isin(TABLE1.rows)])
+    rows = pd.read_csv(recorded_folder() / "tuning" / f"{preset}-rows.csv")
+    found |= winners(STUDIES[preset], rows[rows["row"].isin(TABLE1.rows)])  # all of Table 2 keeps the recipe of VSR++
     assert TUNED[preset] == {ROWS[row]: won for row, won in found.items()}
 
 

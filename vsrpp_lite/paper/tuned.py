@@ -85,6 +85,12 @@ WINNERS: Mapping[str, Mapping[System, tuple[dict[str, Any], dict[str, Any]]]] = 
         SAEM(): ({}, {}),
         VSRN(): ({"margin": 0.3, "norm": "regions"}, {"learning_rate": 0.0063}),
         VSRpp(): ({}, {}),
+        VSRpp(fusion="loss"): ({"margin": 0.1}, {"learning_rate": 0.0036, "warmup_epochs": 2, "rise_steps": 500}),
+        VSRpp(caption_loss=False): ({}, {}),
+        VSRpp(bidirectional=False): (
+            {"margin": 0.3, "temperature": 2.0, "norm": "regions"},
+            {"learning_rate": 0.0063},
+        ),
     },
 }
 """Choices and training of each winner, by preset and by the system that was tuned. A test compares them with the
