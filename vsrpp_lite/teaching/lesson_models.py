@@ -13,7 +13,6 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -84,29 +83,32 @@ def take_lesson_models() -> list[Path]:
         DamagedError: a carried model is damaged.
     """
     runs = lesson_runs()
+    carried = {name: run_folder(models_folder() / name) for name in runs}
     for name, run in runs.items():
-        carried = run_folder(models_folder() / name)
-        carried.check(CARRIED)
-        _check(carried.read_json(CONFIG), run, carried.folder)
+        carried[name].check(CARRIED)
+        _check_settings(carried[name], run)
+    _check_regions(runs["vsrpp"])
     for name, run in runs.items():
         run.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(run.folder / ".lock"):  # a training holds it, too
             if not run.files.has(RESULT):
                 forget(run.files)
-                config = json.dumps(
-                    run.config(run.dataset("train").feature_size), indent=2
-                )  # of the data as drawn here
-                _copy(run_folder(models_folder() / name), run.files, config)
+                here = run.config(run.dataset("train").feature_size)  # with the fingerprint of the data as drawn here
+                _copy(carried[name], run.files, json.dumps(here, indent=2))
     return [run.folder for run in runs.values()]
 
 
-def _check(config: dict[str, Any], run: Run, folder: Path) -> None:
-    """Refuse a carried model that is not the one which the lessons would train on these data."""
-    content = json.loads(json.dumps(run.content))
+def _check_settings(carried: SealedFolder, run: Run) -> None:
+    """Refuse a carried model if a lesson would train another one. The bytes of the data may differ."""
+    config, content = carried.read_json(CONFIG), json.loads(json.dumps(run.content))
     for key in content.keys() - {"data"}:
         if config[key] != content[key]:
-            raise ValueError(f"{folder}: its {key} is {config[key]}; the lessons have {content[key]} now")
-    with (folder.parent / SAMPLE).open("rb") as file:
+            raise ValueError(f"{carried.folder}: its {key} is {config[key]}; the lessons have {content[key]} now")
+
+
+def _check_regions(run: Run) -> None:
+    """Refuse the carried models if they could not read the regions that this machine has drawn."""
+    with (models_folder() / SAMPLE).open("rb") as file:
         recorded, here = np.load(file, allow_pickle=False), _sample(run)
     if recorded.shape != here.shape or np.abs(recorded - here).max() > APART:
         raise DataError(
