@@ -688,6 +688,9 @@ check.lesson5.exercise2(costs)
 # <details><summary>Solution</summary>
 #
 # ```python
+# own = int(test.caption_to_image[caption])
+# own_regions = encoded["test"].fragments[own][encoded["test"].mask[own]]
+# ids = torch.from_numpy(matcher.tokenizer.encode(test.captions[caption])).long()
 # with torch.no_grad():
 #     _, looks = plain(fresh, own_regions, ids)
 # figure, ax = plt.subplots(figsize=(4, 4.5), layout="constrained")
