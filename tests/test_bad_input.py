@@ -39,7 +39,7 @@ MISTAKES = {
     ),
     "the graph of a system without one": (
         lambda matcher, split: vl.show.affinity(matcher, split, 0),
-        "this system has no graph of regions to show",
+        "this model has no graph of regions to show",
     ),
     "the attention of a system without it": (
         lambda matcher, split: vl.show.attention(matcher, split, 0, "a dog"),
