@@ -7,7 +7,7 @@ similarities and is scored with the global one, so with `lite` the script scores
 rsum, and the lead of the row that is said to be better, into own_recipes.csv of the recorded set.
 """
 
-import sys
+import argparse
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -76,4 +76,6 @@ def main(preset: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("preset", choices=COMPARED)
+    main(parser.parse_args().preset)

@@ -307,28 +307,38 @@ class TwoTowers(vl.VSEpp):
 
 
 # %%
-def run_of(loss: str, rate: float, batch: int = 128, *, warmup: int = 1, data: str = data) -> vl.Run:
-    """VSE++'s encoders trained with a loss; `warmup` epochs of the hinge sum over all negatives."""
+def run_of(loss: str, rate: float, *, seed: int = seed, data: str = data, **changes: float) -> vl.Run:
+    """VSE++'s encoders trained with a loss, in batches of 128 if `changes` does not say otherwise."""
     plain = vl.Run(system=TwoTowers(loss=loss), data=data, preset=preset, seed=seed)
-    training = plain.settings.training
-    return replace(
-        plain,
-        training=replace(training, learning_rate=rate, batch_size=batch, warmup_epochs=min(warmup, training.epochs)),
-    )
+    changed = {"batch_size": 128, "learning_rate": rate} | changes
+    return replace(plain, training=replace(plain.settings.training, **changed))
 
 
-RATES = (0.0015, 0.003, 0.006, 0.012, 0.024)
-ASKED = [("hinge, all negatives summed", "hinge", 128, 99), ("hinge, no warm-up", "hinge", 128, 0)]
-ASKED += [("hinge, hardest after a warm-up", "hinge", batch, 1) for batch in (32, 128, 512)]
-ASKED += [("InfoNCE", "InfoNCE", batch, 0) for batch in (32, 128, 512)]
-ASKED += [(name, name, 128, 0) for name in ("InfoNCE, pictures ask", "InfoNCE, τ = 0.07")]
+RATES, SEEDS = (0.0015, 0.003, 0.006, 0.012, 0.024), (0, 1, 2)
+COLUMNS = ["batch_size", "epochs", "clip", "learning_rate"]
+HARDEST = "hinge, hardest after a warm-up"
+BOTH = {HARDEST: "hinge", "InfoNCE": "InfoNCE"}  # each line of the study, and its loss
+LONGER = {"batch_size": 512, "epochs": 12, "decay_every": 8, "warmup_epochs": 4}  # the steps of 3 epochs in 128s
+ASKED = [
+    ("hinge, all negatives summed", "hinge", {"warmup_epochs": 3}),
+    ("hinge, no warm-up", "hinge", {"warmup_epochs": 0}),
+    *((name, loss, {"batch_size": batch}) for name, loss in BOTH.items() for batch in (32, 128, 512)),
+    *((name, name, {}) for name in ("InfoNCE, pictures ask", "InfoNCE, τ = 0.07")),
+    *((name, loss, LONGER) for name, loss in BOTH.items()),
+    *((name, loss, {"clip": 1e9}) for name, loss in BOTH.items()),  # no gradient is as long as that
+]
 if study:
+    names = {
+        run_of(loss, rate, seed=k, data="scenes-tuning", **changes): name
+        for name, loss, changes in ASKED
+        for rate in RATES
+        for k in SEEDS
+    }
+    found = {result.run: result.history["dev.rsum"].max() for result in vl.grid.train(names, blind=True)}
     lines = []
-    for name, loss, batch, warmup in ASKED:
-        for rate in RATES:
-            trained = run_of(loss, rate, batch, warmup=warmup, data="scenes-tuning").fit(blind=True)
-            dev = trained.history["dev.rsum"].max()
-            lines.append({"loss": name, "batch": batch, "learning_rate": rate, "dev_rsum": round(dev, 2)})
+    for run, name in names.items():
+        settings = {column: getattr(run.settings.training, column) for column in COLUMNS}
+        lines.append({"loss": name, **settings, "seed": run.seed, "dev_rsum": round(found[run], 2)})
     tables = results_folder("scenes") / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     with atomic(tables / "losses.csv") as draft:

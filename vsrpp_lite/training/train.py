@@ -160,7 +160,7 @@ def _warn_of_plateau(history: list[dict[str, Any]], matcher: Matcher, training: 
         if plateau and len(values) == 2 and all(abs(value - plateau) < 0.01 * plateau for value in values):
             log.warning(
                 "%s, epoch %d: the %s loss rests at %.3f per pair, where all similarities are about equal and hardest "
-                "negatives teach nothing. Try more epochs of summed hinges (warmup_epochs) or a lower learning rate.",
+                "negatives teach nothing. Try more epochs of summed hinges (warmup_epochs).",
                 name,
                 len(history),
                 loss,

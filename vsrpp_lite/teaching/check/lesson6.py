@@ -36,7 +36,7 @@ def exercise2(middling: Sequence[int], text_ranks: pd.DataFrame, fates: Callable
     for query in places.index:
         told = fates(int(query))
         assert len(told), f"Query {query} has no noun whose thing we know."
-        other = told[~told.str.endswith(" attended") | told.str.contains("not attended")]
+        other = told[told.str.contains("not ")]
         assert other.empty, f"In query {query}, {other.index[0]!r} is {other.iloc[0][2:]}. Ask `fates` for each query."
     return "Now look at each of them with `show.attention`."
 
