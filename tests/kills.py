@@ -119,7 +119,7 @@ def trained() -> None:
     write_text(home() / "README.md", "# Mine\n<!-- recorded: table toy-smoke table1 rsum -->\n<!-- end -->\n")
     (home() / "notebooks" / "recorded").mkdir(parents=True)
     template = "{{table toy-smoke table1 rsum}}\n\n{{verdicts toy-smoke}}\n"
-    write_text(home() / "notebooks" / "recorded" / recorded.TEMPLATE, template)
+    write_text(home() / "notebooks" / "recorded" / report.TEMPLATE, template)
 
 
 def tables() -> None:

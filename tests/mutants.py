@@ -424,6 +424,13 @@ EVALUATION = [
         "test_true_answers.py::test_preferred_scores_each_picture_with_its_own_two_captions",
     ),
     Mutant(
+        "the words alone forget that a shorter run of words is a worse guess",
+        "paper/words_alone.py",
+        "return FACTOR**left_out * count",
+        "return count",
+        "test_words_alone.py::test_three_words_that_never_stood_together_give_way_to_two_and_then_to_one",
+    ),
+    Mutant(
         "a text's ties count for us",
         "training/metrics.py",
         "text_ranks = (scores >= own).sum(0)",

@@ -64,6 +64,13 @@ def test_scores_are_those_of_its_own_tokenizer_and_model_caption_by_caption(fold
     np.testing.assert_allclose(scores_of(matcher, wide), expected, atol=1e-8, rtol=0)
 
 
+def test_a_caption_that_is_longer_than_bert_can_read_is_cut(folder, toy):
+    """BERT reads 512 pieces. All pieces are "a" here, so 600 and 2,000 of them have the same first 512."""
+    matcher, _ = setup(SAEM(bert=folder), toy)
+    long, longer = (matcher.encode_texts(["a " * count]).pooled for count in (600, 2000))
+    torch.testing.assert_close(long, longer)
+
+
 @both
 def test_it_stays_as_it_was_and_drops_out_only_if_faithful(folder, toy, faithful):
     matcher, batch = setup(SAEM(bert=folder, faithful=faithful), toy)

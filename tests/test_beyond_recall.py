@@ -31,6 +31,9 @@ def test_recorded_measures_are_those_of_the_runs(home, monkeypatch):
     counts = lines[lines["row"] == "SCAN"].set_index("measure")["n"]
     assert counts["i2t mAP@R"] == 100  # the tiny test split
     assert counts["t2i mAP@R"] == 500
+    unseeing = lines[lines["row"] == beyond_recall.WORDS_ALONE].set_index("measure")
+    assert set(EDITS) < set(unseeing.index) and "i2t mAP@R" not in unseeing.index
+    assert (unseeing["n"] == counts[unseeing.index]).all()  # it answers the same pairs
     halves = [beyond_recall.ONE_HALF, beyond_recall.TWO_HALVES]
     assert counts[halves].sum() == counts["left and right"]
     right = found["SCAN"] * counts  # in per cent of one pair

@@ -162,6 +162,20 @@ def test_processes_that_cannot_share_a_batch_are_refused_before_they_start(toy, 
     assert not run.folder.exists()
 
 
+def test_fewer_than_one_process_is_refused(toy):
+    """Fabric would read -1 as all the devices of the machine."""
+    with pytest.raises(ValueError, match="devices is -1; expected at least 1"):
+        Run(system=VSRN(), data=str(toy), sizes=SMALL).fit(devices=-1)
+
+
+def test_a_job_of_slurm_with_several_tasks_trains_as_any_other_process(toy, monkeypatch):
+    """Fabric would take the tasks of the job for the processes of a training, and refuse them."""
+    for variable, value in {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "tables", "SLURM_PROCID": "1"}.items():
+        monkeypatch.setenv(variable, value)
+    training = Training(epochs=1, batch_size=20, learning_rate=0.01)
+    assert Run(system=VSRN(), data=str(toy), sizes=SMALL, training=training).fit().recalls["rsum"] > 0
+
+
 def test_a_run_on_two_processes_ends_with_a_result(toy):
     training = Training(epochs=1, batch_size=20, learning_rate=0.01)
     run = Run(system=VSRpp(), data=str(toy), sizes=SMALL, training=training)

@@ -19,6 +19,18 @@ from vsrpp_lite.global_alignment import (
 from vsrpp_lite.matcher import Comparison, Encoded, Progress
 
 
+def test_a_gru_keeps_the_precision_of_its_weights_where_mixed_precision_is_on():
+    """PyTorch would run cuDNN's GRU in float16 even where bfloat16 was asked for."""
+    torch.manual_seed(0)
+    gru, sequence, mask = nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool)
+    expected = read(gru, sequence, mask)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = read(gru, sequence, mask)
+        rounded, _ = read(gru, sequence.bfloat16(), mask)
+    assert found[0].dtype == rounded.dtype == torch.float32
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+
+
 def test_hinge_by_hand():
     scores = torch.tensor([[0.9, 0.8, 0.2], [0.5, 0.4, 0.45]])
     negatives = torch.tensor([[False, True, True], [True, False, True]])

@@ -85,6 +85,13 @@ def test_what_reproduce_does_not_know_is_refused_in_a_sentence(option):
     assert (home() / "runs").exists() is False
 
 
+def test_the_factorial_without_its_table_is_refused():
+    found = RUNNER.invoke(app, ["reproduce", "--tables=2", "--factorial"])
+    assert found.exit_code == 2
+    told = " ".join(found.output.replace("│", "").split())
+    assert "factorial is the ablation of Table 1, and tables is '2'; expected 1 among them" in told
+
+
 def test_a_folder_that_cannot_be_made_is_named_without_a_traceback(tmp_path):
     (tmp_path / "file").touch()
     found = RUNNER.invoke(app, ["scenes", str(tmp_path / "file" / "out")])

@@ -154,6 +154,13 @@ def test_the_interval_of_one_seed_is_that_of_a_mean():
     assert mean[0] - low[0] == pytest.approx(high[0] - mean[0])
 
 
+def test_one_image_has_no_interval_and_no_texts_have_no_scores():
+    with pytest.raises(ValueError, match="the test split has 1 image; expected at least 2"):
+        metrics.interval(np.ones((2, 1, 3)))
+    images, texts = (Encoded(torch.ones(n, 4), torch.ones(n, 1, 4), torch.ones(n, 1, dtype=torch.bool)) for n in (3, 0))
+    assert metrics.score(cosine, images, texts).shape == (3, 0)
+
+
 def test_seeds_that_disagree_widen_the_interval():
     images = np.tile(np.arange(200) % 2 * 100.0, (3, 1))[:, :, None]
     _, low, high = metrics.interval(images)

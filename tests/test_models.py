@@ -16,6 +16,7 @@ from conftest import SMALL
 from eighth import Eighth
 
 import vsrpp_lite as vl
+from vsrpp_lite.data.text import Vocabulary
 from vsrpp_lite.sealed_folder import DamagedError
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.saem import SAEM
@@ -188,7 +189,33 @@ def test_an_edited_build_of_a_class_from_outside_is_another_system():
     before = identity(Edited())
     Edited.build = lambda self, tokenizer, feature_size, sizes: None
     assert before != identity(Edited())
-    assert "build" not in identity(VSEpp())
+    assert "code" not in identity(VSEpp())
+
+
+def _own(tokenizer, similarity):
+    """Return a class from outside of the package with these two methods."""
+    return dataclass(frozen=True, kw_only=True)(
+        type("Own", (VSEpp,), {"__module__": "mine", "tokenizer": tokenizer, "similarity": property(similarity)})
+    )
+
+
+def test_an_edited_method_or_property_is_another_system_and_another_docstring_is_not():
+    def tokenizer(self, captions, min_count):
+        """Take every word."""
+        return Vocabulary.build(captions, 1)
+
+    def retold(self, captions, min_count):
+        """Take all the words."""
+        return Vocabulary.build(captions, 1)
+
+    def edited(self, captions, min_count):
+        """Take every word."""
+        return Vocabulary.build(captions, 2)
+
+    first = identity(_own(tokenizer, lambda self: 1)())
+    assert identity(_own(retold, lambda self: 1)()) == first
+    assert identity(_own(edited, lambda self: 1)()) != first
+    assert identity(_own(tokenizer, lambda self: 2)()) != first
 
 
 def test_through_the_hubs_own_mixin_and_a_local_folder(run, tmp_path):

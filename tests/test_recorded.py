@@ -217,3 +217,18 @@ def test_truth_is_shown_as_means_with_the_lowest_and_the_highest_seed(kept):
     lines.to_csv(kept / "mine-lite" / "truth.csv", index=False)
     told = filled("{{truth mine-lite}}").splitlines()[-1]
     assert told.replace(" ", "") == "|leftandright|65.0(60.0to70.0)|9|"
+
+
+def test_truth_shows_a_row_without_seeds_as_one_number_and_leaves_out_what_it_cannot_do(kept):
+    lines = pd.DataFrame(
+        {
+            "row": ["SCAN", "SCAN", "words alone"],
+            "seed": 0,
+            "measure": ["mAP@R", "left and right", "left and right"],
+            "value": [30, 60, 55],
+            "n": 9,
+        }
+    )
+    lines.to_csv(kept / "mine-lite" / "truth.csv", index=False)
+    told = [line.replace(" ", "") for line in filled("{{truth mine-lite}}").splitlines()[-2:]]
+    assert told == ["|mAP@R|30.0||9|", "|leftandright|60.0|55.0|9|"]

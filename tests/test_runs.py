@@ -15,12 +15,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SMALL
+from conftest import SMALL, toy_split
 from filelock import Timeout
 
 from vsrpp_lite.data.errors import DataError
 from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.text import Vocabulary
+from vsrpp_lite.data.write import write_dataset
 from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.settings import PRESETS, Sizes, Training, cast
 from vsrpp_lite.systems.saem import SAEM
@@ -531,6 +532,15 @@ def test_a_tokenizer_of_another_kind_is_found_again_by_its_system(run, tmp_path)
     result = replace(run, system=Mine()).fit()
     for matcher in (result.matcher(), load(result.export(tmp_path / "exported"), Mine)):
         assert type(matcher.tokenizer) is Shouted
+
+
+def test_data_that_were_made_anew_are_trained_on_although_the_run_has_seen_the_old_ones(run, toy):
+    old = run.fit().run.folder
+    shutil.rmtree(toy)
+    splits = {"train": toy_split(60, 4), "dev": toy_split(12, 5, 100), "test": toy_split(20, 6, 200)}
+    write_dataset(toy, name="toy", source="tests", splits=splits)
+    assert run.fit().run.folder != old
+    assert replace(run).folder == run.folder  # what a run says that has never seen the old ones
 
 
 def test_a_finished_run_is_read_where_nothing_can_be_written(run, monkeypatch):

@@ -1,6 +1,7 @@
 """Every system is tuned alike: the same settings, the same budget, the same rule, and dev alone."""
 
 from dataclasses import replace
+from itertools import product
 
 import pandas as pd
 import pytest
@@ -197,6 +198,16 @@ def test_a_system_that_was_not_tuned_takes_the_most_similar_ones_recipe_in_propo
     assert tuned(VSRpp(norm="regions")).system.norm == "regions"  # what was chosen stays
     assert tuned(VSRpp(fusion="loss", mu=1.0)).training.learning_rate == 0.02
     assert tuned(VARIANTS["i2t AVG"]).system == replace(VARIANTS["i2t AVG"], margin=0.1, temperature=8.0)
+
+
+@pytest.mark.parametrize("preset", recipes.WINNERS)
+def test_every_system_that_can_be_made_can_be_tuned(preset):
+    """The nearest recipe may have a norm that attention from regions to words refuses. Then another recipe counts."""
+    for direction, bidirectional, caption_loss in product(("i2t", "t2i"), (True, False), (True, False)):
+        system = VSRpp(direction=direction, bidirectional=bidirectional, caption_loss=caption_loss)
+        run = tuned(system, preset=preset)
+        assert replace(run.system, margin=0.2, temperature=system.temperature, norm=system.norm) == system
+        assert run.training is not None  # it has a recipe
 
 
 def test_without_a_recipe_the_run_is_that_of_the_preset(known):

@@ -96,6 +96,10 @@ def reproduce(
     known = {table.name.removeprefix("table"): table for table in TABLES}
     if not tables.split() or set(tables.split()) - known.keys():
         raise typer.BadParameter(f"tables is {tables!r}; expected numbers of {' '.join(known)}, separated by spaces")
+    if factorial and "1" not in tables.split():
+        raise typer.BadParameter(
+            f"factorial is the ablation of Table 1, and tables is {tables!r}; expected 1 among them"
+        )
     chosen = [known[number] for number in tables.split()]
     with errors_in_a_line(), engine(cluster, ray=ray) as workers:
         reproduce_tables(
@@ -103,7 +107,7 @@ def reproduce(
             data=canonical(data),
             preset=preset.value,
             seeds=seeds,
-            jobs=workers or jobs,
+            jobs=min(workers, jobs or workers) if workers else jobs,
             factorial=factorial,
             fresh=fresh,
         )

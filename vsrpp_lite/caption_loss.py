@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from vsrpp_lite.global_alignment import read
+from vsrpp_lite.global_alignment import in_full_precision, read
 from vsrpp_lite.matcher import Comparison, Loss, evaluating
 
 
@@ -95,7 +95,7 @@ class CaptionDecoder(Loss):
         energy = self.attend_score(torch.tanh(keys + self.attend_state(hidden)[:, None])).squeeze(2)
         attention = energy.masked_fill(~mask, -torch.inf).softmax(1)
         context = (attention[:, None] @ states).squeeze(1)
-        return self.cell(torch.cat([word, self.dropout(context)], 1), hidden)
+        return in_full_precision(self.cell, torch.cat([word, self.dropout(context)], 1), hidden)
 
     @torch.no_grad()
     def write(

@@ -9,6 +9,8 @@ T' and I' are the hardest negatives of the batch. In the first epoch, the loss s
 weights the hardest negative is noise, and the loss could stay at 2 alpha, where all similarities are equal.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -42,9 +44,20 @@ def read(
     gru: nn.RNNBase, sequence: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]
 ) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B H"]]:
     """Return all states of a one-directional GRU (or LSTM), and each sequence's state at its last real element."""
-    states, _ = gru(sequence)
+    states, _ = in_full_precision(gru, sequence)
     last = mask.sum(1) - 1
     return states, states.gather(1, last[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)
+
+
+def in_full_precision(layer: nn.Module, *inputs: Tensor) -> Any:
+    """Run a recurrent layer in the precision of its weights, also where mixed precision is on.
+
+    In mixed precision, PyTorch runs cuDNN's recurrent layers in float16 even if bfloat16 was asked for. The gradients
+    of float16 need a loss scaler, which `Training.precision` leaves out.
+    """
+    precision = next(layer.parameters()).dtype
+    with torch.autocast(inputs[0].device.type, enabled=False):
+        return layer(*(x.to(precision) for x in inputs))
 
 
 class SentenceGRU(nn.Module):

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 import numpy as np
 
+Precision = Literal["32-true", "bf16-mixed"]
+
 
 def check_fields(config: Any) -> None:
     """Cast every field of a frozen dataclass to its declared type. So mu=2 and mu=2.0 are one configuration.
@@ -116,7 +118,7 @@ class Training:
     """Largest norm of the whole gradient. A gradient with a larger norm is scaled down to this norm."""
     min_count: int = 4
     """Least count of a word in the training captions; a rarer word is read as `<unk>`. Released code has 4."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     """Lightning Fabric's name of the precision. We leave out "16-mixed": it needs a loss scaler, which does not work
     with gradient clipping and a fused Adam."""
 

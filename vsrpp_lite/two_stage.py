@@ -11,8 +11,9 @@ def multiplications(entries: int, candidates: int, *, embed: int, regions: float
     """Return the multiplications of one query by a full scan, and in two stages.
 
     A global similarity of D numbers takes D multiplications. The local similarity compares every region with every
-    word, and weights every region (or word) by the result: 2 R W D. Two stages compute the global part of every entry,
-    and both parts of the candidates.
+    word, and weights every region (or word) by the result: 2 R W D, as in SCAN's code. (`local_attention` weights no
+    vectors: it needs R W D, and R^2 W or W^2 R for its Gram matrices, which an index can store.) Two stages compute
+    the global part of every entry, and both parts of the candidates.
 
     >>> multiplications(1000, 50, embed=2, regions=3, words=5)
     (62000, 5100)

@@ -3,10 +3,15 @@
 import os
 import threading
 import time
+import warnings
 from typing import Any
 
 import joblib
 from joblib.parallel import BACKENDS, get_active_backend
+
+# loky starts a worker anew if its memory has grown by 300 MB since its first task, as it does where a large system
+# follows a small one. Nothing is lost; a worker that the system kills raises TerminatedWorkerError.
+warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
 
 
 def parallel(jobs: int, **options: Any) -> joblib.Parallel:

@@ -295,8 +295,8 @@ figure = vl.show.retrieval(matcher, test, query)
 
 # %% [markdown]
 # To check your answer, here is what the annotators said about each picture that was found, from the first to the last.
-# A picture that shares the thing or the colour, but not the relation, can still score high: the score adds up what each
-# word finds, and no single word can veto a picture.
+# A picture that shares the thing or the colour, but not the relation, can still score high. The local part of the score
+# is a mean over the words, so one word alone can hardly rule a picture out.
 
 # %% tags=["nbval-ignore-output"]
 query_scores = vl.score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts([query]))[:, 0]

@@ -583,8 +583,8 @@ over_features, release, scaled, both_read, _ = by_norm["mean"]
 display(
     Markdown(
         f"Now change one thing at a time. With the axis of the formula, the longer vectors raise rsum by "
-        f"{scaled - over_features:.0f}. If the lengths are equal and everything reads them, the axis of the release "
-        f"changes it by {release - both_read:.0f}."
+        f"{scaled - over_features:.0f}. If the lengths are equal on average and everything reads them, the axis of the "
+        f"release changes it by {release - both_read:.0f}."
     )
 )
 
@@ -637,7 +637,8 @@ check.lesson1.exercise1(kite_to_ball, kite_message)
 # %% [markdown]
 # **2. A softmax over the affinity** (*medium, 15 minutes*). Transformers take a softmax over each row of the affinity.
 # Keep our affinity, with its division by $R$, and take the softmax of its rows. Show two things on the toy: how the
-# message grows when all regions are doubled, with softmax and without; and what a region can no longer say to another.
+# message grows when all numbers of all regions are multiplied by 2, with softmax and without; and what a region can no
+# longer say to another.
 #
 # <details><summary>Hint</summary>
 #

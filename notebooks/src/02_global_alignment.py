@@ -613,9 +613,9 @@ display(
 # <details><summary>Solution</summary>
 #
 # With $\alpha = 0.1$ image 1 keeps 0.2 (sentence 2), sentence 1 keeps 0.2 (image 0): both losses are $0.4/3 = 0.13$.
-# With $\alpha = 0$ they keep 0.1 each, so $0.2/3 = 0.07$. A query is violated at $\alpha = 0$ exactly if a wrong
-# candidate beats the right one, that is (ties apart), if it is not a hit for R@1: image 1 and sentence 1, so R@1 is 2/3
-# both ways.
+# With $\alpha = 0$ they keep 0.1 each, so $0.2/3 = 0.07$. At $\alpha = 0$ a query pays exactly if a wrong
+# candidate beats the right one. Without ties, these are the queries that R@1 counts as wrong. Here they are image 1 and
+# sentence 1, so R@1 is 2/3 in both directions.
 #
 # ```python
 # for margin, expected in ((0.1, 0.4 / 3), (0.0, 0.2 / 3)):
@@ -716,8 +716,8 @@ check.lesson2.exercise2(shuffle)
 # Look at the loss after each epoch, and check whether it still falls. If the loss still falls, the training is not at
 # rest. Three epochs cannot tell whether it would leave the plateau or stop at $2\alpha$. If you may not change the
 # loss, you can start from weights that were trained in another way, or use smaller batches at first: a smaller batch
-# has fewer wrong candidates, so its hardest negative is less hard. You can also lower the learning rate and train for
-# longer. (In lesson 10's trainings of three epochs without a warm-up, no rate below ours had a higher rsum.)
+# has fewer wrong candidates, so its hardest negative is less hard. A lower learning rate with a longer training may
+# help, too. In lesson 10's trainings of three epochs without a warm-up, no rate below ours had a higher rsum.
 #
 # </details>
 

@@ -185,9 +185,9 @@ show.describe(
 plt.show()
 
 # %% [markdown]
-# Thick arrows are words, grey arrows regions (region 2 lies under *ball*); dot and ring are the attended vectors. At
-# temperature 0 all regions weigh the same and both words receive the same vector: no attention. At 1 they part. At 9
-# each sits on one region, or nearly.
+# The thick arrows are words, and the grey arrows are regions (region 2 lies under *ball*). The dot and the ring are the
+# attended vectors. At temperature 0 all regions have the same weight, so both words receive the same vector, and there
+# is no attention. At temperature 1 the two vectors differ. At 9 each of them is almost equal to one region.
 
 # %% [markdown]
 # ## Naive code: one pair at a time
@@ -460,8 +460,8 @@ show.describe(
 plt.show()
 
 # %% [markdown]
-# Each rectangle is the batch of one length. Nothing is masked and nothing summed that is not a word. Padding a batch
-# further, or shuffling it, changes no score:
+# Each rectangle is the batch of one length. No mask is needed, and only real words enter the sum. If you pad a batch
+# further, or shuffle it, no score changes:
 
 # %%
 wide = sentences._replace(

@@ -385,9 +385,9 @@ display(
 # Be careful when you read such a table. First, the two rows differ in more than the fusion: *Fusion-similarity* has no
 # caption loss, and each row has its own *recipe*: the learning rate, the margin and so on that a study found best for
 # it. (The other figure, from the clean ablation of [07_reading_the_tables](07_reading_the_tables.ipynb), has the same
-# caption losses on both sides, but the recipes differ there, too.) Second, *Fusion-loss* is scored with $S_G$ alone,
-# which is how we read the paper's row. It has also trained an $S_L$, so we can score it by the sum of both. How much
-# of the difference is left?
+# caption losses on both sides, but the recipes differ there, too.) Second, in both figures, fusion at the loss is
+# scored with $S_G$ alone, which is how we read the paper's row. It has also trained an $S_L$, so we can score
+# *Fusion-loss* by the sum of both. How much of the difference is left?
 
 # %%
 fused_at_the_loss = pd.read_csv(recorded_folder() / "scenes-lite" / "own_recipes.csv").query("recipe == 'its own'")

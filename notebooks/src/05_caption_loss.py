@@ -153,7 +153,8 @@ close((words * real).sum() / 2, torch.tensor(2.0).log() * 3.5)
 # The decoder has two GRUs. The first reads $V^*$, brought to the decoder's width by a linear layer, into states $E_1
 # \dots E_R$; its last state is the decoder's first, $h_0$. The second writes. At every step it
 #
-# 1. attends: $e_r = w_2 \cdot \tanh(W_1 [E_r; h])$, $a = \text{softmax}_r\, e$, $c = \sum_r a_r E_r$;
+# 1. attends: $e_r = w_2 \cdot \tanh(W_1 [E_r; h])$ is the *energy* of region $r$, $a = \text{softmax}_r\, e$, and
+#    $c = \sum_r a_r E_r$;
 # 2. moves: $h' = \text{GRU}([\text{embedding}(y_{t-1});\, c],\, h)$;
 # 3. speaks: $\log p(y_t \mid \cdot) = \text{log-softmax}(W_{out} h')$.
 #
@@ -355,9 +356,9 @@ predict("5.6")
 
 # %% [markdown]
 # Compare the three numbers. A decoder that knows nothing pays the first number, and this decoder pays much less. But
-# with the wrong picture it pays hardly more than with the right one. A difference of $d$ nats is a factor of $e^d$ in
-# the probability of the whole sentence. In three epochs the decoder has learned mostly *the language*, which is easier
-# to learn, and to look a little. Here is what it writes:
+# with the wrong picture it pays only a few per cent more nats than with the right one. (A difference of $d$ nats is a
+# factor of $e^d$ in the probability of the whole sentence, and this factor need not be small.) In three epochs the
+# decoder has learned mostly *the language*, which is easier to learn, and to look a little. Here is what it writes:
 
 # %% tags=["nbval-ignore-output"]
 chosen = [2, 3, 4, 5, 9, 10]
@@ -655,8 +656,8 @@ check.lesson5.exercise1(cost)
 # assert check.lesson5.exercise2(costs)
 # ```
 #
-# The pairs alone save a large part of what a decoder saves that has read the whole beginning of the sentence and the
-# picture. So a low caption loss is no proof that a decoder looks.
+# A decoder has also read the picture and all the words before. The table of pairs knows a single word, and it already
+# saves a large part of the nats that the decoder saves. So a low caption loss is no proof that a decoder looks.
 #
 # </details>
 
@@ -671,8 +672,8 @@ check.lesson5.exercise2(costs)
 
 # %% [markdown]
 # **3. Where does it look?** *Hard, 25 minutes.* `plain` also returns the attention. For the caption of the last figure,
-# draw words against regions. Then say why it would be wrong to call region $r$ "what the decoder looked at", as lesson
-# 3 could.
+# draw words against regions. Then say why it would be wrong to call region $r$ "what the decoder looked at". Which of
+# your reasons holds in lesson 3, too, and which is new?
 #
 # <details><summary>Hint</summary>
 #

@@ -205,13 +205,14 @@ predict("6.6")
 #
 # ## Why a sentence fails
 #
-# A word can fail in three ways, and each has another remedy:
+# A sentence can fail in three ways, and each has another remedy:
 #
 # 1. **Not detected.** No region lies on a thing that the word means. The remedy is a better detector.
 # 2. **Detected, not attended.** There is such a region, but the word gives its largest weight to another one. The
 #    remedy is better attention.
 # 3. **Attended, but outscored.** Every noun looks at its thing, and another picture still scores higher. It may show
-#    the same things in another number, colour or relation, or the sentence may be true of it, too.
+#    the same things in another number, colour or relation. The remedy is a better comparison. Or the sentence may be
+#    true of this picture, too, and then nothing has failed.
 #
 # For drawn scenes we know where every thing is. A region *lies on* a thing if their boxes overlap by at least 0.3
 # (intersection over union). A noun means the things that fit its whole phrase: in *a child with a black jersey*, the
@@ -336,7 +337,7 @@ display(text_ranks.iloc[np.sort(chosen)])
 
 # %% [markdown]
 # **1. Another rule.** (*easy, 10 minutes*) The rule above prefers queries for which VSRN puts the right answer very far
-# down. Write a rule that prefers queries for which VSR++ puts the right answer first and VSRN puts it second. Do the
+# down. Write a rule that takes all queries for which VSR++ puts the right answer first and VSRN puts it second. Do the
 # slides look more convincing or less convincing?
 #
 # <details><summary>Hint</summary>

@@ -28,8 +28,9 @@
 # install -e '.[notebooks,photographs]'` in its folder), since the lesson uses `data_scripts`. *Time:* ten minutes on a
 # laptop for a few hundred pictures.
 #
-# Set `pictures` and `captions` in the next cell. If you leave them empty, pictures of the embedded data set stand in
-# for yours, and a tiny network with random weights stands in for the backbone. So the notebook runs without a download.
+# Set `pictures` and `captions` in the next cell. If you leave them empty, drawn pictures of `scenes`, the data
+# of the other lessons, stand in for yours, and a tiny network with random weights stands in for the backbone. So the
+# notebook runs without a download.
 
 # %% tags=["remove-cell"]
 # Colab and Kaggle have no vsrpp_lite: this cell installs it, and takes the trained models of the lessons
@@ -86,13 +87,13 @@ show.inline("jpeg", quality=60)  # many pictures: a small part of the size of PN
 #
 # The script reads the files in which people have captions: a table with the columns `image` and `caption`, the token
 # files of Flickr8k and Flickr30k, Kaggle's `captions.txt`, and the JSON of Karpathy or of COCO. A picture may have one
-# sentence or many. The next cell makes a folder and a table from the embedded data set, if you have given none.
+# sentence or many. The next cell makes a folder and a table from pictures of `scenes`, if you have given none.
 
 # %% tags=["nbval-ignore-output"]
 
 
 def stand_in(folder: Path, count: int) -> None:
-    """Write pictures of the embedded data set, a table of their captions, and a backbone with random weights."""
+    """Write drawn pictures, a table of their captions, and a backbone with random weights."""
     folder.mkdir(parents=True, exist_ok=True)
     run = vl.Run(system=vl.VSEpp(), data=data, preset=preset)
     with (folder / "captions.csv").open("w", newline="", encoding="utf-8") as file:
@@ -122,10 +123,11 @@ print(f"{len(files)} pictures")
 #
 # The paper's models read 36 **regions** of a photograph. A region is a box, and 2,048 numbers that say what a network
 # has seen in it. The paper takes the boxes of a detector that was trained on 1,600 kinds of things. That detector is
-# hard to run today. This notebook does what is left:
+# hard to run today. This notebook uses what is easier to get:
 #
-# - **Boxes.** A detector of your choice, the surest boxes first. Then a fixed grid: the whole picture, its halves, and
-#   3 x 3 and 4 x 4 cells. With `detector = "grid"`, the grid is all.
+# - **Boxes.** First come the boxes of a detector of your choice, the surest ones first. Then comes a fixed grid: the
+#   whole picture, its halves, and 3 x 3 and 4 x 4 cells. With `detector = "grid"`, there are no other boxes than those
+#   of the grid.
 # - **Numbers.** A network reads the whole picture and gives a *map*: a vector for each place. The numbers of a region
 #   are the mean of the map over its box, from 7 x 7 samples between the cells (bilinear).
 #
@@ -140,8 +142,9 @@ assert torch.allclose(mean, torch.tensor(3.0))
 mean.item()
 
 # %% [markdown]
-# Think about it: which boxes of the grid will be the most useful ones for a sentence such as *two dogs play in the
-# snow*, the whole picture or the sixteen small cells?
+# Think about it: which boxes of the grid can help with *snow* in the sentence *two dogs play in the snow*, and which
+# with *dogs*? Snow covers much of such a picture, so the box of the whole picture shows it. A small cell helps with a
+# dog if the dog fills much of this cell. So a grid has boxes of several sizes.
 
 # %%
 boxes = regions.grid_boxes()
@@ -169,8 +172,9 @@ figure = show.describe(
 # ## 3. The data set
 #
 # One call does the rest. It reads every picture upright, looks for captions without a picture and pictures without
-# captions, draws the split of a picture from its name (80 % train, 10 % dev, 10 % test), computes the regions block by
-# block, and writes a data folder. If you interrupt it, it goes on where it was. A data set that exists is not made
+# captions, takes the split of each picture from the file of captions or, where this file has no splits, computes it
+# from the name of the picture (80 % train, 10 % dev, 10 % test), computes the regions block by block, and writes a
+# data folder. If you interrupt it, it goes on where it was. A data set that exists is not made
 # again: if you change the pictures, change the `name` too. The same as a command:
 #
 # ```
@@ -326,7 +330,8 @@ of_ramp = ...
 check.lesson8.exercise2(of_ramp)
 
 # %% [markdown]
-# **3.** How many test pictures do you need for a standard error of one per cent, where the recall is 50 %?
+# **3.** How many test pictures do you need for a standard error of one per cent, where the recall of text retrieval is
+# 50 %?
 #
 # <details><summary>Hint</summary>
 #

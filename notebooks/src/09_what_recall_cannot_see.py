@@ -52,7 +52,6 @@ preset: str = "lite"  # smoke, lite or long
 seed: int = 0  # of the trained models
 
 # %%
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
@@ -65,12 +64,13 @@ from IPython.display import Markdown, display
 import vsrpp_lite as vl
 from vsrpp_lite import show
 from vsrpp_lite.data.scenes.facts import read
-from vsrpp_lite.data.scenes.probes import EDITS, Probe, probes
+from vsrpp_lite.data.scenes.probes import EDITS, probes
 from vsrpp_lite.data.scenes.truth import fits, holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 from vsrpp_lite.files import recorded_folder
-from vsrpp_lite.paper.beyond_recall import ONE_HALF, TWO_HALVES, judge
+from vsrpp_lite.paper.beyond_recall import ONE_HALF, TWO_HALVES, WORDS_ALONE, judge
 from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, judged
+from vsrpp_lite.paper.words_alone import WordTriples
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.metrics import interval
 
@@ -286,7 +286,9 @@ assert abs(again["t2i_mAP@R"] - seen.loc["t2i mAP@R", "VSR++"]) < 1e-9
 # stopped improving (preset `long`). Does it matter which metric orders them?
 
 # %%
-recorded = pd.read_csv(recorded_folder() / "scenes-long" / "truth.csv")
+lines = pd.read_csv(recorded_folder() / "scenes-long" / "truth.csv")
+unseeing = lines["row"] == WORDS_ALONE  # a model of sentences that never sees a picture; minimal pairs need it, below
+recorded, words_alone = lines[~unseeing], lines[unseeing].set_index("measure")["value"]
 seeds = recorded["seed"].nunique()
 means = recorded.groupby(["measure", "row"], sort=False)["value"].mean().unstack("row")
 
@@ -325,22 +327,26 @@ best = {name: means.loc[name].idxmax() for name in ("i2t R@1, one answer", "i2t 
 first, third = best["i2t R@1, one answer"], best["i2t mAP@R"]
 values = {name: means.loc[name] for name in best}
 by_seed = recorded.set_index(["measure", "row", "seed"])["value"].unstack("row")
-leads = {
-    name: ", ".join(f"{lead:+.1f}" for lead in (by_seed.loc[name, first] - by_seed.loc[name, third])) for name in best
-}
+leads = {}
+for name in best:
+    lead = (by_seed.loc[name, first] - by_seed.loc[name, third]).to_numpy()
+    mean, low, high = (float(x[0]) for x in interval(lead[None, :, None]))  # seeds stand on the second axis
+    leads[name] = f"{mean:+.1f} ({low:.1f} to {high:.1f})"
 display(
     Markdown(
         f"In text retrieval, {first} has the best R@1 with the benchmark's answers "
         f"({values['i2t R@1, one answer'][first]:.1f}, and {values['i2t R@1, one answer'][third]:.1f} for {third}). By "
         f"mAP@R the best is {third} ({values['i2t mAP@R'][third]:.1f}, and {values['i2t mAP@R'][first]:.1f} for "
-        f"{first}). These are means over {seeds} seed{'s' if seeds > 1 else ''}. Seed by seed, the lead of {first} "
-        f"over {third} is {leads['i2t R@1, one answer']} in R@1 and {leads['i2t mAP@R']} in mAP@R."
+        f"{first}). These are means over {seeds} seed{'s' if seeds > 1 else ''}. The lead of {first} over {third} is "
+        f"{leads['i2t R@1, one answer']} in R@1 and {leads['i2t mAP@R']} in mAP@R, with the 95 % interval over the "
+        "seeds in brackets."
     )
 )
 
 # %% [markdown]
-# A change of order is a finding only if all seeds show it. Some neighbouring systems have leads whose sign changes from
-# seed to seed. Their order in the figure may be due to chance.
+# This change of order is larger than the spread of the seeds: neither interval holds zero, and they lie on two sides of
+# it. We chose these two systems after we had looked, so the intervals are somewhat too kind. Other systems that are
+# neighbours in the figure have leads whose sign changes from seed to seed, and their order may be due to chance.
 #
 # Why can the order change? A possible reason, which we have not tested, is the following. R@1 in text retrieval needs
 # only *one* good caption of the five, and the easiest one is enough. mAP@R asks for all captions that are true of the
@@ -351,9 +357,9 @@ display(
 # A **minimal pair** is a true caption and the same caption with one edit that makes it false. Both stand beside the
 # same picture. A matcher that reads the edited detail gives the true caption the higher score. One that does not read
 # it is right about half of the time, by chance. (Not exactly: a model that prefers common words to rare ones gets some
-# pairs right without a look at the picture. And a tie counts as wrong.) FOIL (Shekhar et al., ACL 2017) and Winoground
-# (Thrush et al., CVPR 2022) made such pairs for photographs. Here the generator makes them, and `truth` checks that the
-# edited caption is false.
+# pairs right without a look at the picture, and we shall measure how many. And a tie counts as wrong.) FOIL (Shekhar
+# et al., ACL 2017) and Winoground (Thrush et al., CVPR 2022) made such pairs for photographs. Here the generator makes
+# them, and `truth` checks that the edited caption is false.
 
 # %%
 pairs, all_scenes = probes(test), scenes(test)
@@ -396,33 +402,30 @@ display(seen.loc[list(EDITS)].round(0).astype(int))
 # %% [markdown]
 # ## Which mechanism sees what
 #
-# The figure shows the same measurement for all seven systems, which were trained until they stopped improving. Each
-# small dot is one seed. The large dot is the mean of the seeds. Its bar is the 95 % interval of a share of this number
-# of pairs, and it does not include the spread between seeds. The dashed line marks chance.
+# A high share of right choices shows that a matcher looks only if nobody can choose without looking. So we need the
+# share of a model that has *never* seen a picture. The package has one, `WordTriples`. It counts in the training
+# captions which word follows which two words, and scores a sentence by these counts. Here is the pair of *things
+# exchanged* that it finds easiest:
+
+# %% tags=["nbval-ignore-output"]
+triples = WordTriples(run.dataset("train").captions)
+exchanged = [pair for pair in pairs if pair.kind == "things exchanged"]
+easiest = max(exchanged, key=lambda pair: triples.score(pair.right) - triples.score(pair.wrong))
+for caption in (easiest.right, easiest.wrong):
+    print(f"{triples.score(caption):6.1f}  {caption}")
+
+# %% [markdown]
+# Read the false caption aloud. It puts words side by side that the annotators never put there, since the edit moved a
+# whole phrase. The grammar gives this pair away, and no picture is needed.
+#
+# The figure shows the measurement for all seven systems, which were trained until they stopped improving. Each small
+# dot is one seed. The large dot is the mean of the seeds. Its bar is the 95 % interval of a share of this number of
+# pairs. It takes the pairs as independent, although one picture has several of them, and it does not include the spread
+# between seeds. The dashed line marks a coin, and **the dotted line marks the words alone**: what lies left of it shows
+# nothing about pictures.
+
 
 # %%
-NUMBERS = ("two", "three", "four")
-UNDER = {"under", "beneath", "below", "underneath"}
-
-
-def says(caption: str, words: Iterable[str]) -> list[str]:
-    """Those words of a caption that are among some words."""
-    return [word for word in caption.split() if word in words]
-
-
-def smaller(pair: Probe) -> bool:
-    """Whether the number that was exchanged is smaller in the true caption."""
-    right, wrong = (sum(map(NUMBERS.index, says(caption, NUMBERS))) for caption in (pair.right, pair.wrong))
-    return right < wrong
-
-
-blind = {  # in per cent, without a look at the picture
-    "another number": 100 * np.mean([smaller(pair) for pair in pairs if pair.kind == "another number"]),
-    "on and under": 100
-    * np.mean([len(says(p.right, UNDER)) > len(says(p.wrong, UNDER)) for p in pairs if p.kind == "on and under"]),
-}
-
-
 def draw_probes(lines: pd.DataFrame) -> plt.Figure:
     """The accuracy on each kind of minimal pair, with the interval of a share of n pairs."""
     mean = lines.groupby(["measure", "row"], sort=False).agg(value=("value", "mean"), n=("n", "first")).reset_index()
@@ -432,8 +435,7 @@ def draw_probes(lines: pd.DataFrame) -> plt.Figure:
         some = mean[mean["measure"] == kind].set_index("row").loc[rows]
         half = 196 * np.sqrt(some["value"] / 100 * (1 - some["value"] / 100) / some["n"])
         ax.axvline(50, color="black", ls="--", lw=1)
-        if kind in blind:
-            ax.axvline(blind[kind], color="black", ls=":", lw=1.5)
+        ax.axvline(words_alone[kind], color="black", ls=":", lw=1.5)
         for place, row in enumerate(rows):
             each = lines[(lines["measure"] == kind) & (lines["row"] == row)]["value"]
             ax.plot(each, [place] * len(each), ".", color="grey", ms=5)
@@ -446,8 +448,8 @@ def draw_probes(lines: pd.DataFrame) -> plt.Figure:
     told = " ".join(
         f"{kind}: {', '.join(f'{row} {value:.0f}' for row, value in line.items())}." for kind, line in table.iterrows()
     )
-    unseen = ", ".join(f"{share:.0f} on {kind}" for kind, share in blind.items())
-    chance = f"chance is 50, and a model that never looks gets {unseen}"
+    unseen = ", ".join(f"{words_alone[kind]:.0f} on {kind}" for kind in EDITS)
+    chance = f"a coin gets 50, and the words alone get {unseen}"
     return show.describe(figure, f"Right choices on minimal pairs, in per cent; {chance}. {told}")
 
 
@@ -458,30 +460,29 @@ plt.show()
 # Read the figure panel by panel.
 #
 # * *Another light* is easy for all systems. A likely reason is that every region shows the light.
-# * All systems read *another thing* and *another colour* far better than chance.
+# * All systems read *another thing* and *another colour* far better than the words alone.
 # * *Colours exchanged* asks for **binding**: which of the two things is red? The systems that compare words with
 #   *regions* are best. A likely reason is that one region contains both the colour and the thing. A system that pools a
 #   picture into one vector knows that there is a dog, a ball, something red and something white. Its one vector must
 #   also keep which of the two things is red. The figure shows how well each of these systems does that.
-# * *Left and right* and *things exchanged* are relations. Only the two systems with local attention are clearly better
-#   than chance. VSRN is not, although it has a graph of regions whose purpose is to reason about relations.
+# * *Left and right* is a relation. Only the two systems with local attention are clearly better than the words alone.
+#   VSRN is not, although it has a graph of regions whose purpose is to reason about relations.
+# * *Things exchanged* was meant to ask about relations, too. But no system is clearly better than the words alone, so
+#   these pairs show nothing about relations. We keep them as a warning.
 # * *On and under* has few pairs, so its intervals are too wide to order the systems.
 # * No system reads *another number* well. A possible reason is that a mean, a softmax or a maximum keeps little
 #   information about how many things there are.
 #
-# The dotted lines mark what a model gets that never looks at the picture, but always prefers the smaller number, or
-# always prefers *under* to *on*. The true captions of these pairs say the smaller number more often than the larger
-# one, and *under* more often than *on*. So a system can be right more often than a coin without being able to count, or
-# to tell above from below.
+# Look at *another number*, too. The words alone are right more often than a coin, because the true captions say the
+# smaller number more often than the larger one. So a system can be right more often than a coin without being able to
+# count.
 
 # %% tags=["nbval-ignore-output"]
-numbers = means.loc["another number"]
-display(
-    Markdown(
-        f"A model that always prefers the smaller number is right for {blind['another number']:.0f} % of the pairs. "
-        f"The best system on *another number*, {numbers.idxmax()}, is right for {numbers.max():.0f} %."
-    )
-)
+told = [
+    f"*{kind}*: {means.loc[kind].idxmax()} {means.loc[kind].max():.0f} %, the words alone {words_alone[kind]:.0f} %"
+    for kind in ("left and right", "things exchanged", "another number")
+]
+display(Markdown(f"The best system of each kind, beside the words alone: {'; '.join(told)}."))
 
 # %% [markdown]
 # And now look back at recall, with VSRN beside VSR++.
@@ -491,7 +492,7 @@ predict("9.7")
 
 # %%
 beside = means[["VSRN", "VSR++"]].loc[
-    ["i2t R@1, one answer", "t2i R@1, one answer", "left and right", "things exchanged"]
+    ["i2t R@1, one answer", "t2i R@1, one answer", "left and right", "colours exchanged"]
 ]
 display(beside.round(1))
 lead = means["VSRN"] - means["VSR++"]
@@ -516,7 +517,7 @@ display(Markdown(f"{sum(mirrored)} of {len(of_sides)} captions that name a side 
 # %% [markdown]
 # ## Is it the graph?
 #
-# VSR++ and SCAN both read *left* and *right* far better than chance. In the figure above, the dots of their seeds
+# VSR++ and SCAN both read *left* and *right* better than the words alone. In the figure above, the dots of their seeds
 # overlap, so the figure cannot say which of the two systems is better. VSR++ has a graph, but it also differs from
 # SCAN in other ways. So we change the graph alone: the fourth model was trained as VSR++ was, but without any layer of
 # region reasoning. In this model, the regions go straight from their projection to the attention and to the GRU.
@@ -529,7 +530,7 @@ compared = judge(both)
 predict("9.8")
 
 # %% tags=["nbval-ignore-output"]
-relations = ["left and right", "things exchanged", "on and under"]
+relations = ["left and right", "on and under"]
 shares = compared.pivot(index="measure", columns="row", values="value")[list(both)]
 size = compared.drop_duplicates("measure").set_index("measure")["n"]
 gain = shares["with the graph"] - shares["without the graph"]
@@ -563,22 +564,22 @@ display(
         "interval over the seeds."
     )
 )
-above = (table.loc["left and right"] - 50).unstack("seed")  # points above chance
+above = (table.loc["left and right"] - words_alone["left and right"]).unstack("seed")  # in points
 kept = 100 * above.loc["without the graph"] / above.loc["with the graph"]
 display(
     Markdown(
-        "Of what lies above chance in *left and right*, the model without the graph keeps "
+        "Of what lies above the words alone in *left and right*, the model without the graph keeps "
         f"{', '.join(f'{share:.0f}' for share in kept)} % in the {len(kept)} seeds."
     )
 )
 
 # %% [markdown]
-# After a long training, VSR++ *without* any graph still tells left from right far better than chance. So a part of the
-# ability comes from elsewhere. How large is this part? Compare the seeds in the last line. Look also at whether all
-# seeds agree that the graph adds something, and whether the interval holds zero. Where could the other part come from?
-# A region's features tell its place in the picture, and the word *dog* of "a dog left of a cat" has read the word
-# *left* through the Bi-GRU. So the attention of this word can prefer a dog that stands on the left. Exercise 4 shows
-# how to test this explanation.
+# After a long training, VSR++ *without* any graph still tells left from right far better than the words alone do. So a
+# part of the ability comes from elsewhere. How large is this part? Compare the seeds in the last line. Look also at
+# whether all seeds agree that the graph adds something, and whether the interval holds zero. Where could the other
+# part come from? A region's features tell its place in the picture, and the word *dog* of "a dog left of a cat" has
+# read the word *left* through the Bi-GRU. So the attention of this word can prefer a dog that stands on the left.
+# Exercise 4 shows how to test this explanation.
 #
 # Had we compared VSR++ with VSE++ alone, we would have credited the graph with all of it.
 
@@ -597,7 +598,7 @@ display(
 #
 # * **A probe can be solved without looking.** Our edits keep to colours that a kind of thing can have, since nobody
 #   needs a picture to doubt a purple dog. Hsieh et al. (SugarCrepe, NeurIPS 2023) show that language models which see
-#   no picture solve many of the published probes.
+#   no picture solve many of the published probes. Our *things exchanged* is no better. Always measure the words alone.
 # * **A probe asks about one detail in one wording.** A matcher at 50 % may still know the relation, and may not
 #   understand the words for it.
 # * **Judgements drift towards the models that proposed the pairs.** ECCV Caption asked people about pairs that five

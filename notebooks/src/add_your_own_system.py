@@ -297,7 +297,8 @@ except ValueError as error:
 # %% [markdown]
 # ## Train it
 #
-# The same line as for any system. The run is kept in `runs/`, under a digest of everything that can change it.
+# The same line as for any system. The run is kept in `runs/`, under a *digest*: a short code that is computed from the
+# system, the data and the settings, so that other settings get another folder.
 
 # %% tags=["nbval-ignore-output"]
 run = vl.Run(system=GPO(), data=data, preset=preset)
@@ -347,10 +348,11 @@ plt.show()
 #
 # ## A table of your own
 #
-# GPO differs from `VSE++` in its pooling (VSE++ takes the mean of the regions, and the last state of the GRU), in its
-# Bi-GRU, and here also in its recipe: VSE++ has its tuned one. To learn what the *pooling* is worth we need
-# a row that differs in nothing else. That is the use of the field `pooling`: the row *mean pooling* is the same system
-# with all weights fixed to $1/N$. The last row exchanges the loss (see below).
+# GPO differs from `VSE++` in its pooling (VSE++ takes the mean of the regions, and the last state of the GRU) and in
+# its Bi-GRU. To learn what the *pooling* is worth we need a row that differs in nothing else. That is the use of the
+# field `pooling`: the row *mean pooling* is the same system with all weights fixed to $1/N$. The last row exchanges
+# the loss (see below). All rows here have the settings of the preset `lite`: for VSE++, the study of lesson 7 found no
+# better ones.
 #
 # A `Claim` says which row should beat which. You write it before you look.
 
@@ -405,9 +407,9 @@ for row in verdicts.itertuples():
 # The seed moves a training, and two seeds say little about how much: an interval can be very wide, and it can also be
 # far too narrow, if the two seeds agree by chance. So do not trust a *reproduced* of two seeds either. A verdict of
 # *inconclusive* means that these trainings cannot tell. It does not mean that the rows are equal. Set `seeds = 5` for
-# a better answer. The row *VSE++* uses its tuned recipe, and nobody tuned the others. So this table shows how to make
-# a table. Do not publish it (see [07_reading_the_tables](07_reading_the_tables.ipynb)). *Reproduced* means here: the
-# claim holds.
+# a better answer. VSE++ was tuned, and its settings won; nobody tuned the other rows. So this table shows how to make
+# a table. Do not publish it (see [07_reading_the_tables](07_reading_the_tables.ipynb)). *Reproduced* means here that
+# the claim holds.
 #
 # `write` leaves the table as `results/tables/mine.csv` and `mine.md`, and the claims in `results/claims.csv`, beside
 # the paper's tables. There a second column, `verdict_holm`, judges all claims of the file together: whoever makes many
@@ -443,7 +445,7 @@ print(f"temperature: {first:.3f} before training, {learned:.3f} after")
 # | `images`, `texts` | the `Encoded` of this process's B pairs, row for row |
 # | `all_images`, `all_texts` | of the N pairs of the whole batch; the same, where one process has all |
 # | `image_positions`, `all_image_positions` | which picture each pair shows, by its position in the split |
-# | `positives` | which of the N pairs each of the B is |
+# | `positives` | for each of the B pairs, its position among the N |
 # | `batch` | what was encoded: regions, tokens, masks |
 # | `progress` | the epoch, and whether training is warming up |
 #

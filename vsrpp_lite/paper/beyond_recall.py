@@ -18,13 +18,17 @@ from vsrpp_lite.data.scenes.truth import scenes, truth
 from vsrpp_lite.files import atomic
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.paper.true_answers import false_negative_share, judged, preferred
+from vsrpp_lite.paper.words_alone import preferred_unseen
 from vsrpp_lite.training.runs import Result, Run
 
 TRUTH = "truth.csv"
+COLUMNS = ["row", "seed", "measure", "value", "n"]
 DRAWN = ("scenes",)
 """Data sets whose records get a truth.csv."""
 ONE_HALF, TWO_HALVES = "left and right, in one half", "left and right, in two halves"
 """Measures of the pairs of "left and right" whose things stand in the same half of the picture, and of the others."""
+WORDS_ALONE = "words alone"
+"""The row in truth.csv of a model that never sees a picture; see `words_alone`. It answers the minimal pairs alone."""
 
 
 def judge(results: Mapping[str, Result]) -> pd.DataFrame:
@@ -58,10 +62,25 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
         failed = round((100 - by_benchmark["t2i_r1"]) / 100 * sizes["t2i"])
         wrong = false_negative_share(scores, true, test.caption_to_image)
         lines.append((row, run.seed, "t2i failures that are false negatives", wrong, failed))
-        right = preferred(result.matcher(), test, pairs)
-        for kind, chosen in asked.items():
-            lines.append((row, run.seed, kind, 100 * float(right[chosen].mean()), int(chosen.sum())))
-    return pd.DataFrame(lines, columns=["row", "seed", "measure", "value", "n"])
+        lines += _shares(row, run.seed, preferred(result.matcher(), test, pairs), asked)
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def judge_words_alone(run: Run) -> pd.DataFrame:
+    """Return the accuracy on each kind of minimal pair of a model that has read the training captions alone.
+
+    The columns are those of `judge`, and the seed is 0, since nothing here is random.
+    """
+    _, pairs, asked = _known(str(run.data_folder))
+    right = preferred_unseen(run.dataset("train").captions, pairs)
+    return pd.DataFrame(_shares(WORDS_ALONE, 0, right, asked), columns=COLUMNS)
+
+
+def _shares(
+    row: str, seed: int, right: Bool[np.ndarray, " P"], asked: Mapping[str, Bool[np.ndarray, " P"]]
+) -> list[tuple[str, int, str, float, int]]:
+    """Return a line for each kind of pairs: how many of them are right, in per cent."""
+    return [(row, seed, kind, 100 * float(right[chosen].mean()), int(chosen.sum())) for kind, chosen in asked.items()]
 
 
 @lru_cache(maxsize=2)
@@ -85,5 +104,6 @@ def record_truth(folder: Path, *, data: str, preset: str, seeds: Iterable[int]) 
     for seed in seeds:
         runs: dict[str, Run] = TABLE4.runs(data=data, preset=preset, seed=seed)
         found.append(judge({row: Result(run) for row, run in runs.items()}))
+    found.append(judge_words_alone(next(iter(runs.values()))))
     with atomic(folder / TRUTH) as draft:
         pd.concat(found).round({"value": 2}).to_csv(draft, index=False)

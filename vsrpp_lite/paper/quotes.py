@@ -127,14 +127,19 @@ def minutes(recorded: str) -> str:
 def truth(recorded: str) -> str:
     """Return what `beyond_recall` measured of each system, in Markdown.
 
-    Each cell is the mean over seeds (lowest to highest seed); `of` is the mean number of queries or pairs.
+    Each cell is the mean over seeds (lowest to highest seed); `of` is the mean number of queries or pairs. A cell is
+    empty if nothing was measured.
     """
     lines = pd.read_csv(recorded_folder() / recorded / TRUTH)
-    by_row = lines.groupby(["measure", "row"], sort=False)["value"].agg(["mean", "min", "max"])
-    told = [f"{mean:.1f} ({low:.1f} to {high:.1f})" for mean, low, high in by_row.itertuples(index=False)]
-    shown = pd.Series(told, index=by_row.index).unstack("row").loc[lines["measure"].unique(), lines["row"].unique()]
+    by_row = lines.groupby(["measure", "row"], sort=False)["value"].agg(["mean", "min", "max", "size"])
+    told = [
+        f"{mean:.1f} ({low:.1f} to {high:.1f})" if seeds > 1 else f"{mean:.1f}"
+        for mean, low, high, seeds in by_row.itertuples(index=False)
+    ]
+    shown = pd.Series(told, index=by_row.index).unstack("row", fill_value="")
+    shown = shown.loc[lines["measure"].unique(), lines["row"].unique()]
     shown["of"] = lines.groupby("measure")["n"].mean().round().astype(int)
-    return shown.reset_index().rename_axis(columns=None).to_markdown(index=False)
+    return shown.reset_index().rename_axis(columns=None).to_markdown(index=False, disable_numparse=True)
 
 
 def value(recorded: str, name: str, *row_and_metric: str) -> str:

@@ -6,6 +6,7 @@ system's class has. Tables and lessons take their runs from `tuned`. `Run` itsel
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ _FAST = {"learning_rate": 0.0061, "warmup_epochs": 2, "rise_steps": 150}
 
 WINNERS: Mapping[str, Mapping[System, tuple[dict[str, Any], dict[str, Any]]]] = {
     "lite": {
-        # the preset's own setting, with its common learning rate, won where nothing is changed
+        # the preset's own setting won where nothing is changed
         VSEpp(): ({}, {}),
         SCO(): ({}, {}),
         SCAN(): ({}, {}),
@@ -93,8 +94,9 @@ WINNERS: Mapping[str, Mapping[System, tuple[dict[str, Any], dict[str, Any]]]] = 
         ),
     },
 }
-"""Choices and training of each winner, by preset and by the system that was tuned. A test compares them with the
-recorded studies."""
+"""Choices and training of each winner, by preset and by the system that was tuned. All are changes of the preset's own
+setting, whose learning rate is one for all systems; `Run` without a recipe gives SAEM half of it, as its paper does. A
+test compares them with the recorded studies."""
 
 TUNED: Mapping[str, Mapping[System, Recipe]] = {
     preset: {system: recipe(preset, system, *won) for system, won in of_preset.items()}
@@ -108,16 +110,17 @@ def tuned(system: System, *, data: str = "scenes", preset: str = "lite", seed: i
 
     A system that was not tuned itself, such as `VSRpp(mu=1.0)`, takes the recipe of the most similar system of its
     class: numbers keep their proportion to that system's, so that a margin of half of its margin stays half of the
-    tuned one. Of systems that are equally similar, the first in `WINNERS` counts. Without any recipe, as for a system
-    of your own, the run is that of the plain preset.
+    tuned one. Of systems that are equally similar, the first in `WINNERS` counts. A recipe whose choices the system
+    refuses, such as a norm that does not go with its direction of attention, is passed over. Without any recipe, as for
+    a system of your own, the run is that of the plain preset.
     """
     recipes = {known: found for known, found in TUNED.get(preset, {}).items() if type(known) is type(system)}
-    if not recipes:
-        return Run(system=system, data=data, preset=preset, seed=seed)
-    nearest = min(recipes, key=lambda known: len(differences(known, system)))
-    best, training = recipes[nearest]
-    changed = {name: _changed(getattr(system, name), *values) for name, values in differences(nearest, best).items()}
-    return Run(system=replace(system, **changed), data=data, preset=preset, seed=seed, training=training)
+    for nearest in sorted(recipes, key=lambda known: len(differences(known, system))):
+        best, training = recipes[nearest]
+        changed = {name: _changed(getattr(system, name), *both) for name, both in differences(nearest, best).items()}
+        with suppress(ValueError):
+            return Run(system=replace(system, **changed), data=data, preset=preset, seed=seed, training=training)
+    return Run(system=system, data=data, preset=preset, seed=seed)
 
 
 def differences(one: System, other: System) -> dict[str, tuple[Any, Any]]:

@@ -19,6 +19,7 @@ are 4 heads over words.
 """
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,9 @@ class AttendedRegions(nn.Module):
 class LearnedWords(nn.Module):
     """States of words without a BERT: learned embeddings with positions, then one layer of self-attention."""
 
+    longest = sys.maxsize
+    """Largest number of words that it can read."""
+
     def __init__(self, vocabulary_size: int, word_size: int):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, word_size, padding_idx=0)
@@ -100,6 +104,7 @@ class Bert(nn.Module):
         else:
             model = AutoModel.from_config(AutoConfig.from_pretrained(config, local_files_only=True))
         self.model = model.requires_grad_(False)
+        self.longest = model.config.max_position_embeddings
         self.faithful = faithful
 
     def forward(self, pieces: Int[Tensor, "B N"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N E"]:
@@ -110,10 +115,11 @@ class Bert(nn.Module):
 class ConvolvedWords(nn.Module):
     """The sentence encoder: the largest answer of each convolution over runs of one, two and three words.
 
-    With `faithful`, captions are cut or padded to 32 positions, and answers to the padding count, as released.
+    With `faithful`, captions are cut or padded to 32 positions, and answers to the padding count, as released. A
+    caption is also cut where it is longer than `states` can read, which is 512 word pieces for BERT.
     """
 
-    def __init__(self, states: nn.Module, state_size: int, embed_size: int, *, faithful: bool):
+    def __init__(self, states: LearnedWords | Bert, state_size: int, embed_size: int, *, faithful: bool):
         super().__init__()
         self.states = states
         self.convolutions = nn.ModuleList(nn.Conv1d(state_size, 2 * embed_size, width) for width in WIDTHS)
@@ -123,6 +129,7 @@ class ConvolvedWords(nn.Module):
 
     def forward(self, tokens: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]) -> Encoded:
         length = RELEASED_LENGTH if self.faithful else max(*WIDTHS, int(mask.sum(1).max()))
+        length = min(length, self.states.longest)
         tokens, mask = (pad(x, (0, length - x.shape[1])) for x in (tokens, mask))
         states = self.states(tokens, mask).transpose(1, 2)
         answers = []
@@ -187,7 +194,7 @@ class SAEM(System):
             raise ValueError(f"{found}; expected multiples of 16 and of 4, which the heads of the attention divide")
         if self.bert:
             bert = Bert(Path(self.bert), cast(WordPieces, tokenizer).folder, faithful=self.faithful)
-            states: nn.Module = bert
+            states: LearnedWords | Bert = bert
             state_size = int(bert.model.config.hidden_size)
         else:
             states, state_size = LearnedWords(len(tokenizer), sizes.word), sizes.word

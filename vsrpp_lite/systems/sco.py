@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from vsrpp_lite.data.text import FUNCTION_WORDS, SPECIALS, Tokenizer
-from vsrpp_lite.global_alignment import Hinge, cosine, l2norm, read
+from vsrpp_lite.global_alignment import Hinge, cosine, in_full_precision, l2norm, read
 from vsrpp_lite.matcher import Comparison, Encoded, Loss, Matcher, System
 from vsrpp_lite.settings import Sizes, Training
 from vsrpp_lite.systems.encoders import masked_mean, project, whole
@@ -125,7 +125,7 @@ class SentenceGenerator(Loss):
     def forward(self, comparison: Comparison) -> Float[Tensor, ""]:
         batch = comparison.batch
         image = self.first(comparison.images.pooled)[:, None]
-        states, _ = self.lstm(torch.cat([image, self.embedding(batch.tokens[:, :-1])], 1))
+        states, _ = in_full_precision(self.lstm, torch.cat([image, self.embedding(batch.tokens[:, :-1])], 1))
         asked = batch.token_mask[:, 1:]
         logits, targets = self.output(states[:, 1:][asked]), batch.tokens[:, 1:][asked]
         return cross_entropy(logits, targets, reduction="sum") / len(batch.tokens)

@@ -1,8 +1,10 @@
-"""Several processes that share a batch: what they need, and the collective that gives all encodings to each."""
+"""One process, or several that share a batch: what they need, and the collective that gives all encodings to each."""
 
 from typing import TYPE_CHECKING, cast
 
 from torch import Tensor
+
+from vsrpp_lite.settings import Precision
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -17,11 +19,27 @@ def check_processes(devices: int, strategy: str | None, batch_size: int) -> None
     """
     if strategy not in (None, "ddp_spawn", "ddp_fork"):
         raise ValueError(f"strategy is {strategy!r}; expected ddp_spawn or ddp_fork")
+    if devices < 1:
+        raise ValueError(f"devices is {devices}; expected at least 1")
     if devices > 1 and (batch_size % devices or batch_size < 2 * devices):  # BatchNorm needs two pairs
         raise ValueError(
             f"batch_size is {batch_size}; expected a multiple of {devices}, the number of devices, with at least two "
             "pairs for each"
         )
+
+
+def make_fabric(devices: int, *, accelerator: str, strategy: str | None, precision: Precision) -> "Fabric":
+    """Return Lightning Fabric for this process, or for several that it will start; see `Run.fit`."""
+    from lightning_fabric import Fabric  # this import takes a second or two; a finished run needs none
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
+    return Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy or ("auto" if devices == 1 else "ddp_spawn"),
+        precision=precision,
+        plugins=LightningEnvironment(),  # else Fabric would take the tasks of a SLURM job for its own processes
+    )
 
 
 def gather(fabric: "Fabric", x: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ def score(similarity: Similarity, images: Encoded, texts: Encoded) -> np.ndarray
     lengths = texts.mask.sum(1)
     order = lengths.argsort(stable=True)
     scores = np.empty((len(images.pooled), len(texts.pooled)), dtype=np.float32)
+    if not scores.size:
+        return scores
     columns, affinities = 128, AFFINITIES if images.pooled.device.type == "cpu" else AFFINITIES_ON_GPU
     with torch.no_grad():
         for chosen in order.split(columns):
@@ -200,8 +202,13 @@ def spread(
 
     Args:
         seeds_vary: the variance over seeds, if it is not to be computed from these few seeds.
+
+    Raises:
+        ValueError: there is one image only, which has no variance.
     """
     seeds, images, _ = samples.shape
+    if images < 2:
+        raise ValueError(f"the test split has {images} image; expected at least 2, or no interval can be computed")
     by_image = samples.mean(0).var(0, ddof=1) / images
     if seeds_vary is None:
         seeds_vary = seed_variance([samples]) if seeds > 1 else SeedVariance(np.zeros_like(by_image), 1)

@@ -36,8 +36,8 @@ WEIGHTS, CARD = "model.safetensors", "README.md"
 def identity(system: System) -> dict[str, Any]:
     """Return what identifies a system: module, name and version of its class, and its choices.
 
-    For a class from outside of this package, the identity includes a hash of the byte code of `build`, so that an
-    edited `build` is another system.
+    For a class from outside of this package, the identity includes a hash of the byte code of its methods, so that an
+    edited method makes another system.
 
     Raises:
         ValueError: the choices do not make the system again, such as a class with an `__init__` of its own.
@@ -47,8 +47,24 @@ def identity(system: System) -> dict[str, Any]:
     _check_remade(system, choices)
     described = {"module": kind.__module__, "name": kind.__qualname__, "version": kind.version, "choices": choices}
     if not kind.__module__.startswith("vsrpp_lite."):
-        described["build"] = hashlib.sha256(_byte_code(kind.build.__code__)).hexdigest()[:16]
+        described["code"] = hashlib.sha256(b" ".join(_methods(kind))).hexdigest()[:16]
     return described
+
+
+def _methods(kind: type) -> Iterator[bytes]:
+    """Yield name and byte code of every method of a class, and of its bases from outside of this package.
+
+    What `dataclass` wrote by itself is left out, since the choices say the same.
+    """
+    for base in kind.__mro__:
+        if base is object or base.__module__.startswith("vsrpp_lite."):
+            continue
+        for name, value in sorted(vars(base).items()):
+            wrapped = [getattr(value, part) for part in ("fget", "func", "__func__") if hasattr(value, part)]
+            function = wrapped[0] if wrapped else value  # of a property, a cached property, a class or static method
+            code = getattr(function, "__code__", None)
+            if code and code.co_filename != "<string>":
+                yield name.encode() + _byte_code(code, function.__doc__)
 
 
 def _check_remade(system: System, choices: Mapping[str, Any]) -> None:
@@ -63,9 +79,9 @@ def _check_remade(system: System, choices: Mapping[str, Any]) -> None:
         raise ValueError(f"{system!r} is not the system that its fields make; {expected}")
 
 
-def _byte_code(code: Any) -> bytes:
-    """Return the byte code of a function, which does not change with comments and line numbers."""
-    constants = map(_constant, code.co_consts)
+def _byte_code(code: Any, docstring: str | None = None) -> bytes:
+    """Return the byte code of a function, which does not change with comments, line numbers and its docstring."""
+    constants = [_constant(value) for value in code.co_consts if docstring is None or value != docstring]
     return b" ".join([code.co_code, repr(code.co_names).encode(), *constants])
 
 

@@ -31,7 +31,7 @@ from vsrpp_lite.matcher import Matcher, Similarity, System
 from vsrpp_lite.sealed_folder import SealedFolder
 from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check_fields, resolve
 from vsrpp_lite.training import metrics, models, ranking
-from vsrpp_lite.training.distributed import check_processes
+from vsrpp_lite.training.distributed import check_processes, make_fabric
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.run_folder import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
 
@@ -72,7 +72,7 @@ class Run:
 
     @property
     def settings(self) -> Settings:
-        """Return the sizes and the training of this run: the given ones, else the preset's, else the published ones."""
+        """Return the sizes and the training of this run: the given ones, else those of the preset; see `resolve`."""
         sizes, training = resolve(self.preset, Settings(self.system.published_sizes, self.system.published_training))
         return Settings(self.sizes or sizes, self.training or training)
 
@@ -85,7 +85,7 @@ class Run:
     def content(self) -> dict[str, Any]:
         """Return what the digest is made of. Threads, devices and packages change rounding alone, and are left out.
 
-        The byte code of an own system is in it, so this system is trained again with another version of Python.
+        The byte code of an own system's methods is in it, so it is trained again with another version of Python.
         """
         return {
             "system": models.identity(self.system),
@@ -179,6 +179,7 @@ class Run:
             DamagedError: a kept file that is needed is not the one that was written.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
+        vars(self).pop("digest", None)  # the data may have been made anew since it was computed
         if self.done and not fresh:  # also where nothing can be written
             remove_dead_drafts(self.folder)
             return Result(self)
@@ -186,11 +187,8 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock", timeout=-1 if wait else 0):
             if fresh or not self.files.has(RESULT):
-                from lightning_fabric import Fabric  # this import takes a second or two; a finished run needs none
-
-                chosen = strategy or ("auto" if devices == 1 else "ddp_spawn")
                 precision = self.settings.training.precision
-                fabric = Fabric(accelerator=accelerator, devices=devices, strategy=chosen, precision=precision)
+                fabric = make_fabric(devices, accelerator=accelerator, strategy=strategy, precision=precision)
                 if fresh:
                     self.splits(blind=blind)  # what cannot be trained must be found before anything is deleted
                     self.build()

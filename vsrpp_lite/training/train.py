@@ -67,11 +67,11 @@ def fit(
             # one process measures for all: on CPUs each has its own BatchNorm statistics, and all must stop together
             recalls = fabric.broadcast(evaluate(matcher, dev) if fabric.is_global_zero else {})
             history.append({"loss": losses, "dev": recalls})
-            _warn_of_plateau(history, matcher, training, name)
-            log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch + 1, losses, recalls["rsum"])
             counter.set_postfix(loss=losses, rsum=round(recalls["rsum"], 1), refresh=False)
             counter.update()
             if fabric.is_global_zero:
+                log.info("%s epoch %d loss %s dev rsum %.1f", name, epoch + 1, losses, recalls["rsum"])
+                _warn_of_plateau(history, matcher, training, name)
                 _save(files, matcher, adam, history)
             fabric.barrier()
 
