@@ -57,12 +57,13 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
+from scipy.stats import chi2
 
 from vsrpp_lite import show
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper import ablation, quotes, tables
 from vsrpp_lite.paper.four_tables import MUS, TABLE1, TABLE2, TABLE3, TABLE4, TABLES
-from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, SEED_SPREAD, SINGLE_SCAN
+from vsrpp_lite.paper.published import ELSEWHERE, PRINTED_MR, SEED_RSUMS, SEED_SPREAD, SINGLE_SCAN
 from vsrpp_lite.paper.study import authors
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training import grid
@@ -133,22 +134,30 @@ print(f"VSR++ (full) over Fusion-similarity: {steps[0]:+.1f}; over VSR++ (GRU): 
 # ## The noise of one seed
 #
 # If you train the same model with another seed, rsum changes. Rao et al. (SIGIR 2022) trained four of these systems on
-# Flickr30K, with ten seeds for each. The next cell prints the standard deviations of rsum that we computed from their
-# recalls for three of them. (Their code for VSRN and SCAN damages the first word of nearly every caption, which
-# probably lowers the means. So we use only the spread.)
+# Flickr30K, with ten seeds for each, and SAEM also with a BERT of random weights. The next cell computes the standard
+# deviations of rsum from their recalls. Their SCAN is the variant in which regions ask (i2t AVG). (Their code for VSRN
+# and SCAN damages the first word of nearly every caption, which probably lowers the means. So we use only the spread.)
+#
+# Ten seeds do not tell a standard deviation exactly. If the rsums are normal, $9 s^2 / \sigma^2$ has the chi-square
+# distribution with 9 degrees of freedom, which gives the interval of $\sigma$ below.
 
 # %%
-print(SEED_SPREAD)
+low, high = np.sqrt(9 / chi2.ppf([0.975, 0.025], 9))
+for name, spread in SEED_SPREAD.items():
+    print(f"{spread:.1f} ({low * spread:.1f} to {high * spread:.1f})  {name}")
 sigma = SEED_SPREAD["VSRN"]
+without_the_best = np.std(sorted(SEED_RSUMS["VSRN"])[:-1], ddof=1)
+print(f"VSRN without its best seed: {without_the_best:.1f}")
 
 # %% [markdown]
 # VSR++ is VSRN's encoder with a second similarity, so VSRN's spread is our best guess. The difference of two single
 # runs then has a standard deviation of $\sqrt 2\,\sigma$, and lies within $\pm 1.96 \sqrt 2\, \sigma$ in 95 % of cases
 # **when nothing is different at all**. (Averaging two models shrinks the spread by up to $\sqrt 2$, and the other
-# systems that they trained spread about half as much as VSRN. So the band is rather too wide than too narrow, if VSR++
-# spreads no more than VSRN.) With $n$ seeds on each side it shrinks by $\sqrt n$. Suppose that the true gain is $g$.
-# With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the measured gain lies outside the band every second time. To
-# find the gain four times in five, one needs about twice as many seeds: $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
+# systems that they trained spread about half as much as VSRN, whose spread rests on one seed for a large part. So the
+# band is rather too wide than too narrow, if VSR++ spreads no more than VSRN.) With $n$ seeds on each side it shrinks
+# by $\sqrt n$. Suppose that the true gain is $g$. With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the measured
+# gain lies outside the band every second time. To find the gain four times in five, one needs about twice as many
+# seeds: $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("7.3")
@@ -288,12 +297,12 @@ folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(folder / "factorial.png", dpi=150)
 
 # %% [markdown]
-# How to read it: `verdict` judges each line by its own interval. `verdict_holm` judges all fifteen lines together, so
-# that the chance of any false verdict is about 5 % at most, and it gives the figure its colours. These intervals come
-# from one seed, so they are about the test pictures alone. Would another seed say the same? The next figure shows the
-# same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). The variance of three seeds is
-# itself uncertain, so a second p-value is computed with the variance that the sixteen cells have on average, and
-# `verdict_holm` uses the larger of the two. Which verdicts have changed?
+# How to read it: `verdict` judges each line by its own interval. `verdict_holm` judges all fifteen lines together by
+# Holm's method, which aims at a chance of 5 % at most for any false verdict, and it gives the figure its colours.
+# These intervals come from one seed, so they are about the test pictures alone. Would another seed say the same? The
+# next figure shows the same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). The
+# variance of three seeds is itself uncertain, so a second p-value is computed with the variance that the sixteen cells
+# have on average, and `verdict_holm` uses the larger of the two. Which verdicts have changed?
 
 # %%
 three_seeds = pd.read_csv(recorded_folder() / "scenes-lite" / "factorial.csv")
@@ -325,11 +334,12 @@ display(
 # %% [markdown]
 # So an interval of one seed can be narrow and still be wrong about the *method*, because it knows nothing of other
 # seeds. An effect that differs between the settings of another part is an *interaction*, which a table with one row
-# per part can never show. Compare fusing against the local branch with a Bi-GRU and with a GRU: by their own
-# intervals, these two lines differ. Both ends of Table 1's step from *Local* to *Fusion-similarity* have a Bi-GRU. So
-# the line with a Bi-GRU says what that step would be worth here if the fusion alone changed, as a mean over models
-# with and without a caption loss. Table 1's own step is another one: its *Local* is SCAN, which has no graph and a
-# recipe of its own.
+# per part can never show. Compare fusing against the local branch with a Bi-GRU and with a GRU: their intervals do not
+# overlap. (A test would compute the difference of the two differences, seed by seed. The ranks of the sixteen cells
+# were not kept, so we cannot make it here.) Both ends of Table 1's step from *Local* to *Fusion-similarity* have a
+# Bi-GRU. So the line with a Bi-GRU says what that step would be worth here if the fusion alone changed, as a mean over
+# models with and without a caption loss. Table 1's own step is another one: its *Local* is SCAN, which has no graph
+# and a recipe of its own.
 #
 # Three epochs are a short training. Here is what remains of the same fifteen lines when all cells are trained until dev
 # stops improving (preset `long`, three seeds, all cells by the recipe of VSR++), as it was recorded:

@@ -109,8 +109,9 @@ print(f"a caption is true of {count.mean():.1f} test pictures on average, and of
 assert true[test.caption_to_image, np.arange(len(count))].all()  # every caption is true of its own picture
 
 # %% [markdown]
-# People know this problem as *false negatives*. On COCO, Parekh et al. (CxC, EACL 2021) and Chun et al. (ECCV Caption,
-# ECCV 2022) asked people about the pairs that models rank high. Chun et al. found that COCO misses most of the right
+# People know this problem as *false negatives*. On COCO, Parekh et al. (CxC, EACL 2021) asked people about pairs that
+# were sampled by how similar their pictures or their captions are, and Chun et al. (ECCV Caption, ECCV 2022) about
+# pairs that five models rank high. Chun et al. found that COCO misses most of the right
 # pairs: they count 3.6 times as many right captions for an image, and 8.5 times as many right images for a caption, as
 # COCO knows. Our captions are true of fewer pictures, in part because our test split has 1,000 pictures and
 # COCO's has 5,000.

@@ -128,13 +128,13 @@ display(protocols)
 # We turn the published order by rsum into claims: each system beats the system that follows it in this order, and VSR++
 # beats all others. For each claim we compare the two systems seed by seed and picture by picture.
 #
-# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together,
-# so that the chance of any false verdict is about 5 % at most. With few seeds, the spread between them is sometimes
-# far too small by chance. So Holm's method gets a second p-value of each claim, with the spread that the rows of the
-# table have on average, and the larger of the two counts. After a short training, the table also has the column
-# `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped improving.
-# Holm's method gave this verdict, too. A verdict of one seed is about the test pictures alone, and another seed may
-# change it.
+# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together by
+# Holm's method, which aims at a chance of 5 % at most for any false verdict. With few seeds, the spread between them
+# is sometimes far too small by chance. So Holm's method gets a second p-value of each claim, with the spread that the
+# rows of the table have on average, and the larger of the two counts. After a short training, the table also has the
+# column `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped
+# improving. This verdict is also by Holm's method. A verdict of one seed is about the test pictures alone, and another
+# seed may change it.
 
 # %%
 verdicts = claims_of(TABLE3, data)

@@ -4,12 +4,14 @@ So nobody types a measured number by hand. Each function can also be named in a 
 """
 
 import json
+import statistics
 from typing import Any
 
 import pandas as pd
 
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.beyond_recall import TRUTH
+from vsrpp_lite.paper.published import SEED_RSUMS
 from vsrpp_lite.paper.recorded_runs import samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, compare
@@ -76,9 +78,9 @@ def changes(name: str, of: str, plain: str) -> str:
     lines = runs.columns[0]
     by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
     changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
-    samples = changed.to_numpy()[None]  # chance enters by the seeds alone, and they take the axis of the images
-    mean, low, high = interval(samples)
-    p = holm(list(p_value(samples)))
+    of_seeds = changed.to_numpy()[None]  # chance enters by the seeds alone, and they take the axis of the images
+    mean, low, high = interval(of_seeds)
+    p = holm(list(p_value(of_seeds)))
     columns = {f"change of {of}": mean, "lo": low, "hi": high, "p": p, "seeds": len(changed)}
     found = pd.DataFrame(columns, index=changed.columns).reset_index()
     return found.to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))
@@ -191,9 +193,9 @@ def effect(recorded: str, *better_and_worse: str) -> str:
 
 
 def _judged(line: pd.Series) -> str:
-    """Describe a difference, its interval and, if Holm's method decides otherwise, its verdict."""
-    told = _points(line["difference"], line["lo"], line["hi"])
-    return told if line["verdict_holm"] == line["verdict"] else f"{told[:-1]}; {line['verdict_holm']} by Holm)"
+    """Describe a difference, its interval and, if Holm's method decides otherwise or was not asked, its verdict."""
+    told, by_holm = _points(line["difference"], line["lo"], line["hi"]), line.get("verdict_holm", "not judged")
+    return told if by_holm == line["verdict"] else f"{told[:-1]}; {by_holm} by Holm)"
 
 
 def _points(difference: Any, low: Any, high: Any) -> str:
@@ -204,6 +206,11 @@ def _points(difference: Any, low: Any, high: Any) -> str:
     numbers = map(float, (difference, low, high))
     mean, least, most = (str(round(x)) if round(x) or round(x, 1) == 0 else f"{x:.1f}" for x in numbers)
     return f"{mean} ({least} to {most})"
+
+
+def ten_seeds(*name: str) -> str:
+    """Return the mean rsum of a system's ten seeds on Flickr30K, as others published them; see `SEED_RSUMS`."""
+    return f"{statistics.mean(SEED_RSUMS[' '.join(name)]):.1f}"
 
 
 def fact(recorded: str, *path: str) -> str:
