@@ -309,8 +309,8 @@ print({metric: round(value, 1) for metric, value in result.recalls.items()})
 
 # %% [markdown]
 # **A warning about the digest.** The package names its own classes by their module and their `version`. For a class of
-# your own, in a notebook or in a module, the digest also covers the byte code of its `build`: if you edit `build`, the
-# run is another one and is trained anew. The digest does *not* see an edit of `GeneralizedPooling` or of `Words`.
+# your own, in a notebook or in a module, the digest also covers the byte code of its methods: if you edit one, the run
+# is another one and is trained anew. The digest does *not* see an edit of `GeneralizedPooling` or of `Words`.
 # After such an edit, raise the version by a line in the class, `version: ClassVar[int] = 2` (with `from typing import
 # ClassVar`), or you will be shown the old result.
 #

@@ -106,9 +106,10 @@ def train(
     Nothing is trained before you ask for results: `list(grid.train(runs))`. A run that fails does not stop others.
 
     Args:
-        jobs: number of processes at a time; by default one per core or, with a GPU, one. All of them use the first
-            GPU that CUDA_VISIBLE_DEVICES names. Each has one thread, so that numbers do not depend on `jobs`. An outer `joblib.parallel_config(...)` may choose another backend, such as
-            dask. It must use processes, since threads would share a random generator.
+        jobs: number of processes at a time; by default one per core or, with a GPU, one. All of them use the first GPU
+            that CUDA_VISIBLE_DEVICES names. Each has one thread, so that numbers do not depend on `jobs`. An outer
+            `joblib.parallel_config(...)` may choose another backend, such as dask. It must use processes, since threads
+            would share a random generator.
         folds: number of parts in which each run's test split is ranked after its training; 1 for other runs.
         fresh: train every run from the start, whatever is kept of it.
         blind: whether to leave the test splits alone, neither checked nor ranked.
