@@ -397,12 +397,12 @@ display(table.round(1))
 at_one_rate = as_usual[as_usual["learning_rate"] == RATES[1]].groupby("loss")["dev_rsum"].mean()
 display(
     Markdown(
-        f"Each loss at its best rate: InfoNCE leads the hinge on the hardest negative after a warm-up by "
-        f"{lead(top['InfoNCE'], top[HARDEST])} points of rsum, where the brackets have the 95 % interval over three "
-        f"seeds. The warm-up is worth {lead(top[HARDEST], top['hinge, no warm-up'])} to this hinge. A temperature that "
-        f"is learned leads one that stays at 0.07 by {lead(top['InfoNCE'], top['InfoNCE, τ = 0.07'])}, and both "
-        f"directions lead one direction by {lead(top['InfoNCE'], top['InfoNCE, pictures ask'])}. If we had trained all "
-        f"losses with the rate {RATES[1]}, the best would be *{at_one_rate.idxmax()}*."
+        "Each loss is at its best rate. Brackets have the 95 % interval over three seeds. The rsum of InfoNCE minus "
+        f"that of the hinge on the hardest negative after a warm-up is {lead(top['InfoNCE'], top[HARDEST])}. To this "
+        f"hinge, the warm-up is worth {lead(top[HARDEST], top['hinge, no warm-up'])}. To InfoNCE, a learned "
+        f"temperature is worth {lead(top['InfoNCE'], top['InfoNCE, τ = 0.07'])} against one that stays at 0.07, and the "
+        f"second direction is worth {lead(top['InfoNCE'], top['InfoNCE, pictures ask'])}. If we had trained all losses "
+        f"with the rate {RATES[1]}, the best would be *{at_one_rate.idxmax()}*."
     )
 )
 
@@ -419,10 +419,9 @@ predict("10.7")
 figure, (batches, cuts) = plt.subplots(1, 2, figsize=(10.5, 3.8), sharey=True, layout="constrained")
 at_best = pd.concat(best(lines) for _, lines in losses.groupby(["loss", "batch_size", "epochs", "clip"]))
 for name in BOTH:
-    of_loss, cut = at_best[at_best["loss"] == name], at_best["clip"] == 2
-    draw(batches, of_loss[cut & (at_best["epochs"] == 3)], "batch_size", name)
-    same_steps = (at_best["batch_size"] == 128) | (at_best["epochs"] > 3)
-    draw(batches, of_loss[cut & same_steps], "batch_size", name, ls="--", mfc="white")
+    of_loss = at_best[(at_best["loss"] == name) & (at_best["clip"] == 2)]
+    draw(batches, of_loss.query("epochs == 3"), "batch_size", name)
+    draw(batches, of_loss.query("batch_size == 128 or epochs > 3"), "batch_size", name, ls="--", mfc="white")
     draw(cuts, as_usual[as_usual["loss"] == name], "learning_rate", name)
     draw(cuts, losses[(losses["loss"] == name) & (losses["clip"] > 2)], "learning_rate", name, ls="--", mfc="white")
 batches.set(xscale="log", xlabel="batch size, each at the best of its rates", ylabel="rsum on dev", ylim=(0, None))
