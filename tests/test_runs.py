@@ -438,14 +438,14 @@ def test_the_place_of_an_error_is_outside_of_libraries():
 
 def test_what_cannot_be_trained_again_is_not_deleted_first(run, toy):
     """Otherwise, each of the two calls would fail only after it had deleted the result of hours of training."""
-    run.fit()
-    kept = {path.name: path.read_bytes() for path in run.folder.glob("*")}
+    folder = run.fit().run.folder
+    kept = {path.name: path.read_bytes() for path in folder.glob("*")}
     with pytest.raises(RuntimeError, match="CUDA"):
         run.fit(fresh=True, accelerator="cuda")
     (toy / "test_caps.txt").write_text("one caption for twenty images\n")
     with pytest.raises(DataError, match=r"test_caps\.txt"):
         run.fit(fresh=True)
-    assert {path.name: path.read_bytes() for path in run.folder.glob("*")} == kept
+    assert {path.name: path.read_bytes() for path in folder.glob("*")} == kept
 
 
 def test_the_errors_of_a_grid_may_come_from_another_process(run):

@@ -400,9 +400,9 @@ display(
         "Each loss is at its best rate. Brackets have the 95 % interval over three seeds. The rsum of InfoNCE minus "
         f"that of the hinge on the hardest negative after a warm-up is {lead(top['InfoNCE'], top[HARDEST])}. To this "
         f"hinge, the warm-up is worth {lead(top[HARDEST], top['hinge, no warm-up'])}. To InfoNCE, a learned "
-        f"temperature is worth {lead(top['InfoNCE'], top['InfoNCE, τ = 0.07'])} against one that stays at 0.07, and the "
-        f"second direction is worth {lead(top['InfoNCE'], top['InfoNCE, pictures ask'])}. If we had trained all losses "
-        f"with the rate {RATES[1]}, the best would be *{at_one_rate.idxmax()}*."
+        f"temperature is worth {lead(top['InfoNCE'], top['InfoNCE, τ = 0.07'])} against one that stays at 0.07. The "
+        f"second direction is worth {lead(top['InfoNCE'], top['InfoNCE, pictures ask'])} to it. If we had trained all "
+        f"losses with the rate {RATES[1]}, the best would be *{at_one_rate.idxmax()}*."
     )
 )
 

@@ -30,6 +30,7 @@ from vsrpp_lite.sealed_folder import SealedFolder, new_sealed_folder
 from vsrpp_lite.settings import Sizes
 from vsrpp_lite.training.run_folder import BEST, CONFIG, LAST, check_done, load_checkpoint, run_folder
 
+WRITTEN_BY_DATACLASS = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__replace__")
 WEIGHTS, CARD = "model.safetensors", "README.md"
 
 
@@ -54,7 +55,7 @@ def identity(system: System) -> dict[str, Any]:
 def _methods(kind: type) -> Iterator[bytes]:
     """Yield name and byte code of every method of a class, and of its bases from outside of this package.
 
-    What `dataclass` wrote by itself is left out, since the choices say the same.
+    What `dataclass` writes by itself is left out, since the choices say the same.
     """
     for base in kind.__mro__:
         if base is object or base.__module__.startswith("vsrpp_lite."):
@@ -63,7 +64,7 @@ def _methods(kind: type) -> Iterator[bytes]:
             wrapped = [getattr(value, part) for part in ("fget", "func", "__func__") if hasattr(value, part)]
             function = wrapped[0] if wrapped else value  # of a property, a cached property, a class or static method
             code = getattr(function, "__code__", None)
-            if code and code.co_filename != "<string>":
+            if code and name not in WRITTEN_BY_DATACLASS:
                 yield name.encode() + _byte_code(code, function.__doc__)
 
 
