@@ -23,8 +23,8 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.teaching import lesson_models
 from vsrpp_lite.teaching.lesson_models import CARRIED, SAMPLE, lesson_runs, models_folder
-from vsrpp_lite.training.metrics import ranks, recalls
 from vsrpp_lite.training import grid
+from vsrpp_lite.training.metrics import ranks, recalls
 from vsrpp_lite.training.models import identity, load_run
 from vsrpp_lite.training.ranking import all_scores
 from vsrpp_lite.training.run_folder import CONFIG, run_folder
