@@ -206,8 +206,8 @@ LESSONS = [
     Mutant(
         "what the decoder attends to is not dropped out",
         "caption_loss.py",
-        "self.cell(torch.cat([word, self.dropout(context)], 1), hidden)",
-        "self.cell(torch.cat([word, context], 1), hidden)",
+        "in_full_precision(self.cell, torch.cat([word, self.dropout(context)], 1), hidden)",
+        "in_full_precision(self.cell, torch.cat([word, context], 1), hidden)",
         "test_caption_loss.py::test_dropout_reaches_the_picture_the_words_and_what_is_attended_to",
     ),
     Mutant(
@@ -256,6 +256,34 @@ LESSONS = [
 ]
 
 MATCHER_AND_SETTINGS = [
+    Mutant(
+        "a GRU runs in mixed precision",
+        "global_alignment.py",
+        "with torch.autocast(inputs[0].device.type, enabled=False):",
+        "with torch.autocast(inputs[0].device.type):",
+        "test_global_alignment.py::test_recurrent_layers_keep_the_precision_of_their_weights_where_mixed_precision_is_on",
+    ),
+    Mutant(
+        "a training in a job of SLURM asks SLURM for its processes",
+        "training/distributed.py",
+        "plugins=LightningEnvironment(),",
+        "plugins=None,",
+        "test_distributed.py::test_a_job_of_slurm_with_several_tasks_trains_as_any_other_process",
+    ),
+    Mutant(
+        "a run keeps its digest when its data are made anew",
+        "training/runs.py",
+        'vars(self).pop("digest", None)',
+        "pass",
+        "test_runs.py::test_data_that_were_made_anew_are_trained_on_although_the_run_has_seen_the_old_ones",
+    ),
+    Mutant(
+        "only build identifies a system of one's own",
+        "training/models.py",
+        "if code and name not in WRITTEN_BY_DATACLASS:",
+        'if code and name == "build":',
+        "test_models.py::test_an_edited_method_or_property_is_another_system_and_another_docstring_is_not",
+    ),
     Mutant(
         "hinges are taken in half precision where the rest is",
         "matcher.py",
