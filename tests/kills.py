@@ -130,6 +130,7 @@ def tables() -> None:
         result.scores()
     for module in (quotes, record, report):
         module.recorded_folder = lambda: home() / "notebooks" / "recorded"
+    report.notebooks_folder = lambda: home() / "notebooks"  # else it would write the pages of this checkout
     recorded_runs.TABLES = (TABLE,)
     record.record("toy")
     for path, text in report.pages().items():

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 def test_killed_commands_come_to_the_same_end_and_leave_nothing():
     script = Path(__file__).with_name("kills.py")  # a process of its own, since it forks
-    command = [sys.executable, script, "10", "--only", "trainings converted fetched photographs"]
+    command = [sys.executable, script, "12", "--only", "trainings converted fetched photographs scores"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].split() == ["all", "10", "10", "10", "0"]
+    assert done.stdout.splitlines()[-1].split() == ["all", "12", "12", "12", "0"]
