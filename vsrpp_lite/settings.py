@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 import numpy as np
 
 Precision = Literal["32-true", "bf16-mixed"]
+"""Lightning Fabric's names of the precisions that a training can have; see `Training.precision`."""
 
 
 def check_fields(config: Any) -> None:

@@ -366,6 +366,11 @@ def draw(ax: plt.Axes, lines: pd.DataFrame, by: str, name: str, **style: object)
     ax.errorbar(at.index, at["mean"], yerr=bars, marker=markers[name], color=colours[name], label=name, **style)
 
 
+def means(of_losses: dict[str, pd.DataFrame]) -> str:
+    """The mean over the seeds of each loss, in words."""
+    return ", ".join(f"{name} {lines['dev_rsum'].mean():.0f}" for name, lines in of_losses.items())
+
+
 figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 for name, lines in as_usual.groupby("loss", sort=False):
     draw(ax, lines, "learning_rate", name)
@@ -376,8 +381,7 @@ figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
 top = {name: best(lines) for name, lines in as_usual.groupby("loss", sort=False)}
 show.describe(
     figure,
-    "rsum on dev of each loss by learning rate, in batches of 128. At the best of its rates: "
-    + ", ".join(f"{name} {lines['dev_rsum'].mean():.0f}" for name, lines in top.items()),
+    "rsum on dev of each loss by learning rate, in batches of 128. At the best of its rates: " + means(top),
 )
 plt.show()
 
@@ -416,6 +420,7 @@ display(
 predict("10.7")
 
 # %%
+without_cut, with_many_steps = losses[losses["clip"] > 2], losses[losses["epochs"] > 3]
 figure, (batches, cuts) = plt.subplots(1, 2, figsize=(10.5, 3.8), sharey=True, layout="constrained")
 at_best = pd.concat(best(lines) for _, lines in losses.groupby(["loss", "batch_size", "epochs", "clip"]))
 for name in BOTH:
@@ -423,7 +428,7 @@ for name in BOTH:
     draw(batches, of_loss.query("epochs == 3"), "batch_size", name)
     draw(batches, of_loss.query("batch_size == 128 or epochs > 3"), "batch_size", name, ls="--", mfc="white")
     draw(cuts, as_usual[as_usual["loss"] == name], "learning_rate", name)
-    draw(cuts, losses[(losses["loss"] == name) & (losses["clip"] > 2)], "learning_rate", name, ls="--", mfc="white")
+    draw(cuts, without_cut[without_cut["loss"] == name], "learning_rate", name, ls="--", mfc="white")
 batches.set(xscale="log", xlabel="batch size, each at the best of its rates", ylabel="rsum on dev", ylim=(0, None))
 batches.set_title("solid: equal captions, dashed: equal steps", fontsize=9)
 batches.set_xticks([32, 128, 512], [32, 128, 512])
@@ -434,18 +439,20 @@ for ax in (batches, cuts):
     ax.minorticks_off()
 handles, labels = cuts.get_legend_handles_labels()
 figure.legend(handles[::2], labels[::2], loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-uncut = {name: best(losses[(losses["loss"] == name) & (losses["clip"] > 2)]) for name in BOTH}
-longer = {name: best(losses[(losses["loss"] == name) & (losses["epochs"] > 3)]) for name in BOTH}
-wide = {name: best(losses.query("batch_size == 512 and epochs == 3 and loss == @name")) for name in BOTH}
+wide_with_few_steps = losses.query("batch_size == 512 and epochs == 3")
+uncut, longer, wide = (
+    {name: best(lines[lines["loss"] == name]) for name in BOTH}
+    for lines in (without_cut, with_many_steps, wide_with_few_steps)
+)
 show.describe(
     figure,
     "rsum on dev of the hinge on the hardest negative and of InfoNCE. In batches of 512, with as many captions as in "
     "batches of 128: "
-    + ", ".join(f"{name} {lines['dev_rsum'].mean():.0f}" for name, lines in wide.items())
+    + means(wide)
     + "; with as many steps: "
-    + ", ".join(f"{name} {lines['dev_rsum'].mean():.0f}" for name, lines in longer.items())
+    + means(longer)
     + ". In batches of 128 without the cut: "
-    + ", ".join(f"{name} {lines['dev_rsum'].mean():.0f}" for name, lines in uncut.items()),
+    + means(uncut),
 )
 plt.show()
 display(
