@@ -131,7 +131,7 @@ def tables() -> None:
     for module in (quotes, record, report):
         module.recorded_folder = lambda: home() / "notebooks" / "recorded"
     report.notebooks_folder = lambda: home() / "notebooks"  # else it would write the pages of this checkout
-    recorded_runs.TABLES = (TABLE,)
+    recorded_runs.RECORDED = (TABLE,)
     record.record("toy")
     for path, text in report.pages().items():
         write_text(path, text)

@@ -1155,6 +1155,13 @@ PAPER = [
         "test_ablation.py::test_effects_are_those_that_were_put_in",
     ),
     Mutant(
+        "an interaction is half of the difference of two effects",
+        "paper/ablation.py",
+        "2 * float(found[key])",
+        "float(found[key])",
+        "test_ablation.py::test_an_interaction_is_the_difference_of_two_effects_with_its_own_interval",
+    ),
+    Mutant(
         "a mu is compared with itself",
         "paper/ablation.py",
         "tables.compare(of_mu, sampled[2.0], direction)",

@@ -12,10 +12,10 @@ from vsrpp_lite.training.runs import Run
 
 
 def test_the_factorial_holds_every_combination_and_the_papers_own_cells():
-    assert len(set(ablation.FACTORIAL.values())) == 16
-    assert len({Run(system=system, preset="smoke") for system in ablation.FACTORIAL.values()}) == 16
+    assert len(set(ablation.FACTORIAL.rows.values())) == 16
+    assert len({Run(system=system, preset="smoke") for system in ablation.FACTORIAL.rows.values()}) == 16
     for row in ("Fusion-loss", "Fusion-similarity", "VSR++ (GRU)", "VSR++ (full)"):
-        assert TABLE1.rows[row] in ablation.FACTORIAL.values()  # trained once
+        assert TABLE1.rows[row] in ablation.FACTORIAL.rows.values()  # trained once
 
 
 def test_rescaled_margins_keep_their_size_relative_to_the_similarity():
@@ -49,6 +49,30 @@ def test_effects_are_those_that_were_put_in(monkeypatch):
     assert found["fusion of similarities", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5 + 2 / 2))
     assert found["fusion of similarities (Bi-GRU)", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5 + 2))
     assert found["fusion of similarities (GRU)", "local"] == pytest.approx(6 * (20 + 0.5 - 0 + 1.5))
+    depends = ablation.interactions(data="scenes", preset="smoke", seeds=range(2)).set_index(["part", "instead of"])
+    for branch, caption in (("fusion at the loss", 0), ("global", 0), ("local", 1 - -3)):
+        assert depends.loc[("Bi-GRU", branch), "difference"] == pytest.approx(6 * 2)
+        assert depends.loc[("caption loss", branch), "difference"] == pytest.approx(6 * caption, abs=1e-9)
+    assert set(depends["verdict_holm"]) <= {"larger", "smaller", "inconclusive"}
+
+
+def test_an_interaction_is_the_difference_of_two_effects_with_its_own_interval(monkeypatch):
+    """Two images, on which a Bi-GRU adds 1 and 3 points of each recall to fusion of similarities, and else nothing.
+
+    In rsum these are 6 and 18: a mean of 12, a variance of 72, and an interval of 12 -/+ 12.706 sqrt(72 / 2), where
+    12.706 is Student's quantile with one degree of freedom. There is one seed, so the images alone count.
+    """
+
+    def samples(runs):
+        (system,) = [run.system for run in runs]
+        gain = np.array([1.0, 3.0]) * (system.bidirectional and system.fusion == "similarity")
+        return gain[None, :, None] * np.ones(8)
+
+    monkeypatch.setattr(tables, "samples", samples)
+    found = ablation.interactions(data="scenes", preset="smoke", seeds=[0]).set_index(["part", "instead of"])
+    line = found.loc[("Bi-GRU", "local"), ["difference", "lo", "hi"]].tolist()
+    assert line == pytest.approx([12, 12 - 12.706 * 6, 12 + 12.706 * 6], rel=1e-4)
+    assert found.loc[("caption loss", "local"), "difference"] == 0
 
 
 def test_mu_effects_are_paired_and_zero_at_the_base():

@@ -240,6 +240,14 @@ def test_the_variance_of_a_mean_over_seeds_by_hand():
     assert low[0] == pytest.approx(-high[0])
 
 
+def test_the_interval_over_seeds_alone_is_that_of_samples_whose_images_are_alike():
+    by_seed = np.array([-3.0, 0.0, 6.0])
+    samples = by_seed[:, None, None] + np.zeros((3, 4, 1))
+    assert metrics.seed_interval(by_seed) == pytest.approx([float(x[0]) for x in metrics.interval(samples)])
+    with pytest.raises(ValueError, match="found one seed; expected two at least"):
+        metrics.seed_interval(by_seed[:1])
+
+
 def test_both_variances_add_and_their_degrees_of_freedom_are_welchs():
     """Two images, 0 and 2 on average: s^2 / I = 2 / 2 = 1. Two seeds, 0 and 2 on average: s^2 / S = 1. They add to 2.
 

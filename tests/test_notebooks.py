@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -14,8 +15,11 @@ import pandas as pd
 import papermill
 import pytest
 
+from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLES
+from vsrpp_lite.paper.recorded_runs import record_rows, samples
 from vsrpp_lite.paper.reproduce import check_parameters, execute, reproduce_tables
+from vsrpp_lite.training.metrics import METRICS
 
 pytestmark = pytest.mark.slow
 
@@ -154,8 +158,24 @@ def test_one_command_leaves_all_tables_claims_figures_and_notebooks(command, rep
     assert {path.stem for path in (results / "notebooks").glob("*.ipynb")} == BY_COMMAND
     trained = {path: path.stat().st_mtime_ns for path in (reproduced / "runs").rglob("result.json")}
     assert len(trained) == 40  # 22 rows, 3 margins rescaled, 3 variants of SCAN, 12 cells that are no rows
+    assert len(pd.read_csv(results / "tables" / "factorial.csv")) == 15
+    assert len(pd.read_csv(results / "tables" / "interactions.csv")) == 6
     command[0]([TABLE2])
     assert {path: path.stat().st_mtime_ns for path in (reproduced / "runs").rglob("result.json")} == trained
+
+
+@one_home
+def test_the_cells_of_the_clean_ablation_are_recorded_like_rows_of_a_table(reproduced, tmp_path):
+    """So that any other question about the sixteen cells can be answered from their ranks."""
+    shutil.copytree(reproduced / "results" / "tables", tmp_path / "kept")
+    record_rows(tmp_path / "kept", data="scenes")
+    lines = pd.read_csv(tmp_path / "kept" / "runs.csv").set_index("table")
+    assert set(lines.loc["factorial", "row"]) == set(FACTORIAL.rows)
+    shared = lines.loc["table1"].set_index("row").loc["VSR++ (full)", "digest"]
+    assert shared in set(lines.loc["factorial", "digest"])  # a row of Table 1 is one of the cells
+    cell = lines.loc["factorial"].iloc[-1]
+    found = samples(tmp_path / "kept", "factorial", cell["row"])[..., METRICS.index("rsum")].mean()
+    assert found == pytest.approx(cell["rsum"], abs=0.01)
 
 
 def add_solutions(path):

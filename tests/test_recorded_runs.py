@@ -25,7 +25,7 @@ def kept(toy, home, monkeypatch):
     """Two rows of a table, trained on the toy with two seeds, and recorded."""
     claims = (Claim("a beats b", "Local", "Global"),)
     table = Table(name="table1", rows={"Global": VSEpp(), "Local": SCAN()}, claims=claims)
-    monkeypatch.setattr(recorded_runs, "TABLES", (table,))
+    monkeypatch.setattr(recorded_runs, "RECORDED", (table,))
     monkeypatch.setattr(files, "notebooks_folder", lambda: home)
     reproduce_tables([table], data="toy", preset="smoke", seeds=2, jobs=1)
     return record("toy")
@@ -115,9 +115,8 @@ def test_a_row_that_is_not_recorded_or_is_another_now_is_refused(kept, monkeypat
             recorded_runs.verify(kept, table=asked[0], row=asked[1], seed=asked[2])
     with pytest.raises(FileNotFoundError, match=r"runs\.csv: missing; the sets with a record of runs are toy-smoke"):
         recorded_runs.verify(kept.with_name("nothing-smoke"), table="", row="Global", seed=0)
-    monkeypatch.setattr(
-        recorded_runs, "TABLES", (Table(name="table1", rows={"Global": VSEpp(margin=0.3), "Local": SCAN()}),)
-    )
+    changed = Table(name="table1", rows={"Global": VSEpp(margin=0.3), "Local": SCAN()})
+    monkeypatch.setattr(recorded_runs, "RECORDED", (changed,))
     with pytest.raises(ValueError, match=r"Global: the record has Run\(.*; the package would now train Run\("):
         recorded_runs.verify(kept, table="", row="Global", seed=0)
     told = CliRunner().invoke(app, ["verify-recorded", "VSR++", "--recorded", kept.name])

@@ -225,7 +225,7 @@ def test_the_recipes_are_the_winners_of_the_recorded_study(preset):
 
 def test_a_cell_of_the_ablation_has_the_recipe_of_the_most_similar_row():
     """Cells that fuse at the loss were best with another recipe than VSR++'s. All others have VSR++'s."""
-    for row, system in FACTORIAL.items():
+    for row, system in FACTORIAL.rows.items():
         of_loss = tuned(system).training == tuned(VSRpp(fusion="loss")).training
         assert of_loss == (system.fusion == "loss"), row
     assert tuned(VSRpp(mu=0.5)).training == tuned(VSRpp()).training

@@ -282,7 +282,7 @@ predict("7.6")
 
 # %% tags=["nbval-ignore-output"]
 settings = {"data": data, "preset": preset}
-wanted = [run for seed in range(seeds) for run in TABLE1.runs(ablation.FACTORIAL, seed=seed, **settings).values()]
+wanted = [run for seed in range(seeds) for run in ablation.FACTORIAL.runs(seed=seed, **settings).values()]
 trained = list(grid.train(wanted))
 
 # %% tags=["nbval-ignore-output"]

@@ -72,7 +72,7 @@ from vsrpp_lite.paper.beyond_recall import ONE_HALF, TWO_HALVES, WORDS_ALONE, ju
 from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, judged
 from vsrpp_lite.paper.words_alone import WordTriples
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.metrics import interval
+from vsrpp_lite.training.metrics import seed_interval
 
 show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 
@@ -331,7 +331,7 @@ by_seed = recorded.set_index(["measure", "row", "seed"])["value"].unstack("row")
 leads = {}
 for name in best:
     lead = (by_seed.loc[name, first] - by_seed.loc[name, third]).to_numpy()
-    mean, low, high = (float(x[0]) for x in interval(lead[None, :, None]))  # seeds stand on the second axis
+    mean, low, high = seed_interval(lead)
     leads[name] = f"{mean:+.1f} ({low:.1f} to {high:.1f})"
 display(
     Markdown(
@@ -557,7 +557,7 @@ long_graph = pd.read_csv(recorded_folder() / "graph.csv")
 table = long_graph.pivot(index="measure", columns=["row", "seed"], values="value").loc[[*relations, "rsum"], list(both)]
 display(table.rename_axis(columns=["", "seed"]).round(1))
 gains = table["with the graph"] - table["without the graph"]  # one column for each seed
-ends = {kind: [float(x[0]) for x in interval(line.to_numpy()[None, :, None])] for kind, line in gains.iterrows()}
+ends = {kind: seed_interval(line.to_numpy()) for kind, line in gains.iterrows()}
 told = [f"{mean:+.0f} ({low:.0f} to {high:.0f}) in {kind}" for kind, (mean, low, high) in ends.items()]
 display(
     Markdown(

@@ -69,7 +69,7 @@ from vsrpp_lite.global_alignment import Hinge, cosine, hinge
 from vsrpp_lite.info_nce import InfoNCE, info_nce
 from vsrpp_lite.paper.tables import results_folder
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.metrics import interval
+from vsrpp_lite.training.metrics import seed_interval
 
 show.inline()
 plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small
@@ -390,8 +390,7 @@ plt.show()
 def lead(one: pd.DataFrame, other: pd.DataFrame) -> str:
     """By how much one setting leads another, seed by seed, with its 95 % interval over the seeds."""
     by_seed = [lines.set_index("seed")["dev_rsum"] for lines in (one, other)]
-    difference = (by_seed[0] - by_seed[1]).to_numpy()
-    mean, low, high = (float(x[0]) for x in interval(difference[None, :, None]))  # seeds stand on the second axis
+    mean, low, high = seed_interval((by_seed[0] - by_seed[1]).to_numpy())
     return f"{mean:+.0f} ({low:.0f} to {high:.0f})"
 
 

@@ -73,7 +73,7 @@ for seed in range(seeds):
         results[row, seed] = run
 wanted = list(results.values())
 if factorial:
-    wanted += [run for seed in range(seeds) for run in TABLE1.runs(ablation.FACTORIAL, seed=seed, **settings).values()]
+    wanted += [run for seed in range(seeds) for run in ablation.FACTORIAL.runs(seed=seed, **settings).values()]
 done = {result.run: result for result in grid.train(wanted)}
 results = {key: done[run] for key, run in results.items()}
 grid.rank(TABLE1.rankings(seeds=range(seeds), **settings))
@@ -171,14 +171,18 @@ display(after_the_fact)
 # a caption loss. *Local* has a Bi-GRU and no caption loss. Neither row is a run of VSR++'s own code. With
 # `factorial = True` (`make reproduce-tables FACTORIAL=1`) the notebook trains every combination: {GRU, Bi-GRU} ×
 # {global, local, fusion at the loss, fusion of similarities} × {caption loss, none}. Then each difference below is a
-# difference between models that differ in one part only, averaged over all settings of the others.
-# [07_reading_the_tables](07_reading_the_tables.ipynb) says what came out.
+# difference between models that differ in one part only, averaged over all settings of the others. A second table
+# asks whether the effect of a part depends on the branch: each line has the effect of the part in fusion of
+# similarities minus its effect in another branch. [07_reading_the_tables](07_reading_the_tables.ipynb) says what came
+# out.
 
 # %%
 if factorial:
     effects = ablation.effects(seeds=range(seeds), **settings)
+    interactions = ablation.interactions(seeds=range(seeds), **settings)
     effects.round(3).to_csv(folder.parent / "tables" / "factorial.csv", index=False)
-    display(effects.set_index(["better", "worse"]))
+    interactions.round(3).to_csv(folder.parent / "tables" / "interactions.csv", index=False)
+    display(effects.set_index(["better", "worse"]), interactions.set_index(["part", "instead of"]))
     figure = show.claims(effects)
     figure.savefig(folder / "factorial.png", dpi=150)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from vsrpp_lite.global_alignment import cosine
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper import tables
-from vsrpp_lite.paper.four_tables import TABLE1, TABLE2
+from vsrpp_lite.paper.four_tables import TABLE2
 from vsrpp_lite.paper.table_files import adjusted
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training.metrics import contributions, ranks
@@ -18,14 +18,17 @@ from vsrpp_lite.training.runs import Result
 
 BRANCHES = {"similarity": "fusion of similarities", "loss": "fusion at the loss", "global": "global", "local": "local"}
 
-FACTORIAL: dict[str, VSRpp] = {
-    f"{BRANCHES[fusion]}, {'Bi-GRU' if bidirectional else 'GRU'}, {'with' if caption else 'no'} caption loss": VSRpp(
-        fusion=fusion,  # type: ignore[arg-type]
-        bidirectional=bidirectional,
-        caption_loss=caption,
-    )
-    for fusion, bidirectional, caption in product(BRANCHES, (False, True), (False, True))
-}
+FACTORIAL = tables.Table(
+    name="factorial",
+    rows={
+        f"{BRANCHES[fusion]}, {gru}, {'with' if caption_loss else 'no'} caption loss": VSRpp(
+            fusion=fusion,  # type: ignore[arg-type]
+            bidirectional=gru == "Bi-GRU",
+            caption_loss=caption_loss,
+        )
+        for fusion, gru, caption_loss in product(BRANCHES, ("GRU", "Bi-GRU"), (False, True))
+    },
+)
 """All combinations of Table 1's parts. The published rows come from three papers and differ in several parts."""
 
 
@@ -48,7 +51,7 @@ def _effects() -> list[Effect]:
     for text, bidirectional in (("Bi-GRU", True), ("GRU", False)):
         same: dict[str, Any] = {"bidirectional": bidirectional}
         found.append(Effect(f"fusion of similarities ({text})", "local", fused | same, {"fusion": "local"} | same))
-    for part, better, worse in (("bidirectional", "Bi-GRU", "GRU"), ("caption_loss", "caption loss", "none")):
+    for part, (better, worse) in PARTS.items():
         found.append(Effect(better, worse, {part: True}, {part: False}))
         for branch, name in BRANCHES.items():
             same = {"fusion": branch}
@@ -56,31 +59,68 @@ def _effects() -> list[Effect]:
     return found
 
 
+PARTS = {"bidirectional": ("Bi-GRU", "GRU"), "caption_loss": ("caption loss", "none")}
+"""The parts that every branch can have or lack, each with the names of both choices."""
+
+
 def effects(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
     """Return what each part of Table 1 adds to rsum: paired differences of means over cells with equal other parts.
 
     `verdict` judges each difference by itself, and `verdict_holm` judges all of them together.
     """
-    by_seed = [TABLE1.runs(FACTORIAL, data=data, preset=preset, seed=seed) for seed in seeds]
-    sampled = {system: tables.samples([runs[row] for runs in by_seed]) for row, system in FACTORIAL.items()}
+    cells = _Cells(data=data, preset=preset, seeds=seeds)
+    lines: list[dict[str, Any]] = []
+    for effect in _effects():
+        found = cells.compare(cells.which(effect.chosen), cells.which(effect.instead))
+        lines.append({"better": effect.better, "worse": effect.worse} | found)
+    # the paper makes no claims about these differences
+    helps = {"reproduced": "helps", "not reproduced": "hurts"}
+    judged = adjusted(pd.DataFrame(lines)).replace({"verdict": helps, "verdict_holm": helps})
+    return judged.assign(preset=preset, seeds=len(seeds))
 
-    def cells(choices: Mapping[str, Any]) -> list[np.ndarray]:
+
+def interactions(*, data: str, preset: str, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return by how much the effect of a part on rsum in fusion of similarities exceeds its effect in another branch.
+
+    Let A and B be the two branches, with the part (1) and without it (0). The line is (A1 - A0) - (B1 - B0), paired by
+    seed and by image. `verdict` judges each line by itself, and `verdict_holm` judges all of them together.
+    """
+    cells = _Cells(data=data, preset=preset, seeds=seeds)
+    lines: list[dict[str, Any]] = []
+    for part, (name, _) in PARTS.items():
+        for branch in ("loss", "global", "local"):
+            fused, other = ({"fusion": fusion} for fusion in ("similarity", branch))
+            up = cells.which(fused | {part: True}) + cells.which(other | {part: False})
+            down = cells.which(fused | {part: False}) + cells.which(other | {part: True})
+            found = cells.compare(up, down)  # of means over two branches: half of the sum that the line has
+            doubled = {key: 2 * float(found[key]) for key in ("difference", "lo", "hi")}
+            lines.append({"part": name, "instead of": BRANCHES[branch]} | found | doubled)
+    larger = {"reproduced": "larger", "not reproduced": "smaller"}
+    judged = adjusted(pd.DataFrame(lines)).replace({"verdict": larger, "verdict_holm": larger})
+    return judged.assign(preset=preset, seeds=len(seeds))
+
+
+class _Cells:
+    """The `samples` of the sixteen cells of `FACTORIAL`."""
+
+    def __init__(self, *, data: str, preset: str, seeds: Sequence[int]):
+        by_seed = [FACTORIAL.runs(data=data, preset=preset, seed=seed) for seed in seeds]
+        self.sampled = {
+            system: tables.samples([runs[row] for runs in by_seed]) for row, system in FACTORIAL.rows.items()
+        }
+
+    def which(self, choices: Mapping[str, Any]) -> list[np.ndarray]:
+        """Return the cells with these choices."""
         return [
             of_cell
-            for system, of_cell in sampled.items()
+            for system, of_cell in self.sampled.items()
             if all(getattr(system, name) == value for name, value in choices.items())
         ]
 
-    lines: list[dict[str, Any]] = []
-    for effect in _effects():
-        better, worse = cells(effect.chosen), cells(effect.instead)
-        found = tables.compare(
-            np.mean(better, axis=0), np.mean(worse, axis=0), rows=list(sampled.values()), averaged=len(better)
-        )
-        lines.append({"better": effect.better, "worse": effect.worse, **found})
-    # the paper makes no claims about these differences
-    helps = {"reproduced": "helps", "not reproduced": "hurts"}
-    return adjusted(pd.DataFrame(lines)).replace({"verdict": helps, "verdict_holm": helps})
+    def compare(self, better: list[np.ndarray], worse: list[np.ndarray]) -> dict[str, float | str]:
+        """Compare the means of two lists of cells that are equally long; see `tables.compare`."""
+        means = np.mean(better, axis=0), np.mean(worse, axis=0)
+        return tables.compare(*means, rows=list(self.sampled.values()), averaged=len(better))
 
 
 def mu_effects(sampled: Mapping[float, np.ndarray]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from vsrpp_lite.paper.published import SEED_RSUMS
 from vsrpp_lite.paper.recorded_runs import samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, compare
-from vsrpp_lite.training.metrics import METRICS, holm, interval, p_value
+from vsrpp_lite.training.metrics import METRICS, holm, p_value, seed_interval
 
 
 def table(recorded: str, name: str, *metrics: str) -> str:
@@ -54,9 +54,9 @@ def _verdict(claim: pd.Series) -> str:
     return f"{claim['difference']:.1f} ({claim['lo']:.1f} to {claim['hi']:.1f}): {plain}{by_holm}"
 
 
-def csv(name: str) -> str:
-    """Return a recorded CSV file as a table in Markdown."""
-    table = pd.read_csv(recorded_folder() / f"{name}.csv").astype(object).fillna("")
+def csv(name: str, *without: str) -> str:
+    """Return a recorded CSV file as a table in Markdown, without some of its columns."""
+    table = pd.read_csv(recorded_folder() / f"{name}.csv").drop(columns=list(without)).astype(object).fillna("")
     return table.to_markdown(index=False, floatfmt=tuple(".3f" if column == "p" else ".1f" for column in table))
 
 
@@ -78,9 +78,8 @@ def changes(name: str, of: str, plain: str) -> str:
     lines = runs.columns[0]
     by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
     changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
-    of_seeds = changed.to_numpy()[None]  # chance enters by the seeds alone, and they take the axis of the images
-    mean, low, high = interval(of_seeds)
-    p = holm(list(p_value(of_seeds)))
+    mean, low, high = zip(*(seed_interval(changed[line].to_numpy()) for line in changed), strict=True)
+    p = holm(list(p_value(changed.to_numpy()[None])))  # the seeds take the axis of the images
     columns = {f"change of {of}": mean, "lo": low, "hi": high, "p": p, "seeds": len(changed)}
     found = pd.DataFrame(columns, index=changed.columns).reset_index()
     return found.to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))
@@ -155,8 +154,7 @@ def value(recorded: str, name: str, *row_and_metric: str) -> str:
 def shift(name: str, before: str, after: str) -> str:
     """Return the mean difference of two columns of a CSV file, with its 95 % interval over the lines (Student's)."""
     lines = pd.read_csv(recorded_folder() / f"{name}.csv")
-    difference = (lines[after] - lines[before]).to_numpy()[None, :, None]  # lines take the axis of the images
-    return _points(*(x[0] for x in interval(difference)))
+    return _points(*seed_interval((lines[after] - lines[before]).to_numpy()))
 
 
 def claim(recorded: str, name: str, *better_and_worse: str) -> str:

@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from vsrpp_lite.files import atomic
+from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.tables import Table
 from vsrpp_lite.training.metrics import best_epoch, contributions, recalls
 from vsrpp_lite.training.runs import Result, Run
 
 RUNS, RANKS = "runs.csv", "ranks.npz"
+RECORDED = (*TABLES, FACTORIAL)
+"""The tables whose runs are recorded: the paper's, and the clean ablation."""
 
 
 def record_rows(folder: Path, *, data: str) -> None:
@@ -27,7 +30,7 @@ def record_rows(folder: Path, *, data: str) -> None:
     """
     lines: list[dict[str, Any]] = []
     ranks: dict[str, np.ndarray] = {}
-    for table in TABLES:
+    for table in RECORDED:
         path = folder / f"{table.name}.csv"
         if not path.exists():
             continue
@@ -94,7 +97,7 @@ def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Ta
             lines = found
     line = lines.iloc[0]
     data, preset = folder.name.rsplit("-", 1)
-    (of_table,) = (known for known in TABLES if known.name == line["table"])
+    (of_table,) = (known for known in RECORDED if known.name == line["table"])
     run = of_table.runs(data=data, preset=preset, seed=seed)[row]
     if repr(run) != line["run"]:
         raise ValueError(f"{row}: the record has {line['run']}; the package would now train {run!r}")

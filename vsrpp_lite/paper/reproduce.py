@@ -93,7 +93,7 @@ def _train(
     beyond = _with_folds(tables, [table.further for table in tables], 0, settings)
     if factorial and TABLE1 in tables:
         for seed in range(seeds):
-            beyond |= _with_folds([TABLE1], [FACTORIAL], seed, settings)
+            beyond |= _with_folds([FACTORIAL], [FACTORIAL.rows], seed, settings)
     folds = {run: count for part in (*by_seed, beyond) for run, count in part.items()}
     finished, complete = set(), 0
     for result in grid.train(chain(*by_seed, beyond), jobs, folds=folds, fresh=fresh):

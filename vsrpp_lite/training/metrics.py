@@ -141,6 +141,29 @@ def interval(
     return mean, mean - half, mean + half
 
 
+def seed_interval(values: Float[np.ndarray, " S"], *, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean of S values and the ends of its confidence interval, where chance enters by the seeds alone.
+
+    The values 1, 2 and 3 have the mean 2 and the variance 1, so the interval is 2 -/+ 4.30 sqrt(1 / 3), where 4.30 is
+    Student's quantile with two degrees of freedom.
+
+    >>> import numpy as np
+    >>> [round(x, 2) for x in seed_interval(np.array([1.0, 2.0, 3.0]))]
+    [2.0, -0.48, 4.48]
+
+    Raises:
+        ValueError: there is one seed only.
+    """
+    _check_seeds(len(values))
+    mean, low, high = interval(values[None, :, None], level=level)  # the seeds take the axis of the images
+    return float(mean[0]), float(low[0]), float(high[0])
+
+
+def _check_seeds(seeds: int) -> None:
+    if seeds < 2:
+        raise ValueError("found one seed; expected two at least, since one seed has no variance")
+
+
 class SeedVariance(NamedTuple):
     """How much a mean over images varies from seed to seed: the variance of each metric, and its degrees of freedom."""
 
@@ -162,8 +185,7 @@ def seed_variance(rows: Sequence[Float[np.ndarray, "S I M"]]) -> SeedVariance:
         ValueError: there is one seed only.
     """
     seeds = len(rows[0])
-    if seeds < 2:
-        raise ValueError("found one seed; expected two at least, since one seed has no variance")
+    _check_seeds(seeds)
     return SeedVariance(np.mean([row.mean(1).var(0, ddof=1) for row in rows], axis=0), len(rows) * (seeds - 1))
 
 
