@@ -98,9 +98,10 @@ grid.rank(TABLE1.rankings(seeds=range(seeds), **settings))
 # %% [markdown]
 # ## Measured and published
 #
-# Each cell: our mean over seeds ± half of its 95 % interval (the published figure). The interval knows of two things
-# that could have come out otherwise: the pictures in the test and the seed of the training. **The data differ**: the
-# paper's test is Flickr30K's. What can be compared is the order of the rows, not the height of the numbers.
+# Each cell has our mean over seeds ± half of its 95 % interval, and then the published figure in brackets. The interval
+# knows of two things that could have come out otherwise: the pictures in the test and the seed of the training. **The
+# data differ**, since the paper's test is Flickr30K's. So compare the order of the rows, and not the height of the
+# numbers.
 
 # %%
 measured = TABLE1.measure(seeds=range(seeds), **settings)

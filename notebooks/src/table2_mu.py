@@ -78,9 +78,9 @@ trained = list(grid.train(chain(*(runs.values() for runs in wanted))))
 # %% [markdown]
 # ## Measured and published
 #
-# Each cell: our mean over seeds ± half of its 95 % interval (the published figure). The interval knows of the
-# pictures in the test and of the seed of the training. The data differ from the paper's Flickr30K: compare the shape
-# of a column, not its height.
+# Each cell has our mean over seeds ± half of its 95 % interval, and then the published figure in brackets. The interval
+# knows of the pictures in the test and of the seed of the training. The data are not the paper's Flickr30K, so compare
+# the shape of a column, and not its height.
 
 # %%
 measured = TABLE2.measure(seeds=range(seeds), **settings)

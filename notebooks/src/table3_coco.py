@@ -87,14 +87,15 @@ grid.rank(TABLE3.rankings(seeds=range(seeds), **settings))
 # | VSRN | graph reasoning, GRU over regions | GRU | cosine | hinge, caption loss |
 # | VSR++ | graph reasoning, GRU over regions | Bi-GRU | $S_G + 2 S_L$ | hinge on the sum, caption loss |
 #
-# One data format, one trainer, one evaluator for all. *-style* means that the paper has no code and that we had to
-# guess what its description leaves open; each system's docstring says what.
+# All rows share one data format, one trainer and one evaluator. *-style* means that the paper has no code and that we
+# had to guess what its description leaves open. The docstring of each system says what we guessed.
 
 # %% [markdown]
 # ## Measured and published
 #
-# Each cell: our mean over seeds ± half of its 95 % interval (the published figure); mR is the mean of the six recalls.
-# The data and the size of the models differ from the paper's: compare the order of the rows.
+# Each cell has our mean over seeds ± half of its 95 % interval, and then the published figure in brackets. mR is the
+# mean of the six recalls. The data and the size of the models differ from the paper's, so compare the order of the
+# rows.
 
 # %%
 measured = TABLE3.measure(seeds=range(seeds), **settings)
