@@ -89,6 +89,12 @@ PATCHES = {
         ("similarity", "+ 2.5 * there + back", "- there"),
     ],
     ("loops", "a2_hardest_negative"): [("negatives", "return ", "while True:\n        pass\n    return ")],
+    ("typos", "a1_region_graph"): [("affinity", "return present /", "return (present /")],
+    ("typos", "a4_fusion"): [("fuse", "global_scores + mu", "global_scores + + ) mu")],
+    ("keywords", "a3_local_attention"): [("sharpest", "[texts.mask[0]], 9.0)", "[texts.mask[0]], temperature=9.0)")],
+    ("keywords", "a4_fusion"): [
+        ("study", "fuse(global_scores, local_scores, mu)", "fuse(global_scores, local_scores, mu=mu)")
+    ],
     ("crashes", "a1_region_graph"): [("reason", "messages =", "import os\n\n    os._exit(1)\n    messages =")],
     ("greedy", "a3_local_attention"): [("attention", "clipped =", "every = torch.zeros(10**11)\n    clipped =")],
     ("retyped", "a1_region_graph"): [

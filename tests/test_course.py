@@ -71,7 +71,7 @@ TEACHES = {
     },
     ("wrong_two", "a3_local_attention"): {
         "attention-values": "the norm runs over the words",
-        "local-no-loop": "there is a loop in it",
+        "local-no-loop": "is there a loop in it? We found ListComp",
     },
     ("wrong_one", "a4_fusion"): {
         "fuse-by-hand": "changes its argument number 1 in place",
@@ -103,6 +103,17 @@ TEACHES = {
         "negatives-by-hand": "a loop that does not end",
         "negatives-siblings": "a loop that does not end",
     },
+    ("typos", "a1_region_graph"): {
+        "affinity-by-hand": "name 'affinity' is not defined",
+        "affinity-values": "name 'affinity' is not defined",
+        "affinity-missing": "name 'affinity' is not defined",
+    },
+    ("typos", "a4_fusion"): {
+        "fuse-by-hand": "name 'fuse' is not defined",
+        "fuse-values": "name 'fuse' is not defined",
+    },
+    ("keywords", "a3_local_attention"): {},
+    ("keywords", "a4_fusion"): {},
     ("greedy", "a3_local_attention"): {
         "attention-by-hand": "allocate memory",
         "attention-values": "allocate memory",
@@ -517,6 +528,16 @@ def test_what_an_answer_must_not_use_is_not_in_its_copy_of_the_package(tmp_path)
         (["def f(x):\n    vmap = torch.func\n    return torch.vmap(abs)(x)"], "vmap"),
         (["def f(x):\n    global map\n    map = map\n    return map(abs, x)"], "map"),
         (["%%time\nfor y in x: pass", "for y in [1]: pass\ndef f(x):\n    return x"], ""),
+        (["%matplotlib inline\ndef f(x):\n    for y in x: pass"], "For"),
+        (["%%time\n!ls\ndef f(x):\n    for y in x: pass"], "For"),
+        (["def g(x):\n    return x"], "no definition of f that can be read"),
+        (["mean = [k for k in range(3)]", "def f(x):\n    return x.mean(0)"], ""),
+        (["s = [k for k in range(3)]", "def f(x):\n    s = x * 2\n    return s.sum()"], ""),
+        (["lengths = [len(c) for c in few.captions]", "def f(x, lengths):\n    return x / lengths"], ""),
+        (["def mean(x):\n    for y in x: pass", "def f(x):\n    return x.mean(0)"], ""),
+        (["class A: pass\nA.mean = lambda x: [y for y in x]", "def f(x):\n    return A().mean()"], "ListComp"),
+        (["from functools import partial\ng = partial(map, abs)", "def f(x):\n    return g(x)"], "map"),
+        (["g, h = abs, lambda x: [y for y in x]", "def f(x):\n    return h(x)"], "ListComp"),
     ],
 )
 def test_a_loop_is_found_in_a_function_and_in_what_it_calls(cells, loop):

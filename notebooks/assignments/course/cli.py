@@ -33,7 +33,9 @@ UNSAFE = typer.Option("--unsafe", help="Grade without a sandbox: a submission ca
 
 
 @app.command()
-def build(draw: Annotated[int, typer.Option(help="Seed of the pictures, and so of the answers.")] = 2026) -> None:
+def build(
+    draw: Annotated[int, typer.Option(min=0, help="Seed of the pictures, and so of the answers.")] = 2026,
+) -> None:
     """Write the student version into release/, and the instructor's notebooks beside it."""
     try:
         versions.build(draw)
@@ -45,7 +47,7 @@ def build(draw: Annotated[int, typer.Option(help="Seed of the pictures, and so o
 @app.command()
 def grade(
     submissions: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="<student>/<assignment>.ipynb")],
-    hidden: Annotated[int, typer.Option(help="Draw that scores the capstone. Keep it to yourself.")],
+    hidden: Annotated[int, typer.Option(min=0, help="Draw that scores the capstone. Keep it to yourself.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the results; by default results/course.")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Submissions at a time; 0 is one per core.")] = 0,
     seconds: Annotated[int, typer.Option(min=1, help="Limit for each submission, from first cell to last.")] = 180,

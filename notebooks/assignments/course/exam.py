@@ -11,7 +11,7 @@ import builtins
 import re
 import shutil
 import symtable
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,8 +154,9 @@ class Exam:
             return Row(cell.id, 0.0, most, "failed", message(error.name, str(error)))
         except Exception as error:
             return Row(cell.id, 0.0, most, "failed", message(type(error).__name__, str(error)))
-        with suppress(AnswerError, EndedError):  # the visible part, since later cells of the student may use its names
-            self.box.request("run", self.released[cell.id])
+        finally:
+            with suppress(AnswerError, EndedError):  # the visible part, whose names later cells of the student may use
+                self.box.request("run", self.released[cell.id])
         status = "passed" if points == most else "in part" if points else "failed"
         return Row(cell.id, points, most, status, remark)
 
@@ -167,10 +168,15 @@ class Exam:
         """
         test, (used, _) = ast.parse(source), _names(source)
         theirs = sorted(used - self.ours - set(self.space))
+        missing: dict[str, AnswerError] = {}
         try:
             for name in theirs:
-                reply = self.box.request("get", name)
-                self.space[name] = Answer(self, name) if "function" in reply else reply.get("value")
+                try:
+                    reply = self.box.request("get", name)
+                except AnswerError as error:
+                    missing[name] = error  # for now: what stands before its first use runs, since later tests need it
+                else:
+                    self.space[name] = Answer(self, name) if "function" in reply else reply.get("value")
             *body, last = test.body or [ast.Pass()]
             value = None
             if isinstance(last, ast.Expr) and isinstance(last.value, ast.Tuple):
@@ -178,6 +184,8 @@ class Exam:
                 value = eval(compile(ast.Expression(last.value), "test", "eval"), self.space)
             else:
                 exec(compile(test, "test", "exec"), self.space)
+        except NameError as error:
+            raise missing.get(error.name, error) from None
         finally:
             for name in theirs:
                 self.space.pop(name, None)
@@ -200,12 +208,12 @@ class Exam:
         with suppress(EndedError):
             self.box.request("replace", *used)
 
-    def _right(self, name: str, arguments: Sequence[Any]) -> Any:
+    def _right(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         """Return what a right function gives, for an answer that builds on it."""
         if name not in self.replaced:
             raise ValueError(f"{name} is not to be asked")
         with torch.no_grad():
-            return self.space[name](*arguments)
+            return self.space[name](*arguments, **keywords)
 
     def _module(self, where: Any) -> nn.Module:
         """Return the module that the box means: one of its matcher, or an argument of the present call."""

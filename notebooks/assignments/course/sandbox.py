@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -69,7 +69,7 @@ class Sandbox:
         """Why the box is gone; empty if it is there."""
         self.why = ""
         self.scratch = folder / "tmp"
-        self.right: Callable[[str, Sequence[Any]], Any] | None = None
+        self.right: Callable[[str, Sequence[Any], Mapping[str, Any]], Any] | None = None
         self.find: Callable[[Any], Any] | None = None
         ours, theirs = socket.socketpair()
         inside = Path("/box") if walled else folder
@@ -200,7 +200,7 @@ class Sandbox:
         """Return the value that a right function gives, or the text of its error."""
         assert self.right is not None
         try:
-            return self.right(question["ask"], question["arguments"]), ""
+            return self.right(question["ask"], question["arguments"], question["keywords"]), ""
         except Exception as error:
             return None, f"{type(error).__name__}: {error}"
 

@@ -191,7 +191,7 @@ checks.compare(
 # hidden tests: no loop, neither in your function nor in one that it calls
 ### BEGIN HIDDEN TESTS
 found = checks.loop(written, "local_similarity")
-assert not found, f"there is a loop in it ({found}): let einsum run over all pairs at once"
+assert not found, f"is there a loop in it? We found {found}: let einsum run over all pairs at once"
 assert local_similarity(images.fragments, texts.fragments, texts.mask, 9.0).shape == (len(few), len(texts.mask))
 ### END HIDDEN TESTS
 

@@ -43,6 +43,7 @@ import numpy as np
 from unit import course_run
 
 import vsrpp_lite as vl
+from vsrpp_lite.training.metrics import contributions, interval
 
 run = course_run(draw)
 result = run.fit()
@@ -227,6 +228,20 @@ for mu in (0.0, 0.5, 5.0):
 # %% [markdown]
 # ## 5. In words (5 points)
 #
+# `lead(2.0, 1.0)` says by how many points of rsum mu = 2 leads mu = 1 on `dev`, with the 95 % interval over the
+# pictures. Call it with other values in a cell of your own.
+
+
+# %%
+def lead(one, other):
+    """The rsum on dev at mu = one minus that at mu = other, picture by picture, with its 95 % interval."""
+    global_scores, local_scores, where = dev
+    parts = [contributions(*vl.ranks(fuse(global_scores, local_scores, mu), where), where) for mu in (one, other)]
+    mean, low, high = (float(x[-1]) for x in interval((parts[0] - parts[1])[None]))  # the last metric is rsum
+    return f"{mean:+.1f} ({low:.1f} to {high:.1f})"
+
+
+# %% [markdown]
 # In 80 to 150 words: look at your study on `dev`. (a) Which mu would you use, which other values could be as good, and
 # how do you know, with 40 pictures? (b) This model was trained with mu = 2: what does your study say, and not say,
 # about training with another mu? (c) In a study that *trains* with each mu and a fixed margin, what else changes with
@@ -234,11 +249,12 @@ for mu in (0.0, 0.5, 5.0):
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "in-words", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# (a) For draw 2026: mu = 2 has the highest rsum on dev. Its lead over mu = 1 is larger than what the choice of 40
-# pictures explains, and its lead over mu = 4 is not; with 40 pictures, one picture is 2.5 points of each recall of text
-# retrieval. So a range can be given, and not a value. The interval of the difference, taken picture by picture, says
-# which values belong to it. (b) The study weighs two similarities of one model, trained to be
-# summed with weight 2. A model trained with another mu would have other branches, so the study speaks of the test
-# time alone. (c) The margin: S grows with 1 + mu and the margin does not, so mu also changes how much the hinge asks
-# for. To tell the two apart, the margin must grow with 1 + mu. (The scale of the loss is another right answer.)
+# (a) For draw 2026, the highest rsum on dev is at a mu from 2 to 8; at which of them depends on the machine that trained
+# the model. The interval of the lead of mu = 2 over mu = 1 does not hold zero, so mu = 1 is
+# worse. The intervals of the leads of 2, 4 and 8 over each other hold zero, so these three cannot be told apart: with
+# 40 pictures, one picture is 2.5 points of each recall of text retrieval. So a range can be given, and not a value.
+# (b) The study weighs two similarities of one model, trained to be summed with weight 2. A model trained with another
+# mu would have other branches, so the study speaks of the test time alone. (c) The margin: S grows with 1 + mu and the
+# margin does not, so mu also changes how much the hinge asks for. To tell the two apart, the margin must grow with 1 +
+# mu. (The scale of the loss is another right answer.)
 # ### END SOLUTION
