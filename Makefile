@@ -40,7 +40,10 @@ SEARCH  ?=
 
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
-VSRPP_HOME := $(or $(VSRPP_HOME),$(CURDIR))
+override VSRPP_HOME := $(or $(VSRPP_HOME),$(CURDIR))
+ifeq ($(filter /%,$(VSRPP_HOME)),) # notebooks run in another folder, where a relative path would be another place
+override VSRPP_HOME := $(CURDIR)/$(VSRPP_HOME)
+endif
 export VSRPP_HOME
 export TOKENIZERS_PARALLELISM := false
 

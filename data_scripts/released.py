@@ -190,12 +190,13 @@ def is_done(part: Path, made: str) -> bool:
 
 
 def check_disk(
-    source: Source, located: dict[str, tuple[str, dict[str, str]]], done: Collection[str], parts: Path
+    source: Source, located: dict[str, tuple[str, dict[str, str]]], done: Collection[str], parts: Path, *, keep: bool
 ) -> str:
     """Return what will be read and written, in a line.
 
     Args:
         done: the splits that are converted already.
+        keep: whether all downloads stay, and not one at a time.
 
     Raises:
         OSError: the disk has too little room for what is still to be fetched and written.
@@ -203,7 +204,8 @@ def check_disk(
     arrays = {split: paths["ims.npy"] for split, (_, paths) in located.items()}
     sizes = {split: source.paths[path] for split, path in arrays.items()}
     waiting = {split: size for split, size in sizes.items() if split not in done}
-    fetched = max(waiting.values(), default=0) if source.writes else 0
+    at_once = sum(waiting.values()) if keep else max(waiting.values(), default=0)
+    fetched = at_once if source.writes else 0
     # float16 takes half the room of float32, and repeated rows are left out
     needed = fetched + sum(size // (1 if _is_half(source, arrays[split]) else 2) for split, size in waiting.items())
     free = shutil.disk_usage(parts).free
@@ -265,7 +267,7 @@ def prepare(given: str | Path, out: Path, karpathy: Path | None = None, *, keep:
         located = locate(source, out, known)
         made = made_of(source, located, known)
         done = {split for split in located if is_done(parts / split, made[split])}
-        typer.echo(check_disk(source, located, done, parts))
+        typer.echo(check_disk(source, located, done, parts, keep=keep))
         for split, (name, paths) in located.items():
             if split not in done:
                 shutil.rmtree(parts / split, ignore_errors=True)

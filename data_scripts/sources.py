@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.extras import extra
 from vsrpp_lite.files import atomic
 
 KAGGLE = "kuanghueilee/scan-features"
@@ -159,11 +160,10 @@ def _state(path: Path) -> str:
 
 def _listing(handle: str) -> dict[str, int]:
     """Ask Kaggle for the files of a data set. kagglehub itself does not list, so this asks the client that it uses."""
-    try:
+    with extra("fetch"):
         from kagglehub.clients import build_kaggle_client
         from kagglesdk.datasets.types.dataset_api_service import ApiListDatasetFilesRequest
-    except ImportError as error:
-        raise DataError("kagglehub is not installed: pip install 'vsrpp-lite[fetch]', or give FROM=") from error
+
     request, paths = ApiListDatasetFilesRequest(), {}
     request.owner_slug, request.dataset_slug = handle.split("/")
     request.page_size = 200

@@ -89,14 +89,23 @@ def test_it_stays_as_it_was_and_drops_out_only_if_faithful(folder, toy, faithful
 
 
 def test_a_model_is_read_where_its_bert_is_not(folder, toy, tmp_path):
-    """The export holds the weights of the BERT, and the size of it."""
+    """The export holds the weights of the BERT and its size, and does not tell where the BERT lay.
+
+    Another BERT that lies at the same path on the reader's machine is left alone.
+    """
     run = Run(system=SAEM(bert=folder), data="toy", sizes=SMALL, training=Training(epochs=1, batch_size=20))
     result = run.fit()
     expected = result.scores()
     export = result.export(toy.parent / "export")
+    for told in ("config.json", "README.md"):
+        assert "bert" in (export / told).read_text() and str(tmp_path) not in (export / told).read_text()
     Path(folder).rename(toy.parent / "elsewhere")
     matcher, test = load(export), run.dataset("test")
     np.testing.assert_allclose(all_scores(matcher, test, matcher.similarity), expected, atol=1e-6)
+    wider = transformers.BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)
+    transformers.BertModel(wider).save_pretrained(folder)
+    for place in (export, run.folder):
+        np.testing.assert_allclose(all_scores(load(place), test, matcher.similarity), expected, atol=1e-6)
 
 
 def test_the_word_pieces_are_saved_with_the_model(folder, tmp_path):

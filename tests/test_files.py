@@ -11,6 +11,8 @@ import pytest
 from vsrpp_lite import files
 from vsrpp_lite.files import DRAFTS, atomic, new_folder, scratch, write_text
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def drafts(folder):
     return [path.name for path in folder.iterdir() if path.name.startswith(DRAFTS)]
@@ -88,6 +90,20 @@ def test_a_link_and_a_mount_point_are_refused_before_any_work(tmp_path, monkeypa
 def test_an_empty_variable_means_the_default_home(monkeypatch):
     monkeypatch.setenv("VSRPP_HOME", "")
     assert files.home() == Path(files.__file__).parent.parent
+
+
+def test_a_relative_home_is_refused_since_it_would_be_another_place_in_another_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VSRPP_HOME", "work")
+    with pytest.raises(ValueError, match=f"VSRPP_HOME is 'work'; expected an absolute path, such as '{tmp_path}/work'"):
+        files.home()
+
+
+@pytest.mark.parametrize(("given", "used"), [("work", ROOT / "work"), ("/a b/c", Path("/a b/c")), ("", ROOT)])
+def test_make_turns_a_relative_home_into_an_absolute_one(given, used):
+    command = ["make", "--dry-run", "--always-make", "data-multi30k", f"VSRPP_HOME={given}"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f'"{used}/data/multi30k"' in shown
 
 
 def test_a_folder_that_somebody_else_made_meanwhile_is_left_as_it_is(tmp_path):

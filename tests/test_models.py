@@ -1,5 +1,6 @@
 """Models leave the house: exported, loaded where the data are not, and an eighth system goes the whole way."""
 
+import functools
 import json
 import os
 import shutil
@@ -216,6 +217,31 @@ def test_an_edited_method_or_property_is_another_system_and_another_docstring_is
     assert identity(_own(retold, lambda self: 1)()) == first
     assert identity(_own(edited, lambda self: 1)()) != first
     assert identity(_own(tokenizer, lambda self: 2)()) != first
+
+
+def test_an_edit_counts_under_a_decorator_and_in_a_default_too():
+    """The identity is that of a method, and not that of the function that a decorator puts around it."""
+
+    def one(self, captions, min_count, least=1):
+        return Vocabulary.build(captions, 1)
+
+    def other(self, captions, min_count, least=1):
+        return Vocabulary.build(captions, 2)
+
+    def with_default(self, captions, min_count, least=2):
+        return Vocabulary.build(captions, 1)
+
+    def with_keyword(self, captions, min_count, *, least=1):
+        return Vocabulary.build(captions, 1)
+
+    def with_other_keyword(self, captions, min_count, *, least=2):
+        return Vocabulary.build(captions, 1)
+
+    for before, after in ((one, other), (one, with_default), (with_keyword, with_other_keyword)):
+        for decorated in (lambda method: method, torch.no_grad(), functools.cache):
+            first, second = (identity(_own(decorated(method), lambda self: 1)()) for method in (before, after))
+            assert first != second
+            assert first == identity(_own(decorated(before), lambda self: 1)())
 
 
 def test_through_the_hubs_own_mixin_and_a_local_folder(run, tmp_path):

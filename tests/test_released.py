@@ -6,6 +6,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -304,10 +305,21 @@ def test_float32_takes_half_of_its_size_and_float16_all_of_it(tmp_path, monkeypa
     arguments = sources.Folder(tmp_path), {"train": ("", {"ims.npy": "train_ims.npy"})}, [], tmp_path
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size // share))
-    released.check_disk(*arguments)
+    released.check_disk(*arguments, keep=False)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size // share - 1))
     with pytest.raises(OSError, match="expected a larger disk"):
-        released.check_disk(*arguments)
+        released.check_disk(*arguments, keep=False)
+
+
+def test_downloads_that_stay_need_room_for_all_of_them(tmp_path, monkeypatch):
+    """Splits of 600 and 400 bytes in float32: half of 1,000 is written, and 600 or all 1,000 are kept beside it."""
+    source = SimpleNamespace(writes=True, paths={"train_ims.npy": 600, "dev_ims.npy": 400})
+    located = {split: (split, {"ims.npy": f"{split}_ims.npy"}) for split in ("train", "dev")}
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1100))
+    released.check_disk(source, located, [], tmp_path, keep=False)
+    with pytest.raises(OSError, match="expected a larger disk"):
+        released.check_disk(source, located, [], tmp_path, keep=True)
 
 
 def test_the_release_is_known_by_its_sizes_and_first_captions(tmp_path):

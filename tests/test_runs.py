@@ -1,5 +1,6 @@
 """Runs: equal settings share a folder, everything that matters has its own, nothing is trained twice."""
 
+import errno
 import json
 import os
 import pickle
@@ -257,6 +258,14 @@ def test_the_bar_of_a_fresh_grid_counts_only_what_is_new(toy):
     run.fit(accelerator="cpu")
     written = (run.folder / RESULT).stat().st_mtime
     assert [grid._epochs_done(run, since) for since in (0.0, written, written + 1)] == [2, 2, 0]
+
+
+def test_the_bar_outlives_a_file_that_another_machine_replaces_on_a_shared_disk(toy, monkeypatch):
+    def stale(path, since):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(grid, "_written", stale)
+    assert grid._epochs_done(Run(system=VSEpp(), data=str(toy), sizes=SMALL), since=0.0) == 0
 
 
 def test_an_unknown_preset_is_refused():

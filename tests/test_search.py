@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import vsrpp_lite as vl
 from vsrpp_lite.__main__ import app
 from vsrpp_lite.data import document
+from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.sealed_folder import DamagedError
 from vsrpp_lite.search import ENCODINGS, ENTRIES, NAMES, Index, nearest_index, regions_of
 from vsrpp_lite.two_stage import multiplications, two_stage
@@ -200,7 +201,7 @@ def test_regions_of_a_file(searched, tmp_path):
         regions_of(tmp_path / "strange.jpg", test)
 
 
-def test_the_command(run, tmp_path):
+def test_the_command(run, tmp_path, monkeypatch):
     run.fit()
     test = run.dataset("test")
     answered = CliRunner().invoke(app, ["search", run.folder.name, test.captions[0], "--count", "3"])
@@ -210,6 +211,10 @@ def test_the_command(run, tmp_path):
     answered = CliRunner().invoke(app, ["search", str(run.folder), "--image", str(tmp_path / "mine.npy")])
     assert len(answered.output.splitlines()) == 5
     assert CliRunner().invoke(app, ["search", run.folder.name]).exit_code == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(Matcher, "encode_images", None)  # a sentence without a word is refused before any picture is read
+        told = CliRunner().invoke(app, ["search", run.folder.name, "???"]).output
+    assert "the query is '???'; expected a sentence with a word in it" in told
     told = CliRunner().invoke(app, ["search", run.folder.name, "a red zzz and a qqq"]).output
     assert "the model does not know zzz, qqq\n" in told
     lost = CliRunner().invoke(app, ["search", "nothing", "a dog"])

@@ -1,6 +1,7 @@
 """The commands of the package: `vsrpp-lite ...`, or `python -m vsrpp_lite ...`."""
 
 import logging
+import os
 import shutil
 import sys
 from enum import StrEnum
@@ -154,6 +155,7 @@ def verify_recorded(
     from vsrpp_lite.paper.recorded_runs import verify
 
     torch.set_num_threads(1)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the recorded rows were trained on CPUs, and a GPU rounds otherwise
     with errors_in_a_line():
         typer.echo(verify(recorded_folder() / recorded, table=table, row=row, seed=seed))
 
@@ -173,7 +175,7 @@ def search(
     """Find the pictures of a sentence, or the captions of a picture, in two stages."""
     from vsrpp_lite.data.document import read_json
     from vsrpp_lite.data.named import data_folder
-    from vsrpp_lite.data.text import tokenize
+    from vsrpp_lite.data.text import has_word, tokenize
     from vsrpp_lite.search import Index, regions_of
     from vsrpp_lite.training.models import load
     from vsrpp_lite.training.run_folder import CONFIG
@@ -191,8 +193,10 @@ def search(
         if dataset.feature_size != known["feature_size"]:
             expected = f"expected {known['feature_size']}, which the model reads"
             raise DataError(f"{searched} has regions of {dataset.feature_size} numbers; {expected}")
-        index = Index(matcher, dataset, of="captions" if image else "images")
+        if not (image or has_word(sentence)):  # found before the split is encoded, which can take minutes
+            raise ValueError(f"the query is {sentence!r}; expected a sentence with a word in it")
         query = regions_of(image, dataset) if image else sentence
+        index = Index(matcher, dataset, of="captions" if image else "images")
         unknown = [word for word in tokenize(sentence) if matcher.tokenizer.unknown in matcher.tokenizer.encode(word)]
         if unknown:
             typer.echo(f"the model does not know {', '.join(unknown)}", err=True)

@@ -12,10 +12,17 @@ from filelock import FileLock, Timeout
 
 
 def home() -> Path:
-    """Return the folder of data/, runs/ and results/: $VSRPP_HOME, else this checkout, else the working directory."""
+    """Return the folder of data/, runs/ and results/: $VSRPP_HOME, else this checkout, else the working directory.
+
+    Raises:
+        ValueError: $VSRPP_HOME is a relative path, which notebooks in another folder would take for another place.
+    """
+    given = os.environ.get("VSRPP_HOME")
+    if given and not Path(given).is_absolute():
+        raise ValueError(f"VSRPP_HOME is {given!r}; expected an absolute path, such as {str(Path(given).resolve())!r}")
     checkout = Path(__file__).resolve().parent.parent
     default = checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
-    return Path(os.environ.get("VSRPP_HOME") or default).resolve()
+    return Path(given or default).resolve()
 
 
 def notebooks_folder() -> Path:

@@ -231,7 +231,8 @@ display(
 sentence = test.captions[0]
 figure = show.retrieval(matcher, test, sentence)
 # %% [markdown]
-# The two boxes below search while you type: a sentence finds pictures, and the number of a picture finds sentences.
+# The two boxes below search when you press Enter: a sentence finds pictures, and the number of a picture finds
+# sentences.
 # (They need a running kernel.)
 
 # %% tags=["widget", "nbval-ignore-output"]

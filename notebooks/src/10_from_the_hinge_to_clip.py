@@ -340,9 +340,8 @@ if study:
     for run, name in names.items():
         settings = {column: getattr(run.settings.training, column) for column in COLUMNS}
         lines.append({"loss": name, **settings, "seed": run.seed, "dev_rsum": round(found[run], 2)})
-    tables = results_folder("scenes") / "tables"
-    tables.mkdir(parents=True, exist_ok=True)
-    with atomic(tables / "losses.csv") as draft:
+    results_folder("scenes").mkdir(parents=True, exist_ok=True)
+    with atomic(results_folder("scenes") / "losses.csv") as draft:
         pd.DataFrame(lines).to_csv(draft, index=False)
 
 
@@ -412,6 +411,8 @@ display(
 # %% [markdown]
 # The *summed* hinge and InfoNCE need no warm-up. Without a warm-up, the hinge on the hardest negative stays far below
 # the one with a warm-up. Lesson 2's plateau may be the reason. This record holds no losses, so it cannot show it.
+# InfoNCE is a little better with a temperature that stays at 0.07 than with a learned one. Training moves the
+# temperature so that the *training* loss falls, and the rsum on dev need not follow.
 #
 # Two questions are left: what does the size of the batch change, and what does the cut of the gradients change?
 
@@ -467,12 +468,15 @@ display(
 
 # %% [markdown]
 # Look at the left panel first. All solid points read the same number of captions, so batches of 512 make a quarter of
-# the steps of batches of 128. With as many steps, the large batches come out like the smaller ones. So the low rsum of
-# batches of 512 comes from too few steps, and not from other negatives. (The trainings with as many steps read four
-# times as many captions.)
+# the steps of batches of 128. With as many steps, the large batches come out like the smaller ones, but then they also
+# read four times as many captions. So the number of steps can explain the fall. These trainings cannot tell whether the
+# other negatives of a large batch help or hurt a little. (With as many captions, the hinge in batches of 512 is best at
+# the highest rate that we tried, so a higher rate may narrow its gap.)
 #
-# The right panel surprises. InfoNCE hardly changes without the cut. The hinge on the hardest negative needs it: without
-# the cut it loses about a third of its rsum, and its best rate is the highest one that we tried. So *the hinge is as
+# The right panel surprises. At the best of its rates, InfoNCE does not change without the cut. At the two lowest rates,
+# both losses are better without it. From 0.006 on, the hinge on the hardest negative is far worse without the cut, and
+# at the best of its rates it loses about a third of its rsum. (This rate is the highest one that we tried, so a higher
+# rate may narrow this gap, too.) So *the hinge is as
 # good as InfoNCE here* is a sentence about the hinge **with its cut**. The released code of VSE++ has this cut, and a
 # comparison that had left it out would have called InfoNCE far better. A loss comes with the settings that make it
 # train. Why does the hinge need the cut? We did not test it. One guess: the summed hinge of the warm-up has far longer

@@ -82,27 +82,27 @@ class LearnedWords(nn.Module):
 
 
 class Bert(nn.Module):
-    """A frozen, pretrained BERT from a local folder. With `faithful`, its dropout is on in training, as released.
+    """A frozen, pretrained BERT. With `faithful`, its dropout is on in training, as released.
 
     Args:
-        folder: the BERT. If there is no such folder, as where somebody else's model is loaded, the weights are random
-            until those of the trained model take their place.
-        config: the folder of config.json, which then says how large the BERT is.
+        folder: the folder of config.json.
+        pretrained: whether the folder has the weights, too. Else they are random until those of a trained model take
+            their place.
 
     Raises:
         ImportError: transformers is not installed.
         OSError: the folder holds no model.
     """
 
-    def __init__(self, folder: Path, config: Path, *, faithful: bool):
+    def __init__(self, folder: Path, *, pretrained: bool, faithful: bool):
         super().__init__()
         with extra("bert"):
             from transformers import AutoConfig, AutoModel
 
-        if folder.is_dir():
+        if pretrained:
             model = AutoModel.from_pretrained(folder, local_files_only=True)
         else:
-            model = AutoModel.from_config(AutoConfig.from_pretrained(config, local_files_only=True))
+            model = AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
         self.model = model.requires_grad_(False)
         self.longest = model.config.max_position_embeddings
         self.faithful = faithful
@@ -193,7 +193,9 @@ class SAEM(System):
             found = f"embed is {sizes.embed} and word is {sizes.word}"
             raise ValueError(f"{found}; expected multiples of 16 and of 4, which the heads of the attention divide")
         if self.bert:
-            bert = Bert(Path(self.bert), cast(WordPieces, tokenizer).folder, faithful=self.faithful)
+            # a trained model carries its word pieces, and a BERT that lies at this path here may be another one
+            folder = cast(WordPieces, tokenizer).folder
+            bert = Bert(folder, pretrained=folder == Path(self.bert), faithful=self.faithful)
             states: LearnedWords | Bert = bert
             state_size = int(bert.model.config.hidden_size)
         else:

@@ -238,7 +238,7 @@ def _epochs_done(run: Run, since: float) -> int:
         if _written(run.folder / RESULT, since):
             return run.settings.training.epochs  # patience may have ended the run early
         return len(Result(run).history) if _written(run.folder / HISTORY, since) else 0
-    except (DamagedError, FileNotFoundError):  # or a worker is deleting the folder
+    except (DamagedError, OSError):  # or a worker is deleting the folder, or another machine replaces a file on NFS
         return 0
 
 

@@ -8,8 +8,10 @@ README.md           the model card, with the measured recalls
 """
 
 import hashlib
+import inspect
 import json
 import os
+import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -37,8 +39,8 @@ WEIGHTS, CARD = "model.safetensors", "README.md"
 def identity(system: System) -> dict[str, Any]:
     """Return what identifies a system: module, name and version of its class, and its choices.
 
-    For a class from outside of this package, the identity includes a hash of the byte code of its methods, so that an
-    edited method makes another system.
+    For a class from outside of this package, the identity includes a hash of the byte code of its methods, and of the
+    defaults of their arguments, so that an edited method makes another system.
 
     Raises:
         ValueError: the choices do not make the system again, such as a class with an `__init__` of its own.
@@ -53,7 +55,7 @@ def identity(system: System) -> dict[str, Any]:
 
 
 def _methods(kind: type) -> Iterator[bytes]:
-    """Yield name and byte code of every method of a class, and of its bases from outside of this package.
+    """Yield name, byte code and defaults of every method of a class, and of its bases from outside of this package.
 
     What `dataclass` writes by itself is left out, since the choices say the same.
     """
@@ -63,9 +65,11 @@ def _methods(kind: type) -> Iterator[bytes]:
         for name, value in sorted(vars(base).items()):
             wrapped = [getattr(value, part) for part in ("fget", "func", "__func__") if hasattr(value, part)]
             function = wrapped[0] if wrapped else value  # of a property, a cached property, a class or static method
+            function = inspect.unwrap(function)  # what a decorator such as torch.no_grad() has wrapped
             code = getattr(function, "__code__", None)
             if code and name not in WRITTEN_BY_DATACLASS:
-                yield name.encode() + _byte_code(code, function.__doc__)
+                defaults = _constant((function.__defaults__, function.__kwdefaults__))
+                yield name.encode() + _byte_code(code, function.__doc__) + defaults
 
 
 def _check_remade(system: System, choices: Mapping[str, Any]) -> None:
@@ -87,12 +91,19 @@ def _byte_code(code: Any, docstring: str | None = None) -> bytes:
 
 
 def _constant(value: Any) -> bytes:
-    """Return a constant of a function as bytes, the same ones in every process."""
-    if hasattr(value, "co_code"):
-        return _byte_code(value)
-    if isinstance(value, frozenset):  # Python orders it in another way in every process
-        return b"frozenset " + b" ".join(sorted(map(_constant, value)))
-    return repr(value).encode()
+    """Return a constant of a function, or the default of an argument, as bytes: the same ones in every process."""
+    match value:
+        case types.CodeType():
+            return _byte_code(value)
+        case frozenset() | set():  # Python orders it in another way in every process
+            return b"set " + b" ".join(sorted(map(_constant, value)))
+        case tuple() | list():
+            return b"(" + b" ".join(map(_constant, value)) + b")"
+        case dict():
+            return b"{" + b" ".join(_constant(pair) for pair in value.items()) + b"}"
+        case None | bool() | int() | float() | complex() | str() | bytes():
+            return repr(value).encode()
+    return type(value).__qualname__.encode()  # the repr of other defaults may show where they lie in memory
 
 
 class OtherSystemError(ValueError):
@@ -131,21 +142,27 @@ def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, fl
 
     Args:
         config: `system` (see `identity`), `sizes` and `feature_size`. Other entries are written unchanged, except that
-            `run` is left out, since it may name a folder of the author. The model card shows `data_name`, `preset`,
-            `seed`, `test` (the split and the images behind the recalls) and `imported` (the name of a released
-            checkpoint).
+            `run` is left out, since it may name a folder of the author. A choice of the system that is an absolute
+            path, as that of a BERT, is written as the name of its folder, for the same reason. The model card shows
+            `data_name`, `preset`, `seed`, `test` (the split and the images behind the recalls) and `imported` (the name
+            of a released checkpoint).
 
     Raises:
         FileExistsError: the folder exists and is not empty, or another process is writing it.
     """
     folder = Path(folder)
+    choices = {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in config["system"]["choices"].items()
+    }
+    public = {name: entry for name, entry in config.items() if name != "run"}
+    public["system"] = {**config["system"], "choices": choices}
     with new_sealed_folder(folder) as files:
-        (files.folder / CARD).write_text(card(config, recalls), encoding="utf-8")
+        (files.folder / CARD).write_text(card(public, recalls), encoding="utf-8")
         save_tokenizer(matcher.tokenizer, files)
         with files.write(WEIGHTS) as weights:
             save_model(matcher, str(weights), metadata={"format": "pt"})
             files.let_others_read(weights)
-        public = {name: entry for name, entry in config.items() if name != "run"}
         files.write_text(CONFIG, json.dumps(public, indent=2) + "\n")
     return folder
 
