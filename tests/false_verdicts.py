@@ -14,7 +14,7 @@ import pandas as pd
 
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.four_tables import TABLES
-from vsrpp_lite.paper.recorded_runs import samples
+from vsrpp_lite.paper.recorded_runs import recorded_samples
 from vsrpp_lite.paper.tables import COMPARED, Table
 from vsrpp_lite.training.metrics import holm, two_sided, welch
 
@@ -30,7 +30,7 @@ def of_set(name: str) -> dict[str, object]:
     for table in TABLES:
         path = folder / f"{table.name}.csv"
         if path.exists() and pd.read_csv(path)["seeds"].iloc[0] > 1:
-            sampled = {row: samples(folder, table.name, row) for row in table.rows}
+            sampled = {row: recorded_samples(folder, table.name, row) for row in table.rows}
             for found, p in zip((alone, together), p_values_of(table, sampled, rng)):
                 found.append(p)
     own, usual = (np.concatenate(found, 1) for found in (alone, together))

@@ -1162,6 +1162,20 @@ PAPER = [
         "test_ablation.py::test_an_interaction_is_the_difference_of_two_effects_with_its_own_interval",
     ),
     Mutant(
+        "silenced layers add nothing, and not their average",
+        "paper/beyond_recall.py",
+        "layer.update.bias.data.copy_(layer.norm.running_mean)",
+        "nn.init.zeros_(layer.update.bias)",
+        "test_beyond_recall.py::test_a_matcher_without_messages_adds_one_vector_to_every_region",
+    ),
+    Mutant(
+        "an edit under a decorator does not count",
+        "training/models.py",
+        "function = inspect.unwrap(function)",
+        "function = function",
+        "test_models.py::test_an_edit_counts_under_a_decorator_and_in_a_default_too",
+    ),
+    Mutant(
         "a mu is compared with itself",
         "paper/ablation.py",
         "tables.compare(of_mu, sampled[2.0], direction)",

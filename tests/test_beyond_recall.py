@@ -2,6 +2,9 @@
 
 import pandas as pd
 import pytest
+import torch
+from conftest import SMALL
+from torch import nn
 
 import vsrpp_lite as vl
 from vsrpp_lite.data.scenes.probes import EDITS
@@ -38,3 +41,24 @@ def test_recorded_measures_are_those_of_the_runs(home, monkeypatch):
     assert counts[halves].sum() == counts["left and right"]
     right = found["SCAN"] * counts  # in per cent of one pair
     assert right[halves].sum() == pytest.approx(right["left and right"], abs=0.01 * counts["left and right"])
+
+
+def test_a_matcher_without_messages_adds_one_vector_to_every_region(toy):
+    """The average message becomes zero in BN, so each layer adds BN's bias. The first region is the same when alone."""
+    matcher = vl.Run(system=vl.VSRpp(), data=str(toy), sizes=SMALL).build().train()
+    for layer in matcher.images.reason.layers:
+        nn.init.normal_(layer.norm.weight)
+        nn.init.normal_(layer.norm.bias)
+    regions, mask = torch.randn(5, 4, 12), torch.ones(5, 4, dtype=torch.bool)
+    projected = matcher.images.project(regions)
+    matcher.images.reason(projected, mask)  # BN learns the mean of the messages
+    silent = beyond_recall.without_messages(matcher.eval())
+    added = silent.images.reason(projected, mask) - projected
+    biases = sum(layer.norm.bias for layer in matcher.images.reason.layers)
+    torch.testing.assert_close(added, biases.expand_as(added))
+    heard = matcher.images.reason(projected, mask) - projected
+    assert heard.std(dim=(0, 1)).max() > 1e-3  # the matcher itself still sends messages
+    alone = silent.images.reason(projected[:, :1], mask[:, :1])
+    torch.testing.assert_close(alone, silent.images.reason(projected, mask)[:, :1])
+    with pytest.raises(ValueError, match="has no graph layer"):
+        beyond_recall.without_messages(vl.Run(system=vl.VSEpp(), data=str(toy), sizes=SMALL).build())

@@ -17,7 +17,7 @@ import pytest
 
 from vsrpp_lite.paper.ablation import FACTORIAL
 from vsrpp_lite.paper.four_tables import TABLE1, TABLE2, TABLE3, TABLES
-from vsrpp_lite.paper.recorded_runs import record_rows, samples
+from vsrpp_lite.paper.recorded_runs import record_rows, recorded_samples
 from vsrpp_lite.paper.reproduce import check_parameters, execute, reproduce_tables
 from vsrpp_lite.training.metrics import METRICS
 
@@ -174,7 +174,7 @@ def test_the_cells_of_the_clean_ablation_are_recorded_like_rows_of_a_table(repro
     shared = lines.loc["table1"].set_index("row").loc["VSR++ (full)", "digest"]
     assert shared in set(lines.loc["factorial", "digest"])  # a row of Table 1 is one of the cells
     cell = lines.loc["factorial"].iloc[-1]
-    found = samples(tmp_path / "kept", "factorial", cell["row"])[..., METRICS.index("rsum")].mean()
+    found = recorded_samples(tmp_path / "kept", "factorial", cell["row"])[..., METRICS.index("rsum")].mean()
     assert found == pytest.approx(cell["rsum"], abs=0.01)
 
 

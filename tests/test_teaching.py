@@ -54,11 +54,13 @@ class Soft(vl.VSRpp):
 
     temperature: float = 0.21
     looks_at: str = "the whole"
+    weight: float = 128.0
 
     def build(self, tokenizer, feature_size, sizes):
         matcher = super().build(tokenizer, feature_size, sizes)
         score = matcher.similarity if self.looks_at == "the whole" else cosine
         matcher.losses["ranking"] = InfoNCE(score, temperature=self.temperature)
+        matcher.losses["ranking"].weight = self.weight
         return matcher
 
 
@@ -162,6 +164,7 @@ RIGHT = [
     (check.lesson4.exercise2, (chosen_mu(max),)),
     (check.lesson4.exercise3, (ERRS, SURE)),
     (check.lesson4.exercise3, (ERRS.tolist(), SURE.numpy())),
+    (check.lesson4.exercise3, ([[0.5, 0.6], [0.3, 0.3]], [[0.9, 0.1], [0.3, 0.3]])),  # picture 0 alone is an example
     (check.lesson5.exercise1, (4.5 * LN2,)),
     (check.lesson5.exercise2, (pair_costs(1),)),
     (check.lesson5.exercise3, (looks(DECODER), DECODER, STATES, IDS)),
@@ -261,6 +264,7 @@ WRONG = [
     (check.lesson10.exercise1, (100 * SHARES, SHARES_T), "not per cent"),
     (check.lesson10.exercise3, (Soft(temperature=0.07),), "How wide is the range"),
     (check.lesson10.exercise3, (vl.VSRpp(),), "is Hinge"),
+    (check.lesson10.exercise3, (Soft(weight=1.0),), "Give it the same weight"),
     (check.lesson10.exercise3, (vl.VSEpp(),), "a subclass of VSRpp"),
     (check.lesson10.exercise3, (Soft(looks_at="cosine"),), "The loss looks at another score"),
     (check.lesson11.exercise1, (1e6 / (1 + 36 * 12),), "meets each region twice"),

@@ -31,7 +31,9 @@
 #
 # *Needs:* some Python and PyTorch. *Time:* about 20 minutes. The first run draws the pictures and trains a model,
 # which takes one to two minutes; later runs of any notebook find both. If you do not want to wait for trainings, type
-# `vsrpp-lite lesson-models` in a terminal first. It gives you the models of the lessons as we trained them.
+# `vsrpp-lite lesson-models` in a terminal first. It gives you the models of the lessons as we trained them, and the
+# numbers that you see in the lessons are theirs. If you train the models yourself, your numbers may be others: another
+# kind of processor rounds otherwise, which changes a training about as much as another seed does.
 #
 # A **preset** names an amount of work. `smoke` shows in seconds that a system runs, and its models are too small to
 # learn much. `lite` trains small models for a minute. `long` trains the same models until they stop improving.
@@ -349,8 +351,8 @@ figure = show.image_query({"": scores}, test, image, top=5)
 # | VSRN | a graph over the regions, a GRU that reads them, and a loss that writes the sentence |
 # | VSR++ | VSRN's vector for the whole, and SCAN's attention for the parts, in one score |
 #
-# (*-style*: the paper has no public code, and we wrote the system after its description.) The lessons and the
-# [glossary](glossary.md) explain the terms of this table.
+# (*-style*: the paper has no public code, and we wrote the system after its description.) The lessons explain the terms
+# of VSE++, SCAN, VSRN and VSR++, and the [glossary](glossary.md) has a sentence or two on those of the others.
 
 # %% tags=["nbval-ignore-output"]
 for name, encoded in (("pictures", images), ("sentences", texts)):

@@ -83,8 +83,8 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # * $A$ is the **affinity**: how much region $i$ takes from region $j$. $\varphi$ and $\phi$ are two different linear
 #   layers. The module calls the first one `theta`, with weights $W_\theta$, and the second one `phi`, with weights
 #   $W_\phi$. There is no softmax: an affinity may be negative, or large.
-# * $A V W_g$ are the **messages**: to each region, the sum of what all regions say ($W_g$), weighted by its
-#   affinities.
+# * $A V W_g$ are the **messages**. The message to region $i$ is a sum over all regions $j$: $v_j W_g$ is what region
+#   $j$ says, and $A_{ij}$ is its weight.
 # * $W_r$ is one more linear layer, and $+\,V$ is the **residual**: a region keeps what it was.
 #
 # The released code adds two things that the formula does not show: the affinity is divided by the number of regions,
@@ -347,9 +347,6 @@ widgets.region_picker(matcher, test, image=6)
 # %%
 figure = show.affinity(matcher, test, image=6)
 
-# %% tags=["hide-input", "nbval-ignore-output"]
-predict("1.7")
-
 # %% [markdown]
 # How large are the numbers? There is no softmax and no length normalisation here: $A$ grows with the square of the
 # regions and the messages with their cube. BN removes this scale again, but not the *shape* of the distribution: if
@@ -376,6 +373,9 @@ for name, length in lengths.items():
 # %% [markdown]
 # This is a first warning. A layer can help in two ways: by messages, which differ from picture to picture, or by
 # adding the same vector to every region, for which nobody needs a graph.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+predict("1.7")
 
 # %% [markdown]
 # ## Measure: what does the graph contribute?
@@ -503,8 +503,8 @@ figure = show.text_query({name: scores[name] for name in ("no messages", "as tra
 # Read the numbers above with these questions:
 #
 # * How much rsum does it cost to delete the layers? Reported as "the worth of graph reasoning", this would look like a
-#   success. But how much does it cost to silence the messages alone? The difference between the two is what the
-#   constant that a layer adds is worth to this model.
+#   success. But how much does it cost to silence the messages alone? Subtract the second cost from the first. The rest
+#   is what the constant vectors, which the layers add, are worth to this model.
 # * Do sentences with a relation profit from the messages more than other sentences do?
 # * Are *left* and *right* told apart more often with messages than without?
 
@@ -533,12 +533,13 @@ display(
 
 # %% [markdown]
 # If an interval contains zero, the numbers do not show that the messages *help* the trained model. If it does not, but
-# the difference is small, they help a little at most. Sentences with a relation should gain more than the others. What
-# the model knows about left and right can come from the regions themselves, since their features say where their boxes
-# are. This test cannot say whether the messages were of use *during* the training. It also says nothing about the
-# graph of the paper (four layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. But
-# the test shows how to design an ablation: take away the *idea* (the messages), not only the *code* (the layer).
-# Exercise 3 trains models without messages.
+# the difference is small, they help a little at most. If messages carried relations, sentences with a relation would
+# gain more than the others. Compare the two gains above, with their intervals. What the model knows about left and
+# right can come from the regions themselves, since their features say where their boxes are. This test cannot say
+# whether the messages were of use *during* the training. It also says nothing about the graph of the paper (four
+# layers of 2,048 numbers, 29,000 photographs, thirty epochs), which we have not measured. But the test shows how to
+# design an ablation: take away the *idea* (the messages), not only the *code* (the layer). Exercise 3 trains models
+# without messages.
 #
 # ## Pitfalls of the released code
 #

@@ -385,7 +385,7 @@ figure = draw_hinge(0.2)
 # An image has five captions, and a batch is drawn from all captions. Let sentences 0 and 1 describe the *same* image,
 # so that it stands in the batch twice and rows 0 and 1 of the scores are equal. If only the diagonal is spared, the
 # loss pushes a true caption away from its picture, and with hardest negatives it mostly picks just such a caption,
-# since what fits best is hardest. The mask must look at the image's id.
+# since the hardest negative is the sentence that fits best. The mask must look at the image's id.
 #
 # Compute the loss for the matrix below by hand, with only the diagonal excluded from the negatives. Image 0 takes
 # sentence 1 for a wrong sentence: $[0.2 - 0.6 + 0.5]_+ = 0.1$. The same image in row 1 takes sentence 0 for a wrong

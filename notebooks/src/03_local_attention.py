@@ -559,9 +559,9 @@ show.attention(matcher, test, chosen, test.captions[column])
 plt.show()
 
 # %% [markdown]
-# Read the figure with care. Which words find the things that they name, and which words do not? No region shows a verb:
-# where does a verb look? The vector of a word comes from a GRU that has also read the words around it. So a verb may
-# look where its subject looks, or somewhere else. Also, each vector in $V^*$ contains messages from other regions.
+# Read the figure with care. Which words find the things that they name, and which words do not? No region shows a verb.
+# The vector of a word comes from a GRU that has also read the words around it. So a verb may look where its subject
+# looks, or somewhere else. Also, each vector in $V^*$ contains messages from other regions.
 # Attention shows which regions went into a number, but it does not explain why.
 
 # %% [markdown]
@@ -810,7 +810,8 @@ quiz(3)
 # - Swap query and context, and you have the other direction.
 # - A cosine with a weighted sum needs no weighted sum: $\sum a s$ and $a^\top G a$ are enough, and the softmax needs no
 #   denominator.
-# - Pack by length: no padding is multiplied. A missing region is a zero vector and needs no mask, except where it asks.
+# - Group the sentences by length. Then no product is computed for padding. A missing region is a zero vector and needs
+#   no mask, except where it asks.
 # - How much does a trained model depend on its attention? Set the temperature to zero at test time and see. Only a
 #   training without attention can tell what attention is worth.
 #

@@ -251,6 +251,15 @@ assert table["captions"].sum() == len(where)
 # one score loses by more on the other, with $\mu$ counted. The sum also loses some captions that $S_L$ finds: in the
 # row *S_L only*, they are the captions less those that the sum finds. (In the row *both*, nothing can be lost. Why?)
 # Compare what the sum gains with what it loses: is $S_G$, which searches badly by itself, a useful second opinion?
+#
+# <details><summary>Answers</summary>
+#
+# In the row *both*, no rival is ahead of the right picture on $S_G$ or on $S_L$, so none is ahead on the sum. $S_G$ is
+# a useful second opinion of $S_L$ if the sum finds more captions in the rows *neither* and *S_G only* together than it
+# loses in the row *S_L only*.
+#
+# </details>
+#
 # Here is a caption for which neither part puts the right picture first, and the sum does:
 
 # %% tags=["nbval-ignore-output"]
@@ -387,14 +396,14 @@ display(
 # it. (The other figure, from the clean ablation of [07_reading_the_tables](07_reading_the_tables.ipynb), has the same
 # caption losses on both sides, but the recipes differ there, too.) Second, in both figures, fusion at the loss is
 # scored with $S_G$ alone, which is how we read the paper's row. It has also trained an $S_L$, so we can score
-# *Fusion-loss* by the sum of both. How much of the difference is left?
+# *Fusion-loss* by $S_G + 2 S_L$, too. (Its own loss weighs both parts alike.) How much of the difference is left?
 
 # %%
 fused_at_the_loss = pd.read_csv(recorded_folder() / "scenes-lite" / "own_recipes.csv").query("recipe == 'its own'")
 by_sum = fused_at_the_loss.set_index("row").loc["Fusion-loss, scored by its sum"]
 display(
     Markdown(
-        f"Scored by the sum of its parts, *Fusion-loss* reaches {by_sum['rsum']}, and *Fusion-similarity* leads by "
+        f"Scored by S_G + 2 S_L, *Fusion-loss* reaches {by_sum['rsum']}, and *Fusion-similarity* leads by "
         f"{by_sum['its lead']} ({by_sum['lo']} to {by_sum['hi']}) instead of "
         f"{float(sums[rows[0]]) - float(sums[rows[1]]):.1f}."
     )
@@ -610,7 +619,8 @@ check.lesson4.exercise2(choose)
 # $$\max_{j \ne t}\, [(1 + \mu)\alpha - S_t + S_j]_+ \;\le\;
 # \max_{j \ne t}\, [\alpha - g_t + g_j]_+ + \mu \max_{j \ne t}\, [\alpha - l_t + l_j]_+$$
 #
-# When does equality hold? Find a 2 x 2 example in which the left side is 0 and the right is not.
+# When does equality hold? Find a 2 x 2 example in which, for one of the two pictures, the left side is 0 and the right
+# is not.
 #
 # <details><summary>Hint</summary>
 #

@@ -578,8 +578,9 @@ display(
 # %% [markdown]
 # ## Pitfalls of the released code
 #
-# - **Twice in Adam.** VSRN lists every parameter of the generator twice in the optimiser: two steps instead of one each
-#   time, and the clipping counts it twice. Its captions train at about twice the rate that it states.
+# - **Twice in Adam.** VSRN lists every parameter of the generator twice in the optimiser. So Adam makes two steps with
+#   each of them, and the clipping counts their gradients twice. Its captions train at about twice the rate that it
+#   states.
 # - **Batch size.** See above.
 # - **Steps and mask.** Always 59 steps, one padding too many in the loss.
 # - **Dropout that does nothing.** `dropout=0.5` in a GRU of one layer is ignored. The dropout of 0.2 elsewhere works.
@@ -706,7 +707,8 @@ check.lesson5.exercise2(costs)
 # $E_r$ is a state of a GRU that has read the regions $1 \dots r$. Each of these regions is a row of $V^*$, so it has
 # already received messages from all other regions in the graph. So a weight on $E_r$ is a weight on a summary of all
 # regions up to $r$. The order of the regions in the file also changes $E_r$, although the picture itself has no such
-# order.
+# order. The first reason holds in lesson 3, too, where words attend to the rows of $V^*$. The GRU is new: there, no
+# vector sums up the regions before it, and the order of the regions does not matter.
 #
 # </details>
 

@@ -649,7 +649,8 @@ check.lesson10.exercise2(gradient)
 
 # %% [markdown]
 # **3. InfoNCE for VSR++** (*hard, 30 minutes and some computing*). Train the full similarity $S_G + \mu S_L$ with
-# InfoNCE. $S$ lies between $-(1+\mu)$ and $1+\mu$, so which temperature is the same start as 0.07 for a cosine?
+# InfoNCE, and give this loss the weight of the hinge that it replaces. $S$ lies between $-(1+\mu)$ and $1+\mu$, so
+# which temperature is the same start as 0.07 for a cosine?
 #
 # <details><summary>Hint</summary>
 #

@@ -380,14 +380,15 @@ show.describe(
 plt.show()
 
 # %% [markdown]
-# The time of the exact index grows about in proportion to the number of vectors, and faster than that from ten
-# thousand on. That of the other two grows far more slowly. But they must be built first, and they miss some, more with
-# some settings than with others. Why does IVF with 8 or 32 open groups find more of the 100 nearest vectors when there
-# are more vectors? These vectors were drawn around a thousand centres. If there are fewer than a hundred thousand, a
-# centre has fewer than 100 of them. Then the 100 nearest lie around many centres, and so in many groups of IVF. From a
-# hundred thousand on, they lie around one centre, and a few open groups hold them. At a million, one open group finds
-# fewer of them again. Probably this is because IVF then has about four groups for each centre, and at a hundred
-# thousand it has about one. Real pictures have no such neat groups. So measure on your own vectors.
+# Compare the times from one number of vectors to the next, which is ten times as large. That of the exact index grows
+# about tenfold each time, at first by less and then by more. That of the other two grows far more slowly. But they
+# must be built first, and they miss some, more with some settings than with others. Why does IVF with 8 or 32 open
+# groups find more of the 100 nearest vectors when there are more vectors? These vectors were drawn around a thousand
+# centres. If there are fewer than a hundred thousand, a centre has fewer than 100 of them. Then the 100 nearest lie
+# around many centres, and so in many groups of IVF. From a hundred thousand on, they lie around one centre, and a few
+# open groups hold them. At a million, one open group finds fewer of them again. Probably this is because IVF then has
+# about four groups for each centre, and at a hundred thousand it has about one. Real pictures have no such neat
+# groups. So measure on your own vectors.
 #
 # ## Pitfalls
 #

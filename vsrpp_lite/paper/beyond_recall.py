@@ -5,17 +5,21 @@ since only their generator knows what is true of every picture.
 """
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
+from torch import nn
 
 from vsrpp_lite.data.precomp import name_of_test, open_split
 from vsrpp_lite.data.scenes.probes import EDITS, Probe, in_one_half, probes
 from vsrpp_lite.data.scenes.truth import scenes, truth
 from vsrpp_lite.files import atomic
+from vsrpp_lite.gcn_reasoning import RegionGraph
+from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.paper.true_answers import false_negative_share, judged, preferred
 from vsrpp_lite.paper.words_alone import preferred_unseen
@@ -64,6 +68,26 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
         lines.append((row, run.seed, "t2i failures that are false negatives", wrong, failed))
         lines += _shares(row, run.seed, preferred(result.matcher(), test, pairs), asked)
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def without_messages(matcher: Matcher) -> Matcher:
+    """Return a copy of a matcher whose graph layers send no messages.
+
+    In evaluation mode, each layer adds what it added on average in its training, which is the same vector for every
+    region of every picture; see lesson 1.
+
+    Raises:
+        ValueError: the matcher has no graph layer.
+    """
+    silent = deepcopy(matcher)
+    layers = [module for module in silent.modules() if isinstance(module, RegionGraph)]
+    if not layers:
+        raise ValueError("the matcher has no graph layer, and so no messages to take away")
+    for layer in layers:
+        nn.init.zeros_(layer.update.weight)
+        assert layer.norm.running_mean is not None  # only a norm without statistics has none
+        layer.update.bias.data.copy_(layer.norm.running_mean)
+    return silent
 
 
 def judge_words_alone(run: Run) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.beyond_recall import TRUTH
 from vsrpp_lite.paper.published import SEED_RSUMS
-from vsrpp_lite.paper.recorded_runs import samples, seconds
+from vsrpp_lite.paper.recorded_runs import recorded_samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, compare
 from vsrpp_lite.training.metrics import METRICS, holm, p_value, seed_interval
@@ -175,7 +175,8 @@ def lead(recorded: str, name: str, *words: str) -> str:
     the table's claims, and Holm's method does not judge it.
     """
     *rows, metric = words
-    better, worse = (samples(recorded_folder() / recorded, name, row) for row in " ".join(rows).split(" over "))
+    folder = recorded_folder() / recorded
+    better, worse = (recorded_samples(folder, name, row) for row in " ".join(rows).split(" over "))
     found = compare(better, worse, metric)
     return _points(found["difference"], found["lo"], found["hi"])
 
@@ -188,6 +189,17 @@ def effect(recorded: str, *better_and_worse: str) -> str:
     better, worse = " ".join(better_and_worse).split(" over ")
     effects = pd.read_csv(recorded_folder() / recorded / "factorial.csv").set_index(["better", "worse"])
     return _judged(effects.loc[(better, worse)])
+
+
+def interaction(recorded: str, *part_and_branch: str) -> str:
+    """Return by how much more a part does in fusion of similarities than in another branch; see `ablation`.
+
+    The words `instead of` stand between the part and the branch. The interval follows, and the verdict by Holm if that
+    is another.
+    """
+    part, branch = " ".join(part_and_branch).split(" instead of ")
+    lines = pd.read_csv(recorded_folder() / recorded / "interactions.csv").set_index(["part", "instead of"])
+    return _judged(lines.loc[(part, branch)])
 
 
 def _judged(line: pd.Series) -> str:

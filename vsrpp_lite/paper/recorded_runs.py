@@ -59,7 +59,7 @@ def record_rows(folder: Path, *, data: str) -> None:
         np.savez_compressed(file, **ranks)  # type: ignore[arg-type]  # its stub takes any keyword for an option
 
 
-def samples(folder: Path, table: str, row: str) -> np.ndarray:
+def recorded_samples(folder: Path, table: str, row: str) -> np.ndarray:
     """Return what each test image adds to each metric, (S, I, M), from the recorded ranks of a row's S seeds.
 
     Raises:

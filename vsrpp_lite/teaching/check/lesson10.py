@@ -6,6 +6,7 @@ import torch
 
 from vsrpp_lite.data.text import Vocabulary
 from vsrpp_lite.fusion import fusion
+from vsrpp_lite.global_alignment import RELEASED_BATCH
 from vsrpp_lite.info_nce import InfoNCE, info_nce
 from vsrpp_lite.settings import Sizes
 from vsrpp_lite.systems.vsrpp import VSRpp
@@ -64,6 +65,10 @@ def exercise3(soft: VSRpp) -> str:
     loss = matcher.losses["ranking"]
     assert isinstance(loss, InfoNCE), f"The ranking loss is {type(loss).__name__}, not InfoNCE."
     assert "caption" in matcher.losses, "Keep the caption loss."
+    assert loss.weight == RELEASED_BATCH, (
+        f"The ranking loss has the weight {loss.weight:g}, and the hinge that it replaces has {RELEASED_BATCH}. Give "
+        'it the same weight, `plain.losses["ranking"].weight`, or the caption loss counts far more than before.'
+    )
     with torch.no_grad():
         images = matcher.images(torch.randn(4, 3, 6), torch.ones(4, 3, dtype=torch.bool))
         texts = matcher.encode_texts(["a dog", "dog"])

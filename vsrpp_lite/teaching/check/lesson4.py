@@ -45,12 +45,15 @@ def exercise2(choose: Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[flo
 
 @exercise
 def exercise3(g: Tensor, local: Tensor) -> str:
-    """Two 2 x 2 matrices for which the hinge of the sum is 0 and the sum of the hinges is not (margin 0.2, mu 1)."""
+    """Two 2 x 2 matrices. For one picture, the hinge of the sum is 0 and the sum of hinges is not; margin 0.2, mu 1."""
     g, local = (torch.as_tensor(part, dtype=torch.float32) for part in (g, local))
     assert g.shape == local.shape == (2, 2), "The answer is two matrices, 2 x 2 each."
     own, wrong = torch.arange(2), ~torch.eye(2, dtype=torch.bool)
-    apart = sum(hinge(part, own, wrong, margin=0.2, hardest=True).sum() for part in (g, local))
-    together = hinge(g + local, own, wrong, margin=0.4, hardest=True).sum()
-    assert apart > 1e-6, "Both hinges are 0 here. One of the two parts must err."
-    assert together <= 1e-6, "The hinge of the sum is not 0. Make the part that is right surer."
+    of_g, of_local = (hinge(part, own, wrong, margin=0.2, hardest=True) for part in (g, local))
+    apart = of_g + of_local  # for each picture
+    together = hinge(g + local, own, wrong, margin=0.4, hardest=True)
+    assert bool((apart > 1e-6).any()), "Both hinges are 0 here. One of the two parts must err."
+    assert bool(((apart > 1e-6) & (together <= 1e-6)).any()), (
+        "For a picture whose parts have a hinge, the hinge of the sum is not 0. Make the part that is right surer."
+    )
     return "One part errs, and the other one is so sure that the sum is right."
