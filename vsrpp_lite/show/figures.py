@@ -92,8 +92,8 @@ def _chance(measured: pd.DataFrame) -> list[str]:
 def study(lines: pd.DataFrame) -> Figure:
     """Draw what a tuning study found with its first seed: rsum on dev of every system, by setting.
 
-    The settings stand in the order of their learning rates, which are named below them. Neighbours differ in more than
-    the rate. A ring marks each system's best setting.
+    The settings stand in the order of their learning rates. Below each stand its rate and, in brackets, its number.
+    Neighbours differ in more than the rate. A ring marks each system's best setting.
 
     Args:
         lines: one line per run, as `paper.study` writes them.
@@ -111,8 +111,9 @@ def study(lines: pd.DataFrame) -> Figure:
     )
     best = first.loc[first.groupby("row", sort=False)["dev_rsum"].idxmax()]
     ax.scatter(best["place"], best["dev_rsum"], s=190, facecolors="none", edgecolors="black", label="its best")
-    ax.set_xticks(place, [f"{rate:g}" for rate in settings["learning_rate"]], rotation=60)
-    ax.set(xlabel="setting, by its learning rate", ylabel="rsum on dev", ylim=(0, None))
+    names = [f"{line.learning_rate:g} ({line.draw})" for line in settings.itertuples()]
+    ax.set_xticks(place, names, rotation=60)
+    ax.set(xlabel="setting: its learning rate, and its number", ylabel="rsum on dev", ylim=(0, None))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="")
     ax.grid(alpha=0.3)
     sns.despine(ax=ax)
