@@ -68,8 +68,8 @@ from vsrpp_lite.data.scenes.probes import EDITS, probes
 from vsrpp_lite.data.scenes.truth import fits, holds, scenes
 from vsrpp_lite.data.scenes.world import Relation, Scene, Thing
 from vsrpp_lite.files import recorded_folder
-from vsrpp_lite.paper.beyond_recall import ONE_HALF, TWO_HALVES, WORDS_ALONE, judge
-from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, judged
+from vsrpp_lite.paper.beyond_recall import ONE_HALF, TWO_HALVES, WORDS_ALONE, judge, without_messages
+from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, judged, preferred
 from vsrpp_lite.paper.words_alone import WordTriples
 from vsrpp_lite.teaching import check, predict, quiz
 from vsrpp_lite.training.metrics import seed_interval
@@ -468,8 +468,10 @@ plt.show()
 #   also keep which of the two things is red. The figure shows how well each of these systems does that.
 # * *Left and right* is a relation. Only the two systems with local attention are clearly better than the words alone.
 #   VSRN is not, although it has a graph of regions whose purpose is to reason about relations.
-# * *Things exchanged* was meant to ask about relations, too. But no system is clearly better than the words alone, so
-#   these pairs show nothing about relations. We keep them as a warning.
+# * *Things exchanged* was meant to ask about relations, too. But no system is clearly better than the words alone. So
+#   these pairs cannot prove that a system reads relations, since grammar would be enough. (Most systems do not even use
+#   the grammar: they are as good as a coin.) To find out, one could score the same two sentences beside another
+#   picture. What is still right there comes from the grammar. We keep these pairs as a warning.
 # * *On and under* has few pairs, so its intervals are too wide to order the systems.
 # * No system reads *another number* well. A possible reason is that a mean, a softmax or a maximum keeps little
 #   information about how many things there are.
@@ -524,7 +526,7 @@ display(Markdown(f"{sum(mirrored)} of {len(of_sides)} captions that name a side 
 # region reasoning. In this model, the regions go straight from their projection to the attention and to the GRU.
 
 # %% tags=["nbval-ignore-output"]
-both = {"with the graph": results["VSR++"], "without the graph": without_graph.fit()}
+both = {"with graph layers": results["VSR++"], "without graph layers": without_graph.fit()}
 compared = judge(both)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
@@ -534,7 +536,7 @@ predict("9.8")
 relations = ["left and right", "on and under"]
 shares = compared.pivot(index="measure", columns="row", values="value")[list(both)]
 size = compared.drop_duplicates("measure").set_index("measure")["n"]
-gain = shares["with the graph"] - shares["without the graph"]
+gain = shares["with graph layers"] - shares["without graph layers"]
 spread = {
     kind: 196 * np.sqrt((shares.loc[kind] / 100 * (1 - shares.loc[kind] / 100)).sum() / size[kind])
     for kind in relations
@@ -543,44 +545,76 @@ display(shares.loc[relations].assign(pairs=size).round(1))
 told = [f"{gain[kind]:+.1f} ± {spread[kind]:.1f} points on *{kind}*" for kind in relations]
 display(
     Markdown(
-        f"The graph changes the accuracy by {', '.join(told)}, and rsum by "
-        f"{both['with the graph'].recalls['rsum'] - both['without the graph'].recalls['rsum']:+.0f}. This is one seed "
-        "of each; the intervals speak of the pairs alone, and take them as independent."
+        f"The layers change the accuracy by {', '.join(told)}, and rsum by "
+        f"{both['with graph layers'].recalls['rsum'] - both['without graph layers'].recalls['rsum']:+.0f}. This is one "
+        "seed of each; the intervals speak of the pairs alone, and take them as independent."
     )
 )
 
 # %% [markdown]
-# That was a short training. Here are the same two after a long one (preset `long`), as recorded:
+# Is this what *messages* are worth? Lesson 1 says how to ask: take away the idea, and not only the code. So we silence
+# the messages of the trained model. Each of its layers then adds the same vector to every region of every picture. Both
+# versions answer the same pairs, so we take the difference pair by pair.
+
+# %% tags=["nbval-ignore-output"]
+matcher = results["VSR++"].matcher()
+heard, silent = (preferred(one, test, pairs) for one in (matcher, without_messages(matcher)))
+
+
+def change(kind: str) -> str:
+    """By how many points the messages change the accuracy on a kind of pairs, with half of the 95 % interval."""
+    chosen = np.array([pair.kind == kind for pair in pairs])
+    difference = 100 * (heard[chosen].astype(float) - silent[chosen])
+    return f"{difference.mean():+.1f} ± {1.96 * difference.std() / len(difference) ** 0.5:.1f} points on *{kind}*"
+
+
+display(Markdown(f"The messages change the accuracy by {' and '.join(map(change, relations))}."))
+
+# %% [markdown]
+# That was a short training of one seed. Here are the means of three seeds after a long training (preset `long`), as
+# recorded. *Messages silenced* are the models of the first line, with their messages silenced after the training.
+# *Trained without messages* are models whose layers never sent one: each layer learns a vector, and adds it to every
+# region of every picture.
 
 # %%
 long_graph = pd.read_csv(recorded_folder() / "graph.csv")
-table = long_graph.pivot(index="measure", columns=["row", "seed"], values="value").loc[[*relations, "rsum"], list(both)]
-display(table.rename_axis(columns=["", "seed"]).round(1))
-gains = table["with the graph"] - table["without the graph"]  # one column for each seed
-ends = {kind: seed_interval(line.to_numpy()) for kind, line in gains.iterrows()}
-told = [f"{mean:+.0f} ({low:.0f} to {high:.0f}) in {kind}" for kind, (mean, low, high) in ends.items()]
+by_seed = long_graph.pivot(index=["row", "seed"], columns="measure", values="value")[[*relations, "rsum"]]
+rows = ["with graph layers", "messages silenced", "trained without messages", "without graph layers"]
+display(by_seed.groupby("row").mean().loc[rows].round(1))
+
+
+def gains(row: str) -> str:
+    """What the models with layers and messages have more than those of another row, in each measure."""
+    more = by_seed.loc["with graph layers"] - by_seed.loc[row]
+    ends = {measure: seed_interval(of_seeds.to_numpy()) for measure, of_seeds in more.items()}
+    return ", ".join(f"{mean:+.1f} ({low:.1f} to {high:.1f}) in {name}" for name, (mean, low, high) in ends.items())
+
+
+for row in rows[1:]:
+    display(Markdown(f"With graph layers, compared with *{row}*: {gains(row)}."))
+above = (by_seed["left and right"] - words_alone["left and right"]).unstack("seed")  # in points
+kept = 100 * above.loc["without graph layers"] / above.loc["with graph layers"]
 display(
     Markdown(
-        f"The graph changes these by {', '.join(told)}. These are means of {gains.shape[1]} seeds, with the 95 % "
-        "interval over the seeds."
-    )
-)
-above = (table.loc["left and right"] - words_alone["left and right"]).unstack("seed")  # in points
-kept = 100 * above.loc["without the graph"] / above.loc["with the graph"]
-display(
-    Markdown(
-        "Of what lies above the words alone in *left and right*, the model without the graph keeps "
+        f"These are differences over {len(kept)} seeds, with the 95 % interval over the seeds. Of what lies above the "
+        "words alone in *left and right*, the model without graph layers keeps "
         f"{', '.join(f'{share:.0f}' for share in kept)} % in the {len(kept)} seeds."
     )
 )
 
 # %% [markdown]
-# After a long training, VSR++ *without* any graph still tells left from right far better than the words alone do. So a
-# part of the ability comes from elsewhere. How large is this part? Compare the seeds in the last line. Look also at
-# whether all seeds agree that the graph adds something, and whether the interval holds zero. Where could the other
-# part come from? A region's features tell its place in the picture, and the word *dog* of "a dog left of a cat" has
-# read the word *left* through the Bi-GRU. So the attention of this word can prefer a dog that stands on the left.
-# Exercise 4 shows how to test this explanation.
+# Compare the three differences in rsum. A comparison with models that have *no layers* credits the graph with many
+# points. But models whose layers never sent a message come close to the full model, though the interval still allows
+# some points, and the trained models hardly miss their messages. So most of what the layers are worth here is probably
+# not reasoning over the regions. It is a vector that is the same for every region and every picture. (Why should such
+# a vector help at all, if the projection before it has a bias? Lesson 1, exercise 3, has a guess.) An ablation that
+# deletes a *layer* measures all that the layer does. An ablation that is about an *idea* must take away the idea
+# alone.
+#
+# After a long training, VSR++ *without* any graph still tells left from right clearly better than the words alone do.
+# So the ability does not need a graph. From where else can it come? A region's features tell its place in the picture,
+# and the word *dog* of "a dog left of a cat" has read the word *left* through the Bi-GRU. So the attention of this
+# word can prefer a dog that stands on the left. Exercise 4 shows how to test this explanation.
 #
 # Had we compared VSR++ with VSE++ alone, we would have credited the graph with all of it.
 
@@ -593,7 +627,8 @@ display(
 # * A high recall does not prove that the system has read the whole sentence. A minimal pair tests a single detail.
 # * The systems that compare words with single regions bind colours to things best, and only they tell left from right.
 #   VSRN has a graph and pools its regions into one vector. It binds some colours, and it does not tell left from
-#   right. VSR++ has a graph before its local attention. The table above shows with three seeds what this graph adds.
+#   right. VSR++ has a graph before its local attention. The table above shows with three seeds what the layers of this
+#   graph add, and what their messages add.
 #
 # ## Pitfalls
 #
