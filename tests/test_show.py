@@ -128,13 +128,16 @@ def test_a_claim_about_another_metric_than_rsum_is_labelled_with_it():
 
 
 def test_a_study_shows_every_setting_by_its_rate_and_rings_each_systems_best():
-    """Of three settings two have one rate. SCAN is best at the first place, VSRN at the last. Seed 1 is not drawn."""
+    """Of three settings two have one rate. SCAN is best at the first place, VSRN at the last. Seed 1 is not drawn.
+
+    The number of each setting stands in brackets.
+    """
     found = [("SCAN", 0, 0.02, 30.0), ("SCAN", 1, 0.01, 50.0), ("SCAN", 2, 0.02, 40.0)]
     found += [("VSRN", 0, 0.02, 10.0), ("VSRN", 1, 0.01, 20.0), ("VSRN", 2, 0.02, 60.0)]
     first = pd.DataFrame(found, columns=["row", "draw", "learning_rate", "dev_rsum"])
     lines = pd.concat([first.assign(seed=0), first.assign(seed=1, dev_rsum=99.0)])
     (ax,) = show.study(lines).axes
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.01", "0.02", "0.02"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.01 (1)", "0.02 (0)", "0.02 (2)"]
     drawn = {tuple(line.get_ydata()) for line in ax.lines if len(line.get_ydata()) == 3}
     assert drawn == {(50.0, 30.0, 40.0), (20.0, 10.0, 60.0)}
     assert sorted(map(tuple, ax.collections[-1].get_offsets().tolist())) == [(0.0, 50.0), (2.0, 60.0)]

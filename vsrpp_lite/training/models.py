@@ -96,7 +96,7 @@ def _constant(value: Any) -> bytes:
         case types.CodeType():
             return _byte_code(value)
         case frozenset() | set():  # Python orders it in another way in every process
-            return b"set " + b" ".join(sorted(map(_constant, value)))
+            return type(value).__name__.encode() + b" " + b" ".join(sorted(map(_constant, value)))
         case tuple() | list():
             return b"(" + b" ".join(map(_constant, value)) + b")"
         case dict():
