@@ -166,7 +166,7 @@ def test_one_command_leaves_all_tables_claims_figures_and_notebooks(command, rep
 
 @one_home
 def test_the_cells_of_the_clean_ablation_are_recorded_like_rows_of_a_table(reproduced, tmp_path):
-    """So that any other question about the sixteen cells can be answered from their ranks."""
+    """Their ranks are kept, so any other question about the sixteen cells can be answered from the record."""
     shutil.copytree(reproduced / "results" / "tables", tmp_path / "kept")
     record_rows(tmp_path / "kept", data="scenes")
     lines = pd.read_csv(tmp_path / "kept" / "runs.csv").set_index("table")
