@@ -290,7 +290,18 @@ def test_rows_that_the_paper_does_not_have_stand_without_its_figures(pretend):
 
 def test_other_data_have_results_of_their_own(home):
     assert tables.results_folder("scenes") == home / "results"
-    assert tables.results_folder("some/where/multi30k") == home / "results" / "multi30k"
+    folder = home / "data" / "mine"
+    folder.mkdir(parents=True)
+    for data in ("mine", str(folder)):
+        assert tables.results_folder(data) == home / "results" / "mine"
+
+
+def test_two_folders_of_one_name_do_not_share_results(home):
+    folders = [home / "one" / "mine", home / "two" / "mine"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    first, second = map(tables.results_folder, map(str, folders))
+    assert first != second and first.name.startswith("mine-") and first.parent == second.parent == home / "results"
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ To add a table of your own, make a `Table` and, if you like, a notebook that sho
 The paper's four tables are in `four_tables`.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from vsrpp_lite.data.named import canonical
 from vsrpp_lite.files import home
 from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.published import Recalls, metrics_of
@@ -263,5 +265,12 @@ def beside(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
 
 
 def results_folder(data: str) -> Path:
-    """Return results/ for the embedded data, and results/<data>/ for other data."""
-    return home() / "results" if data == "scenes" else home() / "results" / Path(data).name
+    """Return results/ for the embedded data, and results/<data>/ for other data.
+
+    Two folders outside of data/ can have the same name, so theirs is followed by six digits of a hash of the path.
+    """
+    if data == "scenes":
+        return home() / "results"
+    folder = Path(canonical(data))
+    digits = f"-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}" if folder.is_absolute() else ""
+    return home() / "results" / f"{folder.name}{digits}"
