@@ -19,7 +19,7 @@ from vsrpp_lite.training.runs import Result
 
 SEEDS = range(3)
 ROWS = {
-    ("scenes", "long"): ("Fusion-loss", "Fusion-similarity", "VSR++ (GRU)", "VSR++ (full)"),
+    ("scenes", "long"): ("Global", "Fusion-loss", "Fusion-similarity", "VSR++ (GRU)", "VSR++ (full)"),
     ("flickr8k", "real"): ("Fusion-loss", "VSR++ (GRU)"),
 }
 

@@ -202,6 +202,17 @@ def test_a_variance_that_is_small_by_chance_does_not_make_a_difference_certain()
         metrics.seed_variance([samples[:1]])
 
 
+def test_the_p_value_of_seeds_takes_the_larger_variance():
+    """1, 2 and 3 have the mean 2. With their own variance 1, t is 2 / sqrt(1 / 3) = 3.46, with two degrees of freedom.
+
+    With a usual variance of 4 and many degrees of freedom, t is 2 / sqrt(4 / 3) = 1.73.
+    """
+    values = np.array([1.0, 2.0, 3.0])
+    small, large = (metrics.SeedVariance(np.array([v]), 10_000) for v in (0.01, 4.0))
+    assert metrics.seed_p_value(values, small) == pytest.approx(0.074, abs=0.0005)
+    assert metrics.seed_p_value(values, large) == pytest.approx(0.083, abs=0.0005)
+
+
 def test_holm_by_hand():
     """Three claims: the smallest p counts three times, the next twice, the largest once, and none is below the last."""
     assert metrics.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]

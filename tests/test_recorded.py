@@ -33,7 +33,7 @@ def kept(tmp_path, monkeypatch):
     line |= {"i2t_r1_lo": 39.0, "i2t_r1_hi": 41.0, "i2t_r1_paper": 70.0}
     pd.DataFrame([{"row": "VSR++ (full)"} | line]).to_csv(folder / "table1.csv", index=False)
     claim = {"table": "table1", "claim": "a beats b", "difference": 12.0, "lo": 2.0, "hi": 22.0}
-    claim |= {"verdict": "reproduced", "verdict_holm": "inconclusive"}
+    claim |= {"verdict": "reproduced", "verdict_holm": "inconclusive", "seeds": 3}
     pd.DataFrame([claim]).to_csv(folder / "claims.csv", index=False)
     (folder / "facts.json").write_text(json.dumps({"versions": {"torch": "2.13.0"}}))
     return folder.parent
@@ -51,6 +51,24 @@ def test_directives_are_replaced_by_what_is_recorded(kept):
     assert lines[0].split() == ["|", "row", "|", "mine-lite", "|", "other-long", "|", "published", "|"]
     assert lines[2] == "| VSR++ (full) | 400.2 ± 10.0 | 401.2 ± 9.0  | 490.5       |"
     assert "12.0 (2.0 to 22.0): reproduced (inconclusive by Holm)" in filled("{{verdicts mine-lite}}")
+
+
+def test_decisions_of_one_seed_stand_in_brackets_and_are_not_counted(kept):
+    other = kept / "other-lite"
+    other.mkdir()
+    claim = pd.read_csv(kept / "mine-lite" / "claims.csv").assign(verdict_holm="reproduced", seeds=1)
+    claim.to_csv(other / "claims.csv", index=False)
+    lines = [line.split("|")[2:-1] for line in filled("{{decided mine-lite other-lite}}").splitlines()]
+    told = {name.strip("* "): [cell.strip() for cell in cells] for name, *cells in lines[2:]}
+    assert told == {"a beats b": ["open", "(yes)"], "yes": ["0", "0"], "no": ["0", "0"], "open": ["1", "0"]}
+
+
+def test_a_lead_across_seeds_is_paired_by_seed(kept):
+    """The differences 1, 2 and 3 have the mean 2 and Student's interval 2 -/+ 4.30 sqrt(1 / 3)."""
+    values = {"a": (1.0, 12.0, 23.0), "b": (0.0, 10.0, 20.0)}
+    lines = [(row, seed, "rsum", value) for row in values for seed, value in enumerate(values[row])]
+    pd.DataFrame(lines, columns=["row", "seed", "measure", "value"]).to_csv(kept / "single.csv", index=False)
+    assert filled("{{across_seeds single a over b in rsum}}") == "2 (-0.5 to 4)"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from vsrpp_lite.paper.published import SEED_RSUMS
 from vsrpp_lite.paper.recorded_runs import recorded_samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, compare
-from vsrpp_lite.training.metrics import METRICS, holm, p_value, seed_interval
+from vsrpp_lite.training.metrics import METRICS, holm, seed_interval, seed_p_value, seed_variance
 
 
 def table(recorded: str, name: str, *metrics: str) -> str:
@@ -47,6 +47,27 @@ def verdicts(*recorded: str) -> str:
     return in_order.reset_index().to_markdown(index=False, disable_numparse=True)
 
 
+DECIDED = {"reproduced": "yes", "not reproduced": "no", "inconclusive": "open"}
+"""What a table of decisions calls each verdict."""
+
+
+def decided(*recorded: str) -> str:
+    """Return what Holm's method decides of every claim, in one column per recorded set, in Markdown.
+
+    What rests on one seed stands in brackets. The last three lines count the decisions, without those in brackets.
+    """
+    columns = {}
+    for name in recorded:
+        claims = pd.read_csv(recorded_folder() / name / "claims.csv").set_index(["table", "claim"])
+        told = claims["verdict_holm"].map(DECIDED)
+        columns[name] = told.where(claims["seeds"] > 1, "(" + told + ")")
+    shown = pd.DataFrame(columns).reindex(columns[recorded[0]].index).fillna("").reset_index()
+    for word in DECIDED.values():
+        counts = {name: str((shown[name] == word).sum()) for name in recorded}
+        shown.loc[len(shown)] = {"table": "", "claim": f"**{word}**"} | counts
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
 def _verdict(claim: pd.Series) -> str:
     """Describe a claim's difference, interval and verdict, and the verdict by Holm if that is another or not known."""
     plain, together = claim["verdict"], claim.get("verdict_holm", "not judged")
@@ -72,14 +93,16 @@ def changes(name: str, of: str, plain: str) -> str:
     """Return by how much a column differs from its line `plain`, seed by seed: the mean with its 95 % interval.
 
     The first column of the CSV file of single runs names the lines. The interval is Student's over the seeds. p is the
-    p-value that Holm's method has adjusted for the number of lines.
+    larger of two p-values, by the variance of this line and by that of all lines on average, and Holm's method has
+    adjusted it for the number of lines.
     """
     runs = pd.read_csv(recorded_folder() / f"{name}.csv")
     lines = runs.columns[0]
     by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
     changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
     mean, low, high = zip(*(seed_interval(changed[line].to_numpy()) for line in changed), strict=True)
-    p = holm(list(p_value(changed.to_numpy()[None])))  # the seeds take the axis of the images
+    usual = seed_variance([changed[line].to_numpy()[:, None, None] for line in changed])
+    p = holm([seed_p_value(changed[line].to_numpy(), usual) for line in changed])
     columns = {f"change of {of}": mean, "lo": low, "hi": high, "p": p, "seeds": len(changed)}
     found = pd.DataFrame(columns, index=changed.columns).reset_index()
     return found.to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))
@@ -155,6 +178,18 @@ def shift(name: str, before: str, after: str) -> str:
     """Return the mean difference of two columns of a CSV file, with its 95 % interval over the lines (Student's)."""
     lines = pd.read_csv(recorded_folder() / f"{name}.csv")
     return _points(*seed_interval((lines[after] - lines[before]).to_numpy()))
+
+
+def across_seeds(name: str, *words: str) -> str:
+    """Return by how much one line of a CSV file of single runs leads another, seed by seed, with its 95 % interval.
+
+    The words are the two lines, with `over` between them, then `in` and one of the measures.
+    """
+    lines, measure = " ".join(words).split(" in ")
+    better, worse = lines.split(" over ")
+    runs = pd.read_csv(recorded_folder() / f"{name}.csv")
+    by_seed = runs[runs["measure"] == measure].pivot(index="seed", columns="row", values="value")
+    return _points(*seed_interval((by_seed[better] - by_seed[worse]).to_numpy()))
 
 
 def claim(recorded: str, name: str, *better_and_worse: str) -> str:

@@ -204,8 +204,21 @@ def p_value(samples: Float[np.ndarray, "S I M"], usual: SeedVariance | None = No
     return p if usual is None else np.maximum(p, two_sided(*spread(samples, usual)))
 
 
+def seed_p_value(values: Float[np.ndarray, " S"], usual: SeedVariance) -> float:
+    """Return the two-sided p-value of the mean of S values, where chance enters by the seeds alone.
+
+    As in `p_value`, the larger of two p-values counts: of these values' own variance, and of the usual one.
+
+    Raises:
+        ValueError: there is one seed only.
+    """
+    own = seed_variance([values[:, None, None]])
+    both = (two_sided(values.mean(keepdims=True), one.variance / len(values), one.freedom) for one in (own, usual))
+    return float(max(p[0] for p in both))
+
+
 def two_sided(
-    mean: Float[np.ndarray, "*M"], variance: Float[np.ndarray, "*M"], freedom: Float[np.ndarray, "*M"]
+    mean: Float[np.ndarray, "*M"], variance: Float[np.ndarray, "*M"], freedom: Float[np.ndarray, "*M"] | int
 ) -> Float[np.ndarray, "*M"]:
     """Return Student's two-sided p-value of means whose true value may be zero, from their variance."""
     far = np.divide(np.abs(mean), np.sqrt(variance), out=np.where(mean == 0, 0.0, np.inf), where=variance > 0)
