@@ -1,5 +1,7 @@
 """Two processes that share a batch give the gradient of one that has it all."""
 
+import subprocess
+import sys
 from functools import partial
 from itertools import islice
 
@@ -64,6 +66,12 @@ class Learned(torch.nn.Module):
         return fusion(images, texts, mu=self.mu)
 
 
+def best_region(images, texts):
+    """The best region's cosine. The gradient of an einsum is not contiguous in memory."""
+    cosines = torch.einsum("ird,td->itr", images.fragments, texts.pooled)
+    return cosines.masked_fill(~images.mask[:, None], -1.0).amax(2)
+
+
 def ranking(similarity):
     return {"ranking": Hinge(similarity, 0.2)}
 
@@ -75,6 +83,7 @@ SYSTEMS = {
     "two hinges": Plain(cosine, lambda _: {"global": Hinge(cosine, 0.2), "local": Hinge(cross_attention, 0.2)}),
     "angular": Plain(cosine, lambda similarity: ranking(similarity) | {"angular": Angular()}),
     "InfoNCE, its temperature learned": Plain(cosine, lambda similarity: {"ranking": InfoNCE(similarity)}),
+    "a product whose gradient lies in another order": Plain(best_region, ranking),
     "a similarity that is learned, InfoNCE": Plain(Learned, lambda similarity: {"ranking": InfoNCE(similarity)}),
 }
 
@@ -160,6 +169,17 @@ def test_processes_that_cannot_share_a_batch_are_refused_before_they_start(toy, 
     with pytest.raises(ValueError, match=f"batch_size is {batch_size}; expected a multiple of 2, the number of dev"):
         run.fit(devices=2, accelerator="cpu", strategy="ddp_fork")
     assert not run.folder.exists()
+
+
+def test_a_script_without_a_guard_is_told_so_and_does_not_wait_for_itself(toy, tmp_path):
+    """The new process imports the script, and would wait for the lock that its parent holds."""
+    script = tmp_path / "script.py"
+    run = f"Run(system=VSEpp(), data={str(toy)!r}, preset='smoke')"
+    lines = ["from vsrpp_lite.systems.vsepp import VSEpp", "from vsrpp_lite.training.runs import Run"]
+    script.write_text("\n".join([*lines, f"{run}.fit(devices=2, accelerator='cpu')"]))
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300)
+    assert ended.returncode
+    assert 'call it under `if __name__ == "__main__":`' in ended.stderr
 
 
 def test_fewer_than_one_process_is_refused(toy):

@@ -154,6 +154,19 @@ def test_the_interval_of_one_seed_is_that_of_a_mean():
     assert mean[0] - low[0] == pytest.approx(high[0] - mean[0])
 
 
+def test_a_level_in_per_cent_is_refused():
+    with pytest.raises(ValueError, match="level is 95; expected a share between 0 and 1"):
+        metrics.interval(np.ones((2, 5, 1)), level=95)
+
+
+@pytest.mark.parametrize("turn", [lambda x: x.T, lambda x: x[None], lambda x: x[:, 0]])
+def test_a_similarity_of_another_shape_is_refused(turn):
+    images = Encoded(torch.rand(5, 4), torch.rand(5, 2, 4), torch.ones(5, 2, dtype=torch.bool))
+    texts = Encoded(torch.rand(3, 4), torch.rand(3, 2, 4), torch.ones(3, 2, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"5 images and 3 texts has shape .*; expected \(5, 3\)"):
+        metrics.score(lambda i, t: turn(i.pooled @ t.pooled.T), images, texts)
+
+
 def test_one_image_has_no_interval_and_no_texts_have_no_scores():
     with pytest.raises(ValueError, match="the test split has 1 image; expected at least 2"):
         metrics.interval(np.ones((2, 1, 3)))

@@ -21,7 +21,7 @@ from vsrpp_lite.data.text import Vocabulary
 from vsrpp_lite.sealed_folder import DamagedError
 from vsrpp_lite.settings import Training
 from vsrpp_lite.systems.saem import SAEM
-from vsrpp_lite.systems.scan import VARIANTS
+from vsrpp_lite.systems.scan import SCAN, VARIANTS
 from vsrpp_lite.systems.sco import SCO
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
@@ -146,10 +146,13 @@ def test_a_system_is_rebuilt_from_what_describes_it_or_refused_by_name():
     assert rebuild(json.loads(json.dumps(identity(VSRpp(mu=0.5))))) == VSRpp(mu=0.5)
     with pytest.raises(ValueError, match=r"the class VSRpq of .*vsrpp is not here .*vl.load\(folder, VSRpq\)"):
         rebuild(identity(VSRpp()) | {"name": "VSRpq"})
-    with pytest.raises(ValueError, match=r"pathlib\.Path is no System"):
+    with pytest.raises(ValueError, match=r"pathlib\.Path'> is no System"):
         rebuild(identity(VSRpp()) | {"module": "pathlib", "name": "Path"})
     with pytest.raises(ValueError, match="VSRpp has version 1; expected 7, as it was trained"):
         rebuild(identity(VSRpp()) | {"version": 7})
+    for other, told in ((SCAN, "SCAN has other choices"), (int, "int'> is no System")):
+        with pytest.raises(ValueError, match=rf"{told}.*expected VSRpp of vsrpp_lite\.systems\.vsrpp"):
+            rebuild(identity(VSRpp()), other)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -449,7 +449,7 @@ def test_what_cannot_be_trained_again_is_not_deleted_first(run, toy):
     """Otherwise, each of the two calls would fail only after it had deleted the result of hours of training."""
     folder = run.fit().run.folder
     kept = {path.name: path.read_bytes() for path in folder.glob("*")}
-    with pytest.raises(RuntimeError, match="CUDA"):
+    with pytest.raises(ValueError, match=r"accelerator is 'cuda' and devices is 1: .*CUDA"):
         run.fit(fresh=True, accelerator="cuda")
     (toy / "test_caps.txt").write_text("one caption for twenty images\n")
     with pytest.raises(DataError, match=r"test_caps\.txt"):
@@ -550,6 +550,20 @@ def test_data_that_were_made_anew_are_trained_on_although_the_run_has_seen_the_o
     write_dataset(toy, name="toy", source="tests", splits=splits)
     assert run.fit().run.folder != old
     assert replace(run).folder == run.folder  # what a run says that has never seen the old ones
+
+
+def test_a_grid_trains_on_data_that_were_made_anew_and_an_old_result_is_not_ranked_on_them(run, toy):
+    """The digest of a run that has seen the old data would give their result, and rank the new test split under it."""
+    old, seen = replace(run).fit(), replace(run)
+    assert seen.folder == old.run.folder
+    captions = (toy / "test_caps.txt").read_text().splitlines()
+    (toy / "test_caps.txt").write_text("\n".join(captions[::-1]) + "\n")
+    with pytest.raises(DataError, match=r"are not those that .* was trained on"):
+        old.rank()
+    with pytest.raises(DataError, match=r"are not those that .* was trained on"):
+        old.scores()
+    (found,) = train([seen], jobs=1)
+    assert found.run.folder != old.run.folder and found.run.folder == replace(run).folder
 
 
 def test_a_finished_run_is_read_where_nothing_can_be_written(run, monkeypatch):

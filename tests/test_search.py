@@ -50,6 +50,20 @@ def test_candidates_are_the_best_by_the_global_part_and_answers_the_best_of_them
         assert [answer.position for answer in found] == sorted(best, key=lambda image: -both[image, text])[:2]
 
 
+def test_a_search_asks_for_at_least_as_many_candidates_as_answers(searched):
+    matcher, test = searched
+    assert len(Index(matcher, test).search(test.captions[0], 15, candidates=5)) == 15
+
+
+def test_places_that_an_approximate_index_leaves_empty_are_no_answers(searched):
+    """With one open group of four, faiss finds fewer candidates than were asked for, and fills up with -1."""
+    matcher, test = searched
+    index = Index(matcher, test, kind="IVF4,Flat")
+    found = [answer.position for answer in index.search(test.captions[0], len(test), candidates=len(test))]
+    assert 0 < len(found) < len(test)
+    assert min(found) >= 0 and len(set(found)) == len(found)
+
+
 def test_an_image_finds_captions(searched):
     matcher, test = searched
     scores = vl.score(matcher.similarity, *matcher.encode(test))
@@ -174,6 +188,9 @@ def test_with_few_candidates_the_second_stage_chooses_among_them():
     """One sentence, three pictures: the first score proposes 0, 1 and then 2; the whole score likes 2 best."""
     first, whole = np.array([[0.9], [0.5], [0.4]]), np.array([[0.1], [0.6], [0.8]])
     assert [two_stage(first, whole, count).tolist() for count in (1, 2, 3)] == [[0], [1], [2]]
+    for count in (0, -1):
+        with pytest.raises(ValueError, match="expected at least 1"):
+            two_stage(first, whole, count)
 
 
 def test_work_by_hand():

@@ -166,7 +166,7 @@ def test_a_typed_sentence_finds_its_best_pictures_in_order(toy):
     figure = show.retrieval(matcher, test, "a red dog", top=3)
     found = score(matcher.similarity, matcher.encode_images(test), matcher.encode_texts(["a red dog"]))[:, 0]
     titles = [ax.get_title() for ax in figure.axes]
-    assert titles == [f"{k}.  S = {s:.2f}" for k, s in enumerate(np.sort(found)[::-1][:3], 1)]
+    assert titles == [f"{k}.  score {s:.2f}" for k, s in enumerate(np.sort(found)[::-1][:3], 1)]
 
 
 def test_a_sweep_has_a_row_a_mu_and_local_alone_at_infinity():
@@ -364,7 +364,7 @@ def test_a_text_query_shows_the_pictures_and_the_rank_of_the_right_one(drawn):
     assert [ax.texts[0].get_text() for ax in lower] == ["✗", "✗", "✗"]
     assert upper[0].get_title(loc="left").strip() == "falling: right picture at place 2"
     assert lower[0].get_title(loc="left").strip() == f"rising: right picture at place {len(dev) - 1}"
-    assert upper[1].get_title() == "2.  S = -1.00"
+    assert upper[1].get_title() == "2.  score -1.00"
     picture = plt.imread(dev.picture(1))
     np.testing.assert_array_equal(upper[1].images[0].get_array(), picture)
 

@@ -88,6 +88,13 @@ def test_the_best_draws_of_each_system_get_a_second_seed():
     assert sorted(finalists(SMALL, LINES)) == [("SCAN", 1), ("SCAN", 2), ("VSE++", 0), ("VSE++", 1)]
 
 
+def test_draws_that_a_system_cannot_tell_apart_are_one_run_and_keep_a_line_each(toy):
+    """VSE++ has no temperature, so a study of temperatures alone trains it once."""
+    study = replace(SMALL, draws=3, seeds=1, rates=(1e-3, 1e-3), training={}, choices={"temperature": (0.5, 2.0)})
+    lines = pd.read_csv(tune(study, {"VSE++": VSEpp()}, jobs=1))
+    assert lines["draw"].tolist() == list(range(len(study.settings())))
+
+
 def test_the_winner_has_the_highest_mean_of_all_its_seeds():
     """SCAN: (50 + 20) / 2 = 35 and (40 + 40) / 2 = 40. A draw with a single seed cannot win, be it the best."""
     assert means(LINES, 2).to_numpy().tolist() == [

@@ -12,6 +12,11 @@ def test_words_by_hand():
     assert tokenize("Ein Café – schön!") == ["ein", "café", "schön"]
 
 
+def test_two_spellings_of_one_word_are_one_word():
+    """A typographic apostrophe, and an accent that a file writes as a letter of its own (NFD)."""
+    assert tokenize("a dog’s café") == tokenize("a dog's cafe\u0301") == ["a", "dog's", "café"]
+
+
 def test_bytes_are_refused_in_both_guises():
     plain = getattr(tokenize, "__wrapped__", tokenize)  # without the tests' own type checker
     with pytest.raises(TypeError, match="expected a caption as str, found bytes"):

@@ -103,6 +103,17 @@ def test_a_similarity_that_drops_numbers_in_training_is_judged_without_dropout(t
     assert matcher.training
 
 
+def test_a_tie_is_no_preference(toy):
+    """A similarity that gives all pairs one score knows nothing, so it prefers no caption."""
+    import vsrpp_lite as vl
+
+    run = vl.Run(system=vl.VSEpp(), data="toy", preset="smoke")
+    matcher, test = run.build(), run.dataset("test")
+    matcher.similarity = lambda images, texts: torch.zeros(len(images.pooled), len(texts.pooled))
+    pairs = [Probe("any", image, test.captions_of(image)[0], test.captions_of(19 - image)[1]) for image in range(20)]
+    assert not preferred(matcher, test, pairs).any()
+
+
 def drawn(figure):
     file = io.BytesIO()
     figure.savefig(file, dpi=50)

@@ -56,7 +56,9 @@ class Index:
         of: what to search: "images" for sentences, or "captions" for images.
         kind: a string of faiss's index factory: "Flat" compares the query with every vector; "HNSW32" and
             "IVF1024,Flat" are faster and may miss some.
-        proposer: the matcher whose global vectors propose the candidates; by default it is `matcher` itself.
+        proposer: the matcher whose global vectors propose the candidates; by default it is `matcher` itself. If no loss
+            of `matcher` compares its own global vectors, as in SCAN, they propose badly. Then take another proposer, or
+            as many candidates as there are entries.
 
     Raises:
         ImportError: faiss is not installed.

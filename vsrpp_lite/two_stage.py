@@ -33,7 +33,12 @@ def two_stage(
     >>> first, whole = np.array([[0.9], [0.5], [0.4]]), np.array([[0.1], [0.6], [0.8]])
     >>> [two_stage(first, whole, candidates).tolist() for candidates in (1, 2, 3)]
     [[0], [1], [2]]
+
+    Raises:
+        ValueError: there are no candidates.
     """
+    if candidates < 1:
+        raise ValueError(f"candidates is {candidates}; expected at least 1")
     chosen = np.argpartition(-first, min(candidates, len(first)) - 1, axis=0)[:candidates]
     best = np.take_along_axis(whole, chosen, axis=0).argmax(0)
     return chosen[best, np.arange(first.shape[1])]

@@ -488,7 +488,9 @@ plt.show()
 # %% [markdown]
 # We show one query before and after: the relational caption whose rank improves most and that ends in the top two. It
 # was chosen for its gain, so the counts matter more than the picture: do as many sentences lose as win? (Scores $S$ can
-# be compared within a row of pictures only, since another version of the model has another scale.)
+# be compared within a row of pictures only, since another version of the model has another scale.) Look at the picture
+# with the cross, too. The benchmark knows one right picture for each sentence, but the sentence may be true of this
+# one as well. Then the messages have only exchanged two true answers.
 
 # %% tags=["nbval-ignore-output"]
 before, after = found["no messages"][1], found["as trained"][1]
@@ -649,12 +651,13 @@ check.lesson1.exercise1(kite_to_ball, kite_message)
 # %% [markdown]
 # **2. A softmax over the affinity** (*medium, 15 minutes*). Transformers take a softmax over each row of the affinity.
 # Keep our affinity, with its division by $R$, and take the softmax of its rows. Show two things on the toy: how the
-# message grows when all numbers of all regions are multiplied by 2, with softmax and without; and what a region can no
-# longer say to another.
+# message grows when all numbers of all regions are multiplied by 2, with softmax and without; and what becomes of the
+# affinity 0 between the kite and the moon. Then say which signs a weight can no longer have.
 #
 # <details><summary>Hint</summary>
 #
-# `softmax(dim=-1)`. Double `toy` and compare the messages. What are the signs of a softmax?
+# `softmax(dim=-1)`. Double `toy` and compare the messages. Then print the row of the kite before and after the
+# softmax.
 #
 # </details>
 # <details><summary>Another hint</summary>
@@ -665,8 +668,9 @@ check.lesson1.exercise1(kite_to_ball, kite_message)
 # <details><summary>Solution</summary>
 #
 # Without softmax the messages grow by $2^3 = 8$. With softmax the weights of a row sum to one, so a message is an
-# average of regions, at most as long as the longest of them; here it grows by less than 3. The price: all weights are
-# positive. A region can be ignored, but it can no longer be *subtracted*.
+# average of regions, at most as long as the longest of them; here it grows by less than 3. But all weights are now
+# above zero. The kite gave the moon the weight 0, and now gives it 0.26. No region can be ignored completely, and none
+# can be *subtracted*, as a negative affinity does.
 #
 # ```python
 # def attend(regions):
@@ -676,6 +680,7 @@ check.lesson1.exercise1(kite_to_ball, kite_message)
 #     return (regions @ regions.T / 3) @ regions
 #
 # torch.testing.assert_close(send(2 * toy), 8 * send(toy))
+# assert round((toy @ toy.T / 3).softmax(dim=-1)[0, 2].item(), 2) == 0.26
 # growth = attend(2 * toy).norm(dim=1) / attend(toy).norm(dim=1)
 # assert (growth < 3).all()
 # assert (attend(2 * toy).norm(dim=1) <= (2 * toy).norm(dim=1).max()).all()
@@ -708,7 +713,8 @@ check.lesson1.exercise2(attend)
 # </details>
 # <details><summary>Another hint</summary>
 #
-# `layer.affinity = f` replaces the method of one layer. `f(regions, mask)` returns zeros of shape (B, R, R).
+# `layer.affinity = f` replaces the method of one layer. `f(regions, mask)` returns zeros of shape (B, R, R). (It is not
+# enough to set a weight to zero when the layer is built: training moves it away from zero.)
 #
 # </details>
 # <details><summary>Solution</summary>

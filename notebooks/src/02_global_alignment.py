@@ -56,6 +56,7 @@ from itertools import islice
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from IPython.display import Markdown, display
 from torch import nn
@@ -188,21 +189,27 @@ assert not torch.allclose(shuffled[0], images[0])
 # backward state at `<start>`. Each of these two has read every word.
 #
 # A tempting shortcut averages the two directions first and then takes the position of the last word. But the last
-# token is always `<end>`, and there the backward GRU has read nothing else: half of the sentence vector would be the
-# same for every sentence in the world.
+# token is always `<end>`, and there the backward GRU has read nothing else. The sentence vector would be a mean of two
+# states, one of which is the same vector for every sentence.
 #
 # Is the second GRU worth it? The clean ablation of [07_reading_the_tables](07_reading_the_tables.ipynb) trained models
 # that differ in nothing else. Some of them have only the global similarity of this lesson, some have only the local one
-# of lesson 3, and some add the two, as lesson 4 does. Here is what it found.
+# of lesson 3, some add the two, as lesson 4 does, and some train both but add their losses instead (*fusion at the
+# loss*). Here is what it found.
 
 # %%
-PARTS = ("global", "local", "fusion of similarities")
-second = {part: quotes.effect("scenes-lite", f"Bi-GRU ({part}) over GRU") for part in PARTS}
+PARTS = ("global", "local", "fusion of similarities", "fusion at the loss")
+second = {
+    name: {part: quotes.effect(name, f"Bi-GRU ({part}) over GRU") for part in PARTS}
+    for name in ("scenes-lite", "scenes-long")
+}
 display(
     Markdown(
-        f"The second GRU changes rsum by {second['global']} with the global similarity alone, by {second['local']} "
-        f"with the local one alone, and by {second['fusion of similarities']} where both are added (three seeds of "
-        "three epochs, with 95 % intervals). If an interval contains zero, these runs do not show an effect. "
+        "The second GRU changes rsum by the following points (three seeds each, with 95 % intervals).\n\n"
+        + pd.DataFrame(second)
+        .rename(columns={"scenes-lite": "after three epochs", "scenes-long": "after a long training"})
+        .to_markdown()
+        + "\n\nIf an interval contains zero, these runs do not show an effect. "
         "*Inconclusive by Holm* means that a difference does not pass the stricter judgement of lesson 7, although its "
         "own interval excludes zero."
     )
@@ -542,14 +549,20 @@ predict("2.8")
 
 # %% tags=["nbval-ignore-output"]
 test = start.dataset("test")
+spreads = {}
 figure, ax = plt.subplots(figsize=(8, 3), layout="constrained")
 for warmup, colour in ((1, show.MEASURED), (0, show.PAPER)):
     cosines = score(cosine, *results[warmup].matcher().encode(test))
     ax.hist(cosines.ravel(), bins=120, range=(-0.6, 0.6), color=colour, alpha=0.8, label=names[warmup], log=True)
-    print(f"{names[warmup]:21} standard deviation of the cosines {cosines.std():.1e}")
+    spreads[warmup] = cosines.std()
+    print(f"{names[warmup]:21} standard deviation of the cosines {spreads[warmup]:.1e}")
 ax.set(xlabel="cosine of a picture and a sentence, right or wrong", ylabel="pairs")
 ax.legend(frameon=False)
-show.describe(figure, "Two histograms of cosines of all pairs, one of the run with warm-up and one of the run without.")
+show.describe(
+    figure,
+    "Histograms of the cosines of all pairs. Standard deviations: "
+    + ", ".join(f"{names[warmup]} {spread:.1e}" for warmup, spread in spreads.items()),
+)
 plt.show()
 
 # %% [markdown]
@@ -629,7 +642,7 @@ display(
 
 # %%
 summed, hardest = ..., ...  # the two losses at margin 0.1
-at_zero = ...  # both losses at margin 0
+at_zero = ...  # one number: at margin 0 both losses are the same
 check.lesson2.exercise1(summed, hardest, at_zero)
 
 # %% [markdown]

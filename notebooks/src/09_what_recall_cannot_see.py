@@ -571,8 +571,9 @@ def change(kind: str) -> str:
 display(Markdown(f"The messages change the accuracy by {' and '.join(map(change, relations))}."))
 
 # %% [markdown]
-# That was a short training of one seed. Here are the means of three seeds after a long training (preset `long`), as
-# recorded. *Messages silenced* are the models of the first line, with their messages silenced after the training.
+# That was a short training of one seed, and another seed can give another answer. Here are the means of three seeds
+# after a long training (preset `long`), as recorded. *Messages silenced* are the models of the first line, with their
+# messages silenced after the training.
 # *Trained without messages* are models whose layers never sent one: each layer learns a vector, and adds it to every
 # region of every picture.
 
@@ -604,17 +605,18 @@ display(
 
 # %% [markdown]
 # Compare the three differences in rsum. A comparison with models that have *no layers* credits the graph with many
-# points. But models whose layers never sent a message come close to the full model, though the interval still allows
-# some points, and the trained models hardly miss their messages. So most of what the layers are worth here is probably
-# not reasoning over the regions. It is a vector that is the same for every region and every picture. (Why should such
-# a vector help at all, if the projection before it has a bias? Lesson 1, exercise 3, has a guess.) An ablation that
-# deletes a *layer* measures all that the layer does. An ablation that is about an *idea* must take away the idea
-# alone.
+# points. But models whose layers never sent a message have a higher rsum than those, too, and the trained models hardly
+# miss their messages. So at least a part of what the layers are worth here is not reasoning over the regions. It is a
+# vector that is the same for every region and every picture. (Why should such a vector help at all, if the projection
+# before it has a bias? Lesson 1, exercise 3, has a guess.) What the messages add in training, three seeds do not
+# decide. An ablation that deletes a *layer* measures all that the layer does. An ablation that is about an *idea* must
+# take away the idea alone.
 #
-# After a long training, VSR++ *without* any graph still tells left from right clearly better than the words alone do.
-# So the ability does not need a graph. From where else can it come? A region's features tell its place in the picture,
-# and the word *dog* of "a dog left of a cat" has read the word *left* through the Bi-GRU. So the attention of this
-# word can prefer a dog that stands on the left. Exercise 4 shows how to test this explanation.
+# After a long training, each of the three models *without* any graph tells left from right more often than the words
+# alone do, though by how much varies greatly with the seed. So the ability does not need a graph. From where else can
+# it come? A region's features tell its place in the picture, and the word *dog* of "a dog left of a cat" has read the
+# word *left* through the Bi-GRU. So the attention of this word can prefer a dog that stands on the left. Exercise 4
+# shows how to test this explanation.
 #
 # Had we compared VSR++ with VSE++ alone, we would have credited the graph with all of it.
 

@@ -304,9 +304,11 @@ display(Markdown(cheapest(described)))
 # R@1 only if the full score would have put it first. So a first stage that loses only pictures which the full score
 # would not have found costs nothing.
 #
-# But it must be *trained* for that. VSR++'s hinge looks at the sum. After a short training $S_L$ carries the sum, and
-# nothing has asked $S_G$ to rank by itself. A small model that was trained on its global score alone proposes far
-# better, for the price of one more vector for each picture. `vl.Index(matcher, test, proposer=helper)` does it.
+# But nothing promises that $S_G$ can do this. VSR++'s hinge looks at the sum. After a short training $S_L$ carries the
+# sum, and nothing has asked $S_G$ to rank by itself. A small model that was trained on its global score alone proposes
+# far better, for the price of one more vector for each picture. `vl.Index(matcher, test, proposer=helper)` does it.
+# With few of its candidates, R@1 is even higher than by a full scan. Keeping the right picture cannot explain this. The
+# second model also votes: it removes wrong pictures that the full score would have put first.
 
 # %%
 helped = vl.Index(matcher, test, proposer=helper)
@@ -394,7 +396,7 @@ plt.show()
 #
 # * **Unit vectors.** The cosine of two vectors equals their inner product only if both have length one. Our vectors
 #   have length one. If the vectors of your model do not, divide each of them by its length before you index it.
-# * **The first stage must be trained to rank.** SCAN has no $S_G$ in its loss at all (exercise 3).
+# * **Measure whether the first stage can rank.** SCAN has no $S_G$ in its loss at all (exercise 3).
 # * **Report the whole system.** "R@1 with re-ranking of 100" and R@1 of a full scan are different numbers.
 # * **An index belongs to one model.** After another training, all vectors are new. `vl.Index.load` checks it.
 #

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
@@ -29,6 +30,8 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 def tokenize(caption: str) -> list[str]:
     """Return the words of a caption in lower case. A word keeps an apostrophe inside it; other punctuation is dropped.
 
+    A typographic apostrophe counts as a plain one, and é is one letter, however a file writes it (Unicode's NFC).
+
     >>> tokenize("A dog's red ball, by the sea.")
     ['a', "dog's", 'red', 'ball', 'by', 'the', 'sea']
 
@@ -40,7 +43,7 @@ def tokenize(caption: str) -> list[str]:
         raise TypeError(f"expected a caption as str, found {type(caption).__name__}: decode it as UTF-8 first")
     if caption[:2] in ("b'", 'b"'):
         raise ValueError(f"caption {caption[:20]!r} is bytes turned to text; expected the decoded caption")
-    return _WORD.findall(caption.lower())
+    return _WORD.findall(unicodedata.normalize("NFC", caption).replace("’", "'").lower())
 
 
 def has_word(caption: str) -> bool:

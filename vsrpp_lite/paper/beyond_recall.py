@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Bool
 from torch import nn
 
+from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.data.precomp import name_of_test, open_split
 from vsrpp_lite.data.scenes.probes import EDITS, Probe, in_one_half, probes
 from vsrpp_lite.data.scenes.truth import scenes, truth
@@ -49,7 +50,7 @@ def judge(results: Mapping[str, Result]) -> pd.DataFrame:
     lines = []
     for row, result in results.items():
         run = result.run
-        true, pairs, asked = _known(str(run.data_folder))
+        true, pairs, asked = _known(run.data_folder, fingerprint(run.data_folder))
         test = run.dataset("test")
         benchmark = np.zeros_like(true)
         benchmark[test.caption_to_image, np.arange(true.shape[1])] = True
@@ -95,7 +96,7 @@ def judge_words_alone(run: Run) -> pd.DataFrame:
 
     The columns are those of `judge`, and the seed is 0, since nothing here is random.
     """
-    _, pairs, asked = _known(str(run.data_folder))
+    _, pairs, asked = _known(run.data_folder, fingerprint(run.data_folder))
     right = preferred_unseen(run.dataset("train").captions, pairs)
     return pd.DataFrame(_shares(WORDS_ALONE, 0, right, asked), columns=COLUMNS)
 
@@ -108,9 +109,16 @@ def _shares(
 
 
 @lru_cache(maxsize=2)
-def _known(folder: str) -> tuple[Bool[np.ndarray, "I T"], list[Probe], dict[str, Bool[np.ndarray, " P"]]]:
-    """Return the truth of a folder's test split, its P minimal pairs, and which of these each measure asks about."""
-    test = open_split(Path(folder), name_of_test(Path(folder)))
+def _known(
+    folder: Path,
+    content: str,  # noqa: ARG001  # a part of what lru_cache remembers
+) -> tuple[Bool[np.ndarray, "I T"], list[Probe], dict[str, Bool[np.ndarray, " P"]]]:
+    """Return the truth of a folder's test split, its P minimal pairs, and which of these each measure asks about.
+
+    Args:
+        content: the fingerprint of the folder. With other content, what is remembered of it does not hold.
+    """
+    test = open_split(folder, name_of_test(folder))
     of_images, pairs = scenes(test), probes(test)
     asked = {kind: np.array([pair.kind == kind for pair in pairs]) for kind in EDITS}
     sides = asked["left and right"]
@@ -124,10 +132,8 @@ def record_truth(folder: Path, *, data: str, preset: str, seeds: Iterable[int]) 
     Raises:
         FileNotFoundError: a run is not trained to its end.
     """
-    found = []
-    for seed in seeds:
-        runs: dict[str, Run] = TABLE4.runs(data=data, preset=preset, seed=seed)
-        found.append(judge({row: Result(run) for row, run in runs.items()}))
-    found.append(judge_words_alone(next(iter(runs.values()))))
+    by_seed = [TABLE4.runs(data=data, preset=preset, seed=seed) for seed in seeds]
+    found = [judge({row: Result(run) for row, run in runs.items()}) for runs in by_seed]
+    found.append(judge_words_alone(next(iter(by_seed[0].values()))))
     with atomic(folder / TRUTH) as draft:
         pd.concat(found).round({"value": 2}).to_csv(draft, index=False)

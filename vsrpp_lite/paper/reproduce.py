@@ -54,11 +54,14 @@ def reproduce_tables(
 
     Raises:
         DataError: a table's data are not as they should be.
-        ValueError: a test split does not divide into the table's folds, or a notebook has other parameters.
+        ValueError: there are no seeds, a test split does not divide into the table's folds, or a notebook has other
+            parameters.
         FileNotFoundError: data or notebooks are missing.
         GridError: some of the runs failed; all others are trained.
         DamagedError: a kept file is not the one that was written.
     """
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}; expected at least 1")
     settings = {"data": data, "preset": preset}
     seconds: dict[str, float] = {}
     notebooks = _notebooks(tables, settings, seeds, factorial)

@@ -154,10 +154,13 @@ def tune(study: Study, rows: Mapping[str, System] = ROWS, jobs: int | None = Non
             break
         if seed == 1:
             chosen = finalists(study, lines)
-        runs = {study.run(rows[row], number, seed): (row, number) for row, number in chosen}
+        runs: dict[Run, list[tuple[str, int]]] = {}  # two draws are one run if they differ in what the system ignores
+        for row, number in chosen:
+            runs.setdefault(study.run(rows[row], number, seed), []).append((row, number))
         try:
             for result in grid.train(runs, jobs, blind=True):
-                lines = pd.concat([lines, pd.DataFrame([line(study, *runs[result.run], result)])])
+                found = [line(study, row, number, result) for row, number in runs[result.run]]
+                lines = pd.concat([lines, pd.DataFrame(found)])
                 with FileLock(path.with_name(f".{path.stem}.lock")):  # another process may tune other rows
                     others = pd.read_csv(path).query("row not in @rows") if path.exists() else pd.DataFrame()
                     ordered = lines.sort_values(["seed", "draw"], kind="stable")

@@ -214,7 +214,15 @@ def compare(
         rows: samples of all rows of the table. With two or three seeds, the variance over seeds is sometimes far too
             small by chance. So the p-value also tries the one that these rows have on average (`metrics.p_value`).
         averaged: the number of rows of which `better` is the mean. `worse` is the mean of as many other rows.
+
+    Raises:
+        ValueError: the samples are not (S, I, M), seeds, images and metrics, such as `samples` returns.
     """
+    if better.ndim != 3 or better.shape != worse.shape:
+        told = (
+            f"found samples {better.shape} and {worse.shape}; expected two of the same shape (seeds, images, metrics)"
+        )
+        raise ValueError(f"{told}. Of single runs, take result.contributions()[None]")
     weights = COMPARED[metric][:, None]
     difference = (better - worse) @ weights
     mean, low, high = (float(x[0]) for x in interval(difference))

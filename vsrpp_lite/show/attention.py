@@ -127,9 +127,8 @@ def affinity(matcher: Matcher, dataset: Dataset, image: int, region: int | None 
     ax.tick_params(axis="y", rotation=0)
     largest = int(np.abs(matrix[region]).argmax())
     told = f"The largest affinity of region {region}, in size, is {matrix[region][largest]:.2f}, from region {largest}"
-    return describe(
-        figure, f"Affinities of {len(matrix)} regions in layer {layer + 1}. {told}; the largest of all is {most:.2f}."
-    )
+    whole = f"The largest of the whole matrix has the size {most:.2f}"
+    return describe(figure, f"Affinities of {len(matrix)} regions in layer {layer + 1}. {told}. {whole}.")
 
 
 def busiest(matrix: Float[np.ndarray, "R R"]) -> int:

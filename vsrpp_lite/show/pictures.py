@@ -148,10 +148,11 @@ def pictures_found(
     size = 2.6 * top, 2.4 * len(rows) + 0.3
     figure, axes = plt.subplots(len(rows), top, figsize=size, layout="constrained", squeeze=False)
     for line, (name, scores) in zip(axes, rows.items(), strict=True):
-        for position, (ax, image) in enumerate(zip(line, best(scores, top), strict=True), 1):
+        shown = best(scores, top)
+        decimals = next((d for d in (2, 3) if len(set(scores[shown].round(d))) == top), 2)  # to tell them apart
+        for position, (ax, image) in enumerate(zip(line, shown, strict=True), 1):
             picture(ax, dataset, image)
-            found = scores[image]
-            ax.set_title(f"{position}.  S = {found:.2f}", fontsize=10)
+            ax.set_title(f"{position}.  score {scores[image]:.{decimals}f}", fontsize=10)
             if right is not None:
                 mark(ax, 0.08, 0.9, image == right)
         if right is not None:
@@ -161,9 +162,9 @@ def pictures_found(
     figure.suptitle(quoted(sentence, 30 * top), fontsize=11, parse_math=False)
     told = []
     for name, scores in rows.items():
-        shown = "; ".join(dataset.captions_of(image)[0].rstrip(" .") for image in best(scores, top))
+        captions = "; ".join(dataset.captions_of(image)[0].rstrip(" .") for image in best(scores, top))
         place = "" if right is None else f", which has the right picture at place {(scores >= scores[right]).sum()}"
-        told.append(f"{name or 'the matcher'}{place}: {shown}")
+        told.append(f"{name or 'the matcher'}{place}: {captions}")
     asked = sentence.rstrip(" .")
     return describe(figure, f"Pictures found for “{asked}”, told by their first captions. By {'. By '.join(told)}.")
 

@@ -28,6 +28,9 @@ def score(similarity: Similarity, images: Encoded, texts: Encoded) -> np.ndarray
     The function computes them in pieces. On a CPU, the affinities of a piece fit into the processor's cache. On a GPU a
     piece is larger, since each call takes the time to start its kernels. The shortest texts come first, so that the
     texts of a piece have about the same length and need little padding.
+
+    Raises:
+        ValueError: the similarity does not return one number for each image (row) and text (column).
     """
     lengths = texts.mask.sum(1)
     order = lengths.argsort(stable=True)
@@ -44,6 +47,10 @@ def score(similarity: Similarity, images: Encoded, texts: Encoded) -> np.ndarray
                 similarity(Encoded(*(x[start : start + rows] for x in images)), some).float()
                 for start in range(0, len(scores), rows)
             ]
+            expected = min(rows, len(scores)), len(chosen)
+            if pieces[0].shape != expected:
+                told = f"the similarity of {expected[0]} images and {expected[1]} texts has shape"
+                raise ValueError(f"{told} {tuple(pieces[0].shape)}; expected {expected}")
             scores[:, chosen.numpy(force=True)] = torch.cat(pieces).numpy(force=True)  # one copy from a GPU
     return scores
 
@@ -134,7 +141,12 @@ def interval(
 
     To compare two systems in pairs, pass the *difference* of their contributions for each seed and each image.
     `spread` explains which sources of chance the interval covers.
+
+    Raises:
+        ValueError: the level is no share, or there is one image only.
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; expected a share between 0 and 1, such as 0.95")
     mean, variance, freedom = spread(samples)
     # stdtrit gives Student's quantile, as scipy.stats.t.ppf does, but scipy.stats takes a second to import
     half = stdtrit(freedom, (1 + level) / 2) * np.sqrt(variance)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -117,7 +117,7 @@ def rebuild(described: Mapping[str, Any], system: type[System] | None = None) ->
         system: the class of the system; by default, it is imported by its module and name.
 
     Raises:
-        OtherSystemError: there is no such class, it is not a `System`, or it has another version.
+        OtherSystemError: there is no such class, it is not a `System`, or it has another version or other choices.
     """
     module, name = described["module"], described["name"]
     if system is None:
@@ -128,13 +128,17 @@ def rebuild(described: Mapping[str, Any], system: type[System] | None = None) ->
         except (ImportError, AttributeError) as error:
             remedy = f"make {module} importable (PYTHONPATH), or pass the class: vl.load(folder, {name})"
             raise OtherSystemError(f"the class {name} of {module} is not here ({error}); {remedy}") from error
-        if not (isinstance(found, type) and issubclass(found, System)):
-            raise OtherSystemError(f"{module}.{name} is no System of vsrpp_lite")
-        system = found
+        system = cast(type[System], found)
+    if not (isinstance(system, type) and issubclass(system, System)):
+        raise OtherSystemError(f"{system!r} is no System of vsrpp_lite; expected {name} of {module}")
     if system.version != described["version"]:
         expected = f"expected {described['version']}, as it was trained"
         raise OtherSystemError(f"{name} has version {system.version}; {expected}")
-    return system(**described["choices"])
+    try:
+        return system(**described["choices"])
+    except TypeError as error:
+        told = f"expected {name} of {module}, of which the model is"
+        raise OtherSystemError(f"{system.__name__} has other choices ({error}); {told}") from error
 
 
 def export(matcher: Matcher, config: Mapping[str, Any], recalls: Mapping[str, float], folder: str | Path) -> Path:

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+from vsrpp_lite.data.errors import DataError
+from vsrpp_lite.data.manifest import fingerprint
 from vsrpp_lite.files import DRAFTS, remove_dead_drafts
 from vsrpp_lite.sealed_folder import LOCK, DamagedError, SealedFolder
 
@@ -32,14 +34,25 @@ def run_folder(folder: Path, digest: str | None = None) -> SealedFolder:
     return SealedFolder(folder, digest, remedy)
 
 
-def check_done(files: SealedFolder) -> None:
+def check_done(files: SealedFolder, data: Path | None = None) -> None:
     """Refuse the folder of a run that is not trained to its end.
+
+    Args:
+        data: the data folder, if something is to be computed from it. It must hold what the run was trained on.
 
     Raises:
         FileNotFoundError: the folder holds no result.json.
+        DataError: the data have changed since the training.
     """
     if not files.has(RESULT):
         raise FileNotFoundError(f"{files.folder}: not trained to its end; call fit() of the run first")
+    if data and files.read_json(CONFIG)["data"] != fingerprint(data):
+        raise DataError(f"{data}: its files are not those that {files.folder} was trained on; train a new run on them")
+
+
+def of_ranks(folds: int, partners: Sequence[SealedFolder]) -> str:
+    """Return the name of the file of the ranks in so many folds, averaged with the scores of these partners."""
+    return "-".join(["test-ranks", str(folds), *(str(partner.owner) for partner in partners)]) + ".npz"
 
 
 class _RetrainedError(Exception):

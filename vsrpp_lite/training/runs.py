@@ -33,7 +33,7 @@ from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check
 from vsrpp_lite.training import metrics, models, ranking
 from vsrpp_lite.training.distributed import check_processes, make_fabric
 from vsrpp_lite.training.provenance import provenance
-from vsrpp_lite.training.run_folder import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, run_folder
+from vsrpp_lite.training.run_folder import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, of_ranks, run_folder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -51,7 +51,8 @@ class Run:
         data: a name in `EMBEDDED`, such as "scenes" (drawn at first use), a folder in data/, or a data folder's path.
         preset: a name in `settings.PRESETS`, or `settings.PAPER`.
         seed: the seed of weights, order and dropout.
-        sizes, training: replacements for the preset's; `settings` has what the run uses.
+        sizes, training: they replace the preset's as a whole. To change one entry, begin with those of `settings`:
+            `replace(run, training=replace(run.settings.training, epochs=10))`, or use `grid.expand`.
 
     Raises:
         ValueError: there is no such preset, or the seed is not a whole number of zero or more.
@@ -83,9 +84,8 @@ class Run:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Return what the digest is made of. Threads, devices and packages change rounding alone, and are left out.
-
-        The byte code of an own system's methods is in it, so it is trained again with another version of Python.
+        """Return what the digest is made of. It has the byte code of an own system's methods, which differs between
+        versions of Python. Threads and packages change rounding alone and are left out; see `fit` for `devices`.
         """
         return {
             "system": models.identity(self.system),
@@ -121,6 +121,7 @@ class Run:
     @property
     def done(self) -> bool:
         """Tell whether the run is trained to its end."""
+        vars(self).pop("digest", None)  # the data may have been made anew since it was computed
         return (self.folder / RESULT).exists()
 
     def dataset(self, split: str) -> Dataset:
@@ -163,9 +164,9 @@ class Run:
 
         Args:
             devices, accelerator, strategy: options of Lightning Fabric. Several devices share each batch and give the
-                gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm. They
-                start new processes, so a script must call this under `if __name__ == "__main__":`. The strategies are
-                "ddp_spawn" and "ddp_fork".
+                gradient of one device, but each has its own dropout and, on CPUs, its own statistics of BatchNorm. So
+                numbers differ, in the same run folder; result.json has the number of devices. A script must call this
+                under `if __name__ == "__main__":`. The strategies are "ddp_spawn" and "ddp_fork".
             wait: whether to wait for another process that is training this run.
             fresh: whether to delete what an earlier training of this run left, and to train from the start.
             blind: whether to leave the test split alone. By default it is opened and checked before the training.
@@ -179,7 +180,6 @@ class Run:
             DamagedError: a kept file that is needed is not the one that was written.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """
-        vars(self).pop("digest", None)  # the data may have been made anew since it was computed
         if self.done and not fresh:  # also where nothing can be written
             remove_dead_drafts(self.folder)
             return Result(self)
@@ -208,7 +208,8 @@ class Run:
             models.save_tokenizer(matcher.tokenizer, self.files)
         fit(matcher, train, dev, self.settings.training, seed=self.seed, files=self.files, fabric=fabric, bar=bar)
         if fabric.is_global_zero:
-            record = {"seconds": round(time.time() - began, 1), "device": str(fabric.device)} | provenance()
+            where = {"device": str(fabric.device), "devices": fabric.world_size}
+            record = {"seconds": round(time.time() - began, 1)} | where | provenance()
             self.files.write_text(RESULT, json.dumps(record, indent=2))
 
 
@@ -249,10 +250,7 @@ class Result:
 
     def ranked(self, partners: "Sequence[Result]" = (), folds: int = 1) -> bool:
         """Tell whether `rank` has written its file."""
-        return (self.run.folder / self._ranks_file(partners, folds)).exists()
-
-    def _ranks_file(self, partners: "Sequence[Result]", folds: int) -> str:
-        return "-".join(["test-ranks", str(folds), *(partner.run.digest for partner in partners)]) + ".npz"
+        return (self.run.folder / of_ranks(folds, [partner.run.files for partner in partners])).exists()
 
     def rank(self, partners: "Sequence[Result]" = (), folds: int = 1) -> dict[str, np.ndarray]:
         """Rank the test split by the average of this model's scores and its partners', unless it is ranked already.
@@ -265,18 +263,21 @@ class Result:
 
         Raises:
             FileNotFoundError: one of the runs is not trained to its end.
-            ValueError: the test split does not divide into `folds` equal parts.
+            ValueError: the data have changed since the training, or the test split does not divide into `folds` parts.
         """
         for result in (self, *partners):
             check_done(result.run.files)
 
         def compute() -> dict[str, np.ndarray]:
+            for result in (self, *partners):
+                check_done(result.run.files, result.run.data_folder)
             test = self.run.dataset("test")
             encoded = [ranking.Encodings.of(models.on_gpu(result.matcher()), test) for result in (self, *partners)]
             images, texts = ranking.fold_ranks(encoded, test.caption_to_image, folds)
             return {"images": images, "texts": texts, "caption_to_image": test.caption_to_image}
 
-        return keep(self.run.files, self._ranks_file(partners, folds), compute, [one.run.files for one in partners])
+        with_them = [partner.run.files for partner in partners]
+        return keep(self.run.files, of_ranks(folds, with_them), compute, with_them)
 
     def contributions(self, partners: "Sequence[Result]" = (), folds: int = 1) -> np.ndarray:
         """Return what each test image adds to each metric, (I, M); see `rank`."""
@@ -291,6 +292,7 @@ class Result:
         check_done(self.run.files)
 
         def compute() -> dict[str, np.ndarray]:
+            check_done(self.run.files, self.run.data_folder)
             matcher = models.on_gpu(self.matcher())
             similarity = choose(matcher) if choose else matcher.similarity
             return {"scores": ranking.all_scores(matcher, self.run.dataset("test"), similarity)}

@@ -57,7 +57,7 @@ def exercise2(attend: Callable[[Tensor], Tensor]) -> str:
         },
     )
     tensor(asked(attend, 2 * TOY), (4 * affinity).softmax(-1) @ (2 * TOY))
-    return "A message is now an average of regions. No region can be subtracted any more."
+    return "A message is now an average of regions. No region can be ignored completely, or subtracted, any more."
 
 
 @exercise
@@ -83,4 +83,17 @@ def exercise3(silent: System) -> str:
         "The changed region did not change by its own change alone: it still sends itself a message, or it no longer "
         "keeps what it was. Make the affinity zero everywhere, and leave the rest of the layer as it is."
     )
-    return "A change of one region reaches no other one."
+    for parameter in graph.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter)
+    with torch.no_grad():
+        trained = graph(regions, mask)
+        change = (graph(other, mask) - trained)[0]
+    assert torch.allclose(change[:2], torch.zeros(2, 8), atol=1e-5), (
+        "The layers are silent only with the weights that they start with, and training moves these weights. "
+        "Replace `affinity`, which holds for any weights."
+    )
+    assert not torch.allclose(trained, regions), (
+        "These layers add nothing at all, so they are no layers. Keep them, and make only their messages zero."
+    )
+    return "A change of one region reaches no other one, whatever the weights become."

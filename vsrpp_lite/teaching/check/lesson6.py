@@ -42,9 +42,11 @@ def exercise2(middling: Sequence[int], text_ranks: pd.DataFrame, fates: Callable
 
 
 @exercise
-def exercise3(rank: int, mine: np.ndarray, other: np.ndarray) -> str:
-    """The worst rank that the other seed gives to a query which this seed ranks first."""
-    worst = int(np.asarray(other)[np.asarray(mine) == 1].max())
+def exercise3(rank: int, text_ranks: pd.DataFrame, other: np.ndarray) -> str:
+    """The worst rank that another seed of VSR++ gives to a query which this seed ranks first."""
+    assert not np.array_equal(other, text_ranks["VSR++"]), "These are the ranks of the same seed. Take another one."
+    assert not np.array_equal(other, text_ranks["VSRN"]), "These are the ranks of VSRN. Take another seed of VSR++."
+    worst = int(np.asarray(other)[text_ranks["VSR++"] == 1].max())
     number(
         rank,
         worst,

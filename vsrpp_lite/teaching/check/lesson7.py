@@ -7,13 +7,13 @@ from vsrpp_lite.teaching.verdict import exercise, number
 
 @exercise
 def exercise1(steps: int) -> str:
-    """How many of the nine steps leave the band of SCAN's spread."""
+    """How many of the nine steps leave the band of a spread of 2.5."""
     mistakes = {
-        "Four lie beyond 1.96 · 2.1. A difference of two models spreads by √2 more than one model does.": 4,
+        "Four lie beyond 1.96 · 2.5. A difference of two models spreads by √2 more than one model does.": 4,
         "That is the number for VSRN's spread.": 1,
     }
-    number(steps, 3, mistakes)
-    return "The band is 1.96 · √2 · 2.1 = 5.82."
+    number(steps, 2, mistakes)
+    return "The band is 1.96 · √2 · 2.5 = 6.93."
 
 
 @exercise

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import sqrt
 
 from vsrpp_lite.paper.four_tables import TABLE4
 from vsrpp_lite.paper.published import SEED_SPREAD
@@ -13,12 +14,13 @@ from vsrpp_lite.training.runs import Result
 
 @exercise
 def exercise1(pairs: Iterable[Iterable[str]]) -> str:
-    """The pairs of neighbours in the published order that differ by less than the spread of VSRN's seeds."""
-    sums = sorted((TABLE4.published_metrics(row)["rsum"], row) for row in TABLE4.rows)
-    close = {frozenset((a, b)) for (low, a), (high, b) in pairwise(sums) if high - low < SEED_SPREAD["VSRN"]}
-    found = {frozenset(pair) for pair in pairs}
-    names = set(TABLE4.rows)
-    assert all(pair <= names for pair in found), f"The rows are {', '.join(TABLE4.rows)}."
+    """The pairs of neighbours in the published order that differ by less than two runs of VSRN usually do."""
+    names = {row: row.removesuffix("-style") for row in TABLE4.rows}  # SCO and GVSE are names, too
+    sums = sorted((TABLE4.published_metrics(row)["rsum"], name) for row, name in names.items())
+    usual = sqrt(2) * SEED_SPREAD["VSRN"]
+    close = {frozenset((a, b)) for (low, a), (high, b) in pairwise(sums) if high - low < usual}
+    found = {frozenset(names.get(row, row) for row in pair) for pair in pairs}
+    assert all(pair <= {*names.values()} for pair in found), f"The rows are {', '.join(TABLE4.rows)}."
     assert found == close, f"You found {len(found)} pairs, and there are {len(close)}: sort the published sums."
     return "These steps are smaller than what another seed changes."
 
