@@ -279,7 +279,7 @@ MATCHER_AND_SETTINGS = [
     ),
     Mutant(
         "only build identifies a system of one's own",
-        "training/models.py",
+        "training/identity.py",
         "if code and name not in WRITTEN_BY_DATACLASS:",
         'if code and name == "build":',
         "test_models.py::test_an_edited_method_or_property_is_another_system_and_another_docstring_is_not",
@@ -659,8 +659,8 @@ RUNS = [
     ),
     Mutant(
         "ranks of two averaged models are kept as those of one",
-        "training/runs.py",
-        '["test-ranks", str(folds), *(partner.run.digest for partner in partners)]',
+        "training/run_folder.py",
+        '["test-ranks", str(folds), *(str(partner.owner) for partner in partners)]',
         '["test-ranks", str(folds)]',
         "test_tables.py::test_averages_and_wider_searches_are_those_of_the_scores",
     ),
@@ -687,14 +687,14 @@ RUNS = [
     ),
     Mutant(
         "an edited build of a notebook's class is the same system",
-        "training/models.py",
+        "training/identity.py",
         'if not kind.__module__.startswith("vsrpp_lite."):',
         "if False:",
         "test_runs.py::test_an_edited_build_of_a_notebooks_class_is_another_system",
     ),
     Mutant(
         "a system of another version reads old weights",
-        "training/models.py",
+        "training/identity.py",
         'if system.version != described["version"]:',
         "if False:",
         "test_models.py::test_a_system_is_rebuilt_from_what_describes_it_or_refused_by_name",
@@ -910,8 +910,8 @@ DATA = [
     Mutant(
         "words keep their capitals",
         "data/text.py",
-        "_WORD.findall(caption.lower())",
-        "_WORD.findall(caption)",
+        '"\'").lower())',
+        '"\'"))',
         "test_text.py::test_words_by_hand",
     ),
     Mutant(
@@ -1143,8 +1143,8 @@ PAPER = [
     Mutant(
         "claims of two presets stand in one file",
         "paper/table_files.py",
-        '(stored["table"] != claims["table"].iloc[0]) & (stored["preset"] == claims["preset"].iloc[0])',
-        'stored["table"] != claims["table"].iloc[0]',
+        "kept.append(others[same])",
+        "kept.append(others)",
         "test_tables.py::test_claims_of_two_presets_do_not_stand_in_one_file",
     ),
     Mutant(
@@ -1170,7 +1170,7 @@ PAPER = [
     ),
     Mutant(
         "an edit under a decorator does not count",
-        "training/models.py",
+        "training/identity.py",
         "function = inspect.unwrap(function)",
         "function = function",
         "test_models.py::test_an_edit_counts_under_a_decorator_and_in_a_default_too",
@@ -1244,9 +1244,51 @@ TEACHING = [
     Mutant(
         "an index of another matcher is read",
         "search.py",
-        "if about[role] != weights_digest(given):",
+        "if about[role] != matcher_digest(given):",
         "if False:",
         "test_search.py::test_damaged_or_foreign_indexes_are_refused",
+    ),
+    Mutant(
+        "an index does not ask which words its matcher had",
+        "search.py",
+        'repr(getattr(matcher.tokenizer, "words", None)).encode()',
+        "",
+        "test_search.py::test_an_index_belongs_to_a_matcher_with_all_its_choices_and_words",
+    ),
+    Mutant(
+        "places that faiss leaves empty are answers",
+        "search.py",
+        "chosen = chosen[chosen >= 0]",
+        "pass",
+        "test_search.py::test_places_that_an_approximate_index_leaves_empty_are_no_answers",
+    ),
+    Mutant(
+        "a gradient crosses processes in the order in which it lies in memory",
+        "training/distributed.py",
+        "joined.register_hook(Tensor.contiguous)",
+        "pass",
+        "test_distributed.py::test_two_ranks_give_the_gradient_of_one",
+    ),
+    Mutant(
+        "an old result is ranked on new data",
+        "training/run_folder.py",
+        'if data and files.read_json(CONFIG)["data"] != fingerprint(data):',
+        "if False:",
+        "test_runs.py::test_a_grid_trains_on_data_that_were_made_anew_and_an_old_result_is_not_ranked_on_them",
+    ),
+    Mutant(
+        "a tie of a caption and its false twin is a preference",
+        "paper/true_answers.py",
+        "scores[: len(asked)] > scores[len(asked) :]",
+        "scores[: len(asked)] >= scores[len(asked) :]",
+        "test_true_answers.py::test_a_tie_is_no_preference",
+    ),
+    Mutant(
+        "two folders of one name share their results",
+        "paper/tables.py",
+        "if folder.is_absolute() else",
+        "if False else",
+        "test_tables.py::test_two_folders_of_one_name_do_not_share_results",
     ),
     Mutant(
         "the second stage chooses by the first score",

@@ -363,6 +363,16 @@ def test_what_lies_beside_a_notebook_takes_nothing_of_its_feedback(tmp_path):
     assert found[1].remarks == ("a1_region_graph.pdf is no assignment of this course: it was not graded",)
 
 
+def test_a_notebook_that_is_handed_in_twice_is_called_so(tmp_path):
+    (tmp_path / "ada" / "a1_region_graph").mkdir(parents=True)
+    for place in ("a1_region_graph.ipynb", "a1_region_graph/a1_region_graph.ipynb"):
+        (tmp_path / "ada" / place).write_text("{}")
+    graded, other = handed_in.collect(tmp_path, NAMES)
+    assert graded.path == tmp_path / "ada" / "a1_region_graph" / "a1_region_graph.ipynb"
+    told = "a1_region_graph was handed in twice: a1_region_graph/a1_region_graph.ipynb is graded, and this one is not"
+    assert other.remarks == (f"a1_region_graph.ipynb: {told}",)
+
+
 def test_the_folders_of_nbgrader_s_exchange_are_read_too(tmp_path):
     folder = tmp_path / "ada" / "a1_region_graph"
     folder.mkdir(parents=True)
@@ -538,6 +548,12 @@ def test_what_an_answer_must_not_use_is_not_in_its_copy_of_the_package(tmp_path)
         (["class A: pass\nA.mean = lambda x: [y for y in x]", "def f(x):\n    return A().mean()"], "ListComp"),
         (["from functools import partial\ng = partial(map, abs)", "def f(x):\n    return g(x)"], "map"),
         (["g, h = abs, lambda x: [y for y in x]", "def f(x):\n    return h(x)"], "ListComp"),
+        (["def f(x):\n    return list(filter(lambda k: x[k], x))"], "filter"),
+        (["def f(x):\n    return sorted(x, key=lambda k: x[k])"], "sorted"),
+        (["def f(x):\n    return np.frompyfunc(abs, 1, 1)(x)"], "frompyfunc"),
+        (["def f(x):\n    return pd.Series(x).apply(abs)"], "apply"),
+        (["def f(x):\n    return np.fromiter(x, float)"], "fromiter"),
+        (["def f(x):\n    return list(iter(x.pop, None))"], "iter"),
     ],
 )
 def test_a_loop_is_found_in_a_function_and_in_what_it_calls(cells, loop):

@@ -24,8 +24,9 @@ from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.teaching import lesson_models
 from vsrpp_lite.teaching.lesson_models import CARRIED, SAMPLE, lesson_runs, models_folder
 from vsrpp_lite.training import grid
+from vsrpp_lite.training.identity import identity
 from vsrpp_lite.training.metrics import ranks, recalls
-from vsrpp_lite.training.models import identity, load_run
+from vsrpp_lite.training.models import load_run
 from vsrpp_lite.training.ranking import all_scores
 from vsrpp_lite.training.run_folder import CONFIG, run_folder
 from vsrpp_lite.training.runs import RESULTS_VERSION, Run

@@ -27,7 +27,8 @@ from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import train as machine
-from vsrpp_lite.training.models import card, identity, rebuild
+from vsrpp_lite.training.identity import identity, rebuild
+from vsrpp_lite.training.models import card
 from vsrpp_lite.training.ranking import all_scores
 from vsrpp_lite.training.run_folder import run_folder
 

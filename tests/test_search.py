@@ -116,6 +116,21 @@ def test_another_matcher_may_propose(searched, run, tmp_path):
         Index.load(tmp_path / "index", matcher)
 
 
+def test_an_index_belongs_to_a_matcher_with_all_its_choices_and_words(searched, run, tmp_path):
+    """The norm of V* has no weights, and the order of the words decides which weight a word has."""
+    matcher, test = searched
+    folder = Index(matcher, test).save(tmp_path / "index")
+    other = vl.VSRpp(mu=2.0, norm="regions").build(matcher.tokenizer, test.feature_size, run.settings.sizes)
+    turned = run.build(vl.Vocabulary([*matcher.tokenizer.words[:4], *matcher.tokenizer.words[:3:-1]]))
+    for wrong in (other, turned):
+        wrong.load_state_dict(matcher.state_dict())
+        with pytest.raises(ValueError, match="another matcher made this index"):
+            Index.load(folder, wrong.eval())
+    again = run.build(matcher.tokenizer)
+    again.load_state_dict(matcher.state_dict())
+    assert len(Index.load(folder, again)) == len(test)
+
+
 def test_damaged_or_foreign_indexes_are_refused(searched, tmp_path):
     matcher, test = searched
     folder = Index(matcher, test).save(tmp_path / "index")

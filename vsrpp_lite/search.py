@@ -168,7 +168,7 @@ class Index:
             FileExistsError: the folder exists and is not empty.
         """
         folder = Path(folder)
-        made = {"matcher": weights_digest(self.matcher), "proposer": weights_digest(self.proposer)}
+        made = {"matcher": matcher_digest(self.matcher), "proposer": matcher_digest(self.proposer)}
         about = {"of": self.of, "kind": self.kind, "feature_size": self.feature_size} | made
         tensors = self.encoded._asdict() | {"proposed": self.proposed.clone()}
         with new_sealed_folder(folder) as files:
@@ -198,7 +198,7 @@ class Index:
         SealedFolder(folder, remedy="Make the index again, or copy the folder again").check((ENTRIES, NAMES, ENCODINGS))
         about = read_json(folder / ENTRIES, "what is searched, and by which matchers")
         for role, given in (("matcher", matcher), ("proposer", proposer or matcher)):
-            if about[role] != weights_digest(given):
+            if about[role] != matcher_digest(given):
                 raise ValueError(f"{folder}: another {role} made this index; its vectors say nothing about this one's")
         tensors = load_file(folder / ENCODINGS)
         proposed, names = tensors.pop("proposed"), [name for _, name in read_lines(folder / NAMES)]
@@ -253,9 +253,16 @@ def nearest_index(vectors: Float[np.ndarray, "N D"], kind: str) -> "faiss.Index"
     return index
 
 
-def weights_digest(matcher: Matcher) -> str:
-    """Return the sha256 of all weights, which tells whether an index belongs to a matcher."""
-    digest = hashlib.sha256()
+def matcher_digest(matcher: Matcher) -> str:
+    """Return a sha256 of all that encodes: the weights, the words, and what modules keep beside their weights.
+
+    It tells whether an index belongs to a matcher. The norm of V*, for example, has no weights, and changes encodings.
+    """
+    digest = hashlib.sha256(repr(getattr(matcher.tokenizer, "words", None)).encode())
+    for name, module in sorted(matcher.named_modules()):
+        kept = {key: value for key, value in vars(module).items() if isinstance(value, str | int | float)}
+        kept.pop("training")
+        digest.update(f"{name} {sorted(kept.items())}".encode())
     for name, weight in sorted(matcher.state_dict().items()):
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().numpy().tobytes())

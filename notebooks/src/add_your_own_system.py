@@ -310,9 +310,26 @@ print({metric: round(value, 1) for metric, value in result.recalls.items()})
 # %% [markdown]
 # **A warning about the digest.** The package names its own classes by their module and their `version`. For a class of
 # your own, in a notebook or in a module, the digest also covers the byte code of its methods: if you edit one, the run
-# is another one and is trained anew. The digest does *not* see an edit of `GeneralizedPooling` or of `Words`.
-# After such an edit, raise the version by a line in the class, `version: ClassVar[int] = 2` (with `from typing import
-# ClassVar`), or you will be shown the old result.
+# is another one and is trained anew. The digest does *not* see an edit of anything else that `build` uses: of
+# `GeneralizedPooling` and `Words` here, and of your own loss or similarity. After such an edit, raise the version by a
+# line in the class, `version: ClassVar[int] = 2` (with `from typing import ClassVar`), or call `fit(fresh=True)`. If
+# you do neither, you will be shown the old result, and an interrupted training goes on with the new code. `vl.load`
+# builds the model with the code that is there now, too.
+#
+# **Where to define the class.** The name of the module is a part of the digest. A class of a notebook or of a script
+# can be trained, but a command such as `vsrpp-lite search` cannot import it. So put a class that you mean to keep into
+# a module before you train it.
+#
+# **To change one setting**, begin with those of the run. `vl.Training(epochs=10)` alone has the published values in all
+# other places, and not the preset's:
+#
+# ```python
+# from dataclasses import replace
+#
+# longer = replace(run, training=replace(run.settings.training, epochs=10))
+# runs = vl.grid.expand(run, {"training.learning_rate": [3e-3, 6e-3], "sizes.layers": [0, 2, 4], "seed": range(3)})
+# results = list(vl.grid.train(runs))
+# ```
 #
 # What has the layer learned? We ask for its weights for different numbers of fragments. The dashed lines are the mean.
 
@@ -422,7 +439,23 @@ print(markdown.splitlines()[0])
 
 # %% [markdown]
 # To have everything done by one call, with a notebook of yours at the end, give the table a `notebook` and use
-# `reproduce_tables([table], data=..., preset=..., seeds=...)` of `vsrpp_lite.paper.reproduce`.
+# `reproduce_tables([table], data=..., preset=..., seeds=...)` of `vsrpp_lite.paper.reproduce`. It tells its progress
+# through Python's `logging`, so a script should call `logging.basicConfig(level=logging.INFO)` first. The claims of one
+# data set are of one preset: if you write a table of another preset, the claims of the first one are dropped.
+#
+# A subclass of `VSRpp`, or of another system, does not take over the recipe that was tuned for it. To compare your
+# subclass with it fairly, train both with the same settings, or tune yours: `tune(STUDIES["lite"], {"Mine": Mine()})`
+# of `vsrpp_lite.paper.study` tries the settings that the other systems had.
+#
+# **Two systems, one interval.** For two lists of runs with the same seeds on the same data, this is the difference of
+# their rsums, paired by seed and by picture, with its interval:
+#
+# ```python
+# from vsrpp_lite.paper.tables import compare
+#
+# mine, theirs = (np.stack([run.fit().contributions() for run in runs]) for runs in (runs_of_mine, runs_of_theirs))
+# print(compare(mine, theirs))
+# ```
 #
 # ## Another loss
 #
@@ -471,8 +504,10 @@ class Alignment(vl.Loss):
 # %% [markdown]
 # ## A similarity with parameters
 #
-# A similarity is any function from two `Encoded` to a matrix, images by texts. Where it has parameters, make it a
-# module. Give **the same object** to the loss and to the matcher: the loss trains it, and the matcher uses it.
+# A similarity is any function from two `Encoded` to a matrix, images by texts. (If it looks at `fragments` alone, then
+# no loss trains `pooled`, and a search in two stages needs another proposer; see `vl.Index`.) Where it has parameters,
+# make it a module. Give **the same object** to the loss and to the matcher: the loss trains it, and the matcher uses
+# it.
 #
 # Here every dimension of the joint space gets a weight, which begins at 1. (The scores are no longer cosines. A hinge
 # does not mind.)

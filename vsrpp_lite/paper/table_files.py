@@ -1,5 +1,6 @@
 """Files of tables and claims: results/tables/<name>.csv and .md, and results/claims.csv."""
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from filelock import FileLock
 from vsrpp_lite.files import atomic, recorded_folder, write_text
 from vsrpp_lite.paper.tables import Table, beside, results_folder
 from vsrpp_lite.training.metrics import holm
+
+log = logging.getLogger(__name__)
 
 
 def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:
@@ -54,8 +57,11 @@ def _merge_claims(path: Path, claims: pd.DataFrame) -> None:
         kept = [claims.round({"difference": 3, "lo": 3, "hi": 3})]
         if path.exists():
             stored = _read_claims(path)
-            same = (stored["table"] != claims["table"].iloc[0]) & (stored["preset"] == claims["preset"].iloc[0])
-            kept.append(stored[same])
+            others = stored[stored["table"] != claims["table"].iloc[0]]
+            same = others["preset"] == claims["preset"].iloc[0]
+            if not same.all():
+                log.info("%s: drops %d claims of another preset; write their tables again", path, (~same).sum())
+            kept.append(others[same])
         merged = adjusted(pd.concat(kept).sort_values("table", kind="stable", ignore_index=True))
         with atomic(path) as draft:
             merged.to_csv(draft, index=False)
@@ -79,7 +85,7 @@ def in_markdown(table: Table, measured: pd.DataFrame, verdicts: pd.DataFrame, da
     """
     used, preset, count = measured.iloc[0][["data", "preset", "seeds"]]
     seeds = "1 seed" if count == 1 else f"{count} seeds"
-    name = re.sub(r"^table(?=\d)", "Table ", table.name)
+    name = re.sub(r"^table(\d+)$", r"Table \1", table.name)
     lines = [
         f"### {name} on `{Path(used).name}`, preset `{preset}`, {seeds}",
         "",

@@ -32,6 +32,7 @@ from vsrpp_lite.sealed_folder import SealedFolder
 from vsrpp_lite.settings import Settings, Sizes, Training, check_at_least, check_fields, resolve
 from vsrpp_lite.training import metrics, models, ranking
 from vsrpp_lite.training.distributed import check_processes, make_fabric
+from vsrpp_lite.training.identity import identity
 from vsrpp_lite.training.provenance import provenance
 from vsrpp_lite.training.run_folder import CONFIG, HISTORY, LAST, RESULT, check_done, forget, keep, of_ranks, run_folder
 
@@ -88,7 +89,7 @@ class Run:
         versions of Python. Threads and packages change rounding alone and are left out; see `fit` for `devices`.
         """
         return {
-            "system": models.identity(self.system),
+            "system": identity(self.system),
             "sizes": vars(self.settings.sizes),
             "training": vars(self.settings.training),
             "seed": self.seed,
@@ -175,8 +176,7 @@ class Run:
         Raises:
             DataError, ValueError: see `splits`. A ValueError also tells of a strategy or devices that cannot be used.
             torch.multiprocessing.ProcessRaisedException: one of several processes failed; it quotes the reason.
-            FileNotFoundError: there is no such data set.
-            FloatingPointError: a gradient was not finite.
+            FileNotFoundError, FloatingPointError: there is no such data set; a gradient was not finite.
             DamagedError: a kept file that is needed is not the one that was written.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """

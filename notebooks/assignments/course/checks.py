@@ -9,7 +9,19 @@ from vsrpp_lite.teaching.compare import compare
 __all__ = ["compare", "loop"]
 
 LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
-LOOPING = {"map", "vmap", "vectorize", "apply_along_axis", "apply_", "map_", "reduce", "accumulate", "starmap"}
+LOOPING = {
+    *("map", "filter", "iter", "sorted", "reduce", "accumulate", "starmap"),  # of Python
+    *(
+        "vectorize",
+        "frompyfunc",
+        "fromiter",
+        "fromfunction",
+        "apply_along_axis",
+        "apply",
+        "applymap",
+    ),  # of NumPy, pandas
+    *("vmap", "apply_", "map_"),  # of PyTorch
+}
 """Functions that are loops under another name."""
 HIDING = {"exec", "eval", "compile", "getattr", "globals", "locals", "__import__", "run_cell", "importlib"}
 """Functions in which a loop could hide from this search."""

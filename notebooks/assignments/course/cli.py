@@ -77,7 +77,10 @@ def grade(
         name: Course(key, versions.student_version(key), seen, hidden, not unsafe, limits) for name, key in keys.items()
     }
     results = grading.grade(entries, courses, jobs)
-    marks.enter(given, results)
+    for unknown in marks.enter(given, results):
+        typer.echo(
+            f"{out / 'marks.csv'}: {unknown}: nothing of this name was handed in, so its marks do nothing", err=True
+        )
     place = out / f"{datetime.now():%Y-%m-%d-%H%M%S}-{secrets.token_hex(2)}"
     with new_folder(place) as folder:
         table = tables.write(results, folder)

@@ -6,7 +6,7 @@ read. It never removes or changes a line that has points or a remark.
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,8 +86,8 @@ def _lines(path: Path) -> list[tuple[str, dict[str, str]]]:
     return lines
 
 
-def enter(marks: Marks, results: Iterable[Graded]) -> None:
-    """Put the marks into the results."""
+def enter(marks: Marks, results: Sequence[Graded]) -> list[str]:
+    """Put the marks into the results. Return whose marks fit no submission, such as those of a misspelt student."""
     for result in results:
         of = {question: mark for (*who, question), mark in marks.items() if who == [result.student, result.assignment]}
         for number, row in enumerate(result.rows):
@@ -97,6 +97,8 @@ def enter(marks: Marks, results: Iterable[Graded]) -> None:
         points, remark = of.get(LATE, (None, ""))
         if points is not None:
             result.rows.append(Row(LATE, points, 0.0, "by hand", remark))
+    handed_in = {(result.student, result.assignment) for result in results}
+    return sorted({f"{student}, {assignment}" for student, assignment, _ in marks} - {", ".join(x) for x in handed_in})
 
 
 def write(path: Path, marks: Marks, results: Iterable[Graded], keys: Mapping[str, NotebookNode]) -> None:
