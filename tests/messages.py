@@ -1,4 +1,4 @@
-"""What the messages of trained graphs are worth: `OMP_NUM_THREADS=1 python tests/messages.py`, a minute if trained.
+"""What the messages of trained graphs are worth: `OMP_NUM_THREADS=1 python tests/messages.py`, some minutes if trained.
 
 Rows of Table 1 that have a graph, trained by their tuned recipes on drawn scenes (preset `long`) and on photographs
 (preset `real`), rank the test split as they are and with their messages silenced (`beyond_recall.without_messages`).

@@ -176,6 +176,7 @@ def test_the_rows_of_a_table_lend_a_claim_their_variance_over_seeds():
         ({"name": "a/b"}, "the table's name is 'a/b'"),
         ({"claims": [Claim("x", "VSE", "VSRN")]}, "mine: there is no row 'VSE'; expected one of VSE\\+\\+, VSRN"),
         ({"claims": [Claim("x", "VSE++", "VSRN", "R@1")]}, "a claim is about 'R@1'; expected one of i2t_r1"),
+        ({"name": "times"}, "expected letters, .* and another name than times"),
         ({"averaged": ["SCAN"]}, "there is no row 'SCAN'"),
     ],
 )

@@ -22,7 +22,8 @@ class RawSplit:
 
     features: np.ndarray | Path
     """(I, R, F) region features, float16 or float32, or the path of an .npy file that holds them. The data
-    folder gets a link to the file if it is on the same disk, so that features of 20 GB take no room twice."""
+    folder gets a hard link to the file if it is on the same disk, so that features of 20 GB take no room twice. So do
+    not write into that file later: the data set would change with it."""
     captions: list[list[str]]
     """Captions of each image: one or more."""
     image_ids: list[int]

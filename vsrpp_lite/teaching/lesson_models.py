@@ -66,7 +66,7 @@ def record_lesson_models() -> list[Path]:
         for name, run in runs.items():
             _copy(run.files, run_folder(draft / name, run.digest), (run.folder / CONFIG).read_text(encoding="utf-8"))
             (draft / name / LOCK).unlink()
-        np.save(draft / SAMPLE, _sample(run))
+        np.save(draft / SAMPLE, _sample(runs["vsrpp"]))
         shutil.rmtree(models_folder(), ignore_errors=True)
         draft.rename(models_folder())
     return [models_folder() / name for name in runs]
