@@ -30,7 +30,7 @@ from vsrpp_lite.systems.scan import SCAN
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
-from vsrpp_lite.training import grid, models, run_folder
+from vsrpp_lite.training import grid, identity, run_folder
 from vsrpp_lite.training import runs as module
 from vsrpp_lite.training import train as machine
 from vsrpp_lite.training.grid import GridError, expand, train
@@ -125,7 +125,7 @@ def test_an_edited_build_of_a_notebooks_class_is_another_system(run):
     assert defined("return super().build(*args)") == defined("return super().build(*args)  # a comment")
     assert defined("return super().build(*args)") != defined("matcher = super().build(*args); return matcher")
     # Python writes `x in {"a", "b"}` as a frozenset, whose order differs from process to process
-    assert models._constant(frozenset({"b", "a"})) == b"frozenset 'a' 'b'"
+    assert identity._constant(frozenset({"b", "a"})) == b"frozenset 'a' 'b'"
 
 
 def test_the_version_of_results_is_part_of_the_digest(run, monkeypatch):

@@ -65,7 +65,9 @@ class Soft(vl.VSRpp):
 
     def build(self, tokenizer, feature_size, sizes):
         matcher = super().build(tokenizer, feature_size, sizes)
-        score = matcher.similarity if self.looks_at == "the whole" else cosine
+        whole = matcher.similarity
+        scores = {"the whole": whole, "the mean": lambda *both: whole(*both) / (1 + self.mu), "cosine": cosine}
+        score = scores[self.looks_at]
         matcher.losses["ranking"] = InfoNCE(score, temperature=self.temperature)
         matcher.losses["ranking"].weight = self.weight
         return matcher
@@ -192,7 +194,9 @@ RIGHT = [
     (check.lesson9.exercise1, (1, 0.25, 0.5)),
     (check.lesson10.exercise1, (SHARES, SHARES_T)),
     (check.lesson10.exercise1, ([0.798, 0.19, 0.996], SHARES_T)),
+    (check.lesson10.exercise1, ([0.8, 0.19, 1.0], [0.98, 0.19, 0.94])),
     (check.lesson10.exercise3, (Soft(),)),
+    (check.lesson10.exercise3, (Soft(looks_at="the mean", temperature=0.07),)),
     (check.lesson11.exercise1, (1156,)),
     (check.lesson11.exercise2, (groups,)),
     (check.lesson11.exercise3, (lambda first, whole, own, k: 100 * (two_stage(first, whole, k) == own).mean(),)),
