@@ -428,6 +428,13 @@ def test_a_mark_given_by_hand_is_added_up_and_kept(answered, tmp_path):
     assert marks.read(path, keys) == given
 
 
+def test_marks_of_a_misspelt_student_are_named(answered):
+    results, _ = answered
+    given = {("adda", "a4_fusion", "in-words"): (4.0, ""), ("ben", "a4_fusion", "in-words"): (3.0, "")}
+    assert marks.enter(given, results) == ["adda, a4_fusion"]
+    assert (results[0].points, results[1].points) == (2.0, 5.0)
+
+
 def test_a_remark_without_points_is_kept_and_an_own_column_is_refused(answered, tmp_path):
     results, keys = answered
     path = tmp_path / "marks.csv"

@@ -197,6 +197,19 @@ def test_an_edited_build_of_a_class_from_outside_is_another_system():
     assert "code" not in identity(VSEpp())
 
 
+def test_a_system_whose_code_has_changed_since_the_training_says_so(caplog):
+    @dataclass(frozen=True, kw_only=True)
+    class Edited(VSEpp):
+        def build(self, tokenizer, feature_size, sizes):
+            return super().build(tokenizer, feature_size, sizes)
+
+    before = identity(Edited())
+    assert rebuild(before, Edited) == Edited() and not caplog.records
+    Edited.build = lambda self, tokenizer, feature_size, sizes: None
+    rebuild(before, Edited)
+    assert "has other code than when the model was trained" in caplog.text
+
+
 def _own(tokenizer, similarity):
     """Return a class from outside of the package with these two methods."""
     return dataclass(frozen=True, kw_only=True)(
