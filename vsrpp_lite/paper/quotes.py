@@ -5,6 +5,7 @@ So nobody types a measured number by hand. Each function can also be named in a 
 
 import json
 import statistics
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -39,12 +40,7 @@ def compared(name: str, metric: str, *recorded: str) -> str:
 
 def verdicts(*recorded: str) -> str:
     """Return every claim with its difference, interval and verdicts, in one column per recorded set, in Markdown."""
-    columns = {}
-    for name in recorded:
-        claims = pd.read_csv(recorded_folder() / name / "claims.csv")
-        columns[name] = claims.set_index(["table", "claim"]).apply(_verdict, axis=1)
-    in_order = pd.DataFrame(columns).reindex(columns[recorded[0]].index).fillna("")
-    return in_order.reset_index().to_markdown(index=False, disable_numparse=True)
+    return _by_claim(recorded, _verdict).to_markdown(index=False, disable_numparse=True)
 
 
 DECIDED = {"reproduced": "yes", "not reproduced": "no", "inconclusive": "open"}
@@ -56,16 +52,26 @@ def decided(*recorded: str) -> str:
 
     What rests on one seed stands in brackets. The last three lines count the decisions, without those in brackets.
     """
-    columns = {}
-    for name in recorded:
-        claims = pd.read_csv(recorded_folder() / name / "claims.csv").set_index(["table", "claim"])
-        told = claims["verdict_holm"].map(DECIDED)
-        columns[name] = told.where(claims["seeds"] > 1, "(" + told + ")")
-    shown = pd.DataFrame(columns).reindex(columns[recorded[0]].index).fillna("").reset_index()
+    shown = _by_claim(recorded, _decision)
     for word in DECIDED.values():
         counts = {name: str((shown[name] == word).sum()) for name in recorded}
         shown.loc[len(shown)] = {"table": "", "claim": f"**{word}**"} | counts
     return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def _by_claim(recorded: Sequence[str], tell: Callable[[pd.Series], str]) -> pd.DataFrame:
+    """Return what `tell` says of each claim, in one column per recorded set. The first set orders the claims."""
+    columns = {}
+    for name in recorded:
+        claims = pd.read_csv(recorded_folder() / name / "claims.csv")
+        columns[name] = claims.set_index(["table", "claim"]).apply(tell, axis=1)
+    return pd.DataFrame(columns).reindex(columns[recorded[0]].index).fillna("").reset_index()
+
+
+def _decision(claim: pd.Series) -> str:
+    """Return the decision of Holm's method on a claim, in brackets if there is one seed only."""
+    told = DECIDED[claim["verdict_holm"]]
+    return told if claim["seeds"] > 1 else f"({told})"
 
 
 def _verdict(claim: pd.Series) -> str:
@@ -100,9 +106,10 @@ def changes(name: str, of: str, plain: str) -> str:
     lines = runs.columns[0]
     by_seed = runs.pivot(index="seed", columns=lines, values=of)[runs[lines].unique()]
     changed = by_seed.drop(columns=plain).sub(by_seed[plain], axis=0)
-    mean, low, high = zip(*(seed_interval(changed[line].to_numpy()) for line in changed), strict=True)
-    usual = seed_variance([changed[line].to_numpy()[:, None, None] for line in changed])
-    p = holm([seed_p_value(changed[line].to_numpy(), usual) for line in changed])
+    of_lines = changed.to_numpy().T
+    mean, low, high = zip(*map(seed_interval, of_lines), strict=True)
+    usual = seed_variance([of_line[:, None, None] for of_line in of_lines])
+    p = holm([seed_p_value(of_line, usual) for of_line in of_lines])
     columns = {f"change of {of}": mean, "lo": low, "hi": high, "p": p, "seeds": len(changed)}
     found = pd.DataFrame(columns, index=changed.columns).reset_index()
     return found.to_markdown(index=False, floatfmt=("", ".1f", ".1f", ".1f", ".2f", ""))

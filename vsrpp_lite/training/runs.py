@@ -176,7 +176,7 @@ class Run:
         Raises:
             DataError, ValueError: see `splits`. A ValueError also tells of a strategy or devices that cannot be used.
             torch.multiprocessing.ProcessRaisedException: one of several processes failed; it quotes the reason.
-            FileNotFoundError, FloatingPointError: there is no such data set; a gradient was not finite.
+            FileNotFoundError, FloatingPointError: there is no such data set, or a gradient was not finite.
             DamagedError: a kept file that is needed is not the one that was written.
             filelock.Timeout: another process is training this run, and `wait` is false.
         """

@@ -9,19 +9,10 @@ from vsrpp_lite.teaching.compare import compare
 __all__ = ["compare", "loop"]
 
 LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
-LOOPING = {
-    *("map", "filter", "iter", "sorted", "reduce", "accumulate", "starmap"),  # of Python
-    *(
-        "vectorize",
-        "frompyfunc",
-        "fromiter",
-        "fromfunction",
-        "apply_along_axis",
-        "apply",
-        "applymap",
-    ),  # of NumPy, pandas
-    *("vmap", "apply_", "map_"),  # of PyTorch
-}
+_OF_PYTHON = {"map", "filter", "iter", "sorted", "reduce", "accumulate", "starmap"}
+_OF_NUMPY = {"vectorize", "frompyfunc", "fromiter", "fromfunction", "apply_along_axis"}
+_OF_PANDAS_AND_TORCH = {"apply", "applymap", "vmap", "apply_", "map_"}
+LOOPING = _OF_PYTHON | _OF_NUMPY | _OF_PANDAS_AND_TORCH
 """Functions that are loops under another name."""
 HIDING = {"exec", "eval", "compile", "getattr", "globals", "locals", "__import__", "run_cell", "importlib"}
 """Functions in which a loop could hide from this search."""

@@ -59,12 +59,11 @@ def _of_student(folder: Path, assignments: list[str]) -> list[HandedIn]:
             path = path / f"{name}.ipynb"  # as nbgrader collects them, with a time stamp beside the notebook
         elif name == entry.name:
             name = ""
-        if name in assignments and name in found and os.path.lexists(path):
-            graded = found[name].path.relative_to(folder)
-            told = f"{name} was handed in twice: {shown(str(graded))} is graded, and this one is not"
-            others.append(f"{shown(entry.name)}: {told}")
-        elif name in assignments and os.path.lexists(path):
-            found[name] = HandedIn(student, name, path)
+        if name in assignments and os.path.lexists(path):
+            first = found.setdefault(name, HandedIn(student, name, path)).path
+            if first != path:
+                told = f"{shown(str(first.relative_to(folder)))} is graded, and this one is not"
+                others.append(f"{shown(entry.name)}: {name} was handed in twice: {told}")
         elif not entry.name.startswith("."):
             others.append(f"{shown(entry.name)} is no assignment of this course: it was not graded")
     if len(entries) > MOST:
