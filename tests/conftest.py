@@ -11,8 +11,8 @@ from pathlib import Path
 from jaxtyping import install_import_hook
 
 SHAPED = """data.dataset data.scenes.truth gcn_reasoning global_alignment local_attention fusion caption_loss info_nce
-    matcher systems training.metrics paper.true_answers paper.words_alone training.ranking paper.beyond_recall
-    show"""
+    matcher systems training.metrics training.ranking training.significance paper.true_answers paper.words_alone
+    paper.beyond_recall show"""
 for variable in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):  # they ask typer for colours, which tests would read
     os.environ.pop(variable, None)
 os.environ["no_proxy"] = "127.0.0.1,localhost"

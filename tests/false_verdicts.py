@@ -16,7 +16,7 @@ from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.recorded_runs import recorded_samples
 from vsrpp_lite.paper.tables import COMPARED, Table
-from vsrpp_lite.training.metrics import holm, two_sided, welch
+from vsrpp_lite.training.significance import holm, two_sided, welch
 
 SETS = ("scenes-long", "another-draw-long", "scenes-lite", "flickr8k-real")
 """Recorded sets with several seeds. Claims of tables with one seed are left out, since they have no such variance."""
@@ -75,7 +75,7 @@ def p_values_of(
 def p_value(
     differences: np.ndarray, of_images: np.ndarray, images: int, of_seeds: np.ndarray, freedom_of_seeds: int
 ) -> np.ndarray:
-    """Return what `metrics.p_value` returns of many draws, (N, C), from their means for each seed, (N, S, C).
+    """Return what `significance.p_value` returns of many draws, (N, C), from their means for each seed, (N, S, C).
 
     Args:
         of_images: the variance of the mean over the test images, (C,).

@@ -17,7 +17,7 @@ from vsrpp_lite.global_alignment import cosine, hinge, ranking_loss
 from vsrpp_lite.info_nce import info_nce
 from vsrpp_lite.local_attention import cross_attention
 from vsrpp_lite.matcher import Encoded
-from vsrpp_lite.training import metrics
+from vsrpp_lite.training import metrics, significance
 from vsrpp_lite.training.ranking import fold_ranks
 
 tried = settings(derandomize=True, deadline=None, max_examples=60, database=None)
@@ -209,7 +209,7 @@ def test_what_is_written_is_what_is_read(raw):
 @tried
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_keeps_the_order_and_never_makes_a_p_smaller(p_values):
-    adjusted = metrics.holm(p_values)
+    adjusted = significance.holm(p_values)
     assert len(adjusted) == len(p_values)
     for plain, after in zip(p_values, adjusted, strict=True):
         assert plain - 1e-11 <= after <= 1

@@ -12,7 +12,7 @@ from vsrpp_lite import files
 from vsrpp_lite.paper import quotes, record
 from vsrpp_lite.paper.four_tables import TABLES
 from vsrpp_lite.paper.report import filled, pages
-from vsrpp_lite.training.metrics import SeedVariance, p_value
+from vsrpp_lite.training.significance import SeedVariance, p_value
 
 ROOT = Path(__file__).parent.parent
 

@@ -64,7 +64,8 @@ from vsrpp_lite.files import recorded_folder
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.show import widgets
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.metrics import contributions, interval, ranks, score
+from vsrpp_lite.training.metrics import contributions, ranks, score
+from vsrpp_lite.training.significance import interval
 
 pd.options.display.float_format = "{:.1f}".format
 show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG

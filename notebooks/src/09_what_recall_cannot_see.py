@@ -72,7 +72,7 @@ from vsrpp_lite.paper.beyond_recall import ONE_HALF, TWO_HALVES, WORDS_ALONE, ju
 from vsrpp_lite.paper.true_answers import average_precision_at_r, best_first, judged, preferred
 from vsrpp_lite.paper.words_alone import WordTriples
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.metrics import seed_interval
+from vsrpp_lite.training.significance import seed_interval
 
 show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 

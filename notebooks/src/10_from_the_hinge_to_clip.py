@@ -69,7 +69,7 @@ from vsrpp_lite.global_alignment import Hinge, cosine, hinge
 from vsrpp_lite.info_nce import InfoNCE, info_nce
 from vsrpp_lite.paper.tables import results_folder
 from vsrpp_lite.teaching import check, predict, quiz
-from vsrpp_lite.training.metrics import seed_interval
+from vsrpp_lite.training.significance import seed_interval
 
 show.inline()
 plt.rcParams["figure.dpi"] = 80  # keeps the stored notebook small

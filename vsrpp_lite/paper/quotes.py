@@ -16,7 +16,8 @@ from vsrpp_lite.paper.published import SEED_RSUMS
 from vsrpp_lite.paper.recorded_runs import recorded_samples, seconds
 from vsrpp_lite.paper.study import ROWS, STUDIES, best_draws
 from vsrpp_lite.paper.tables import beside, compare
-from vsrpp_lite.training.metrics import METRICS, holm, seed_interval, seed_p_value, seed_variance
+from vsrpp_lite.training.metrics import METRICS
+from vsrpp_lite.training.significance import holm, seed_interval, seed_p_value, seed_variance
 
 
 def table(recorded: str, name: str, *metrics: str) -> str:

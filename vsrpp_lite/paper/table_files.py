@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from vsrpp_lite.files import atomic, recorded_folder, write_text
 from vsrpp_lite.paper.tables import Table, beside, results_folder
-from vsrpp_lite.training.metrics import holm
+from vsrpp_lite.training.significance import holm
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,9 @@ from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.published import Recalls, metrics_of
 from vsrpp_lite.paper.tuned import tuned
 from vsrpp_lite.training.grid import Ranking
-from vsrpp_lite.training.metrics import METRICS, interval, p_value, ranks, recalls, seed_variance
+from vsrpp_lite.training.metrics import METRICS, ranks, recalls
 from vsrpp_lite.training.runs import Result, Run
+from vsrpp_lite.training.significance import interval, p_value, seed_variance
 
 
 class Claim(NamedTuple):
@@ -213,7 +214,7 @@ def compare(
 
     Args:
         rows: samples of all rows of the table. With two or three seeds, the variance over seeds is sometimes far too
-            small by chance. So the p-value also tries the one that these rows have on average (`metrics.p_value`).
+            small by chance. So the p-value also tries the one that these rows have on average (`significance.p_value`).
         averaged: the number of rows of which `better` is the mean. `worse` is the mean of as many other rows.
 
     Raises:

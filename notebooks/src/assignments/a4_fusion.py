@@ -43,7 +43,8 @@ import numpy as np
 from unit import course_run
 
 import vsrpp_lite as vl
-from vsrpp_lite.training.metrics import contributions, interval
+from vsrpp_lite.training.metrics import contributions
+from vsrpp_lite.training.significance import interval
 
 run = course_run(draw)
 result = run.fit()

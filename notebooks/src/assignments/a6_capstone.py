@@ -47,7 +47,8 @@ import torch
 from unit import practice_split, trained
 
 import vsrpp_lite as vl
-from vsrpp_lite.training.metrics import METRICS, contributions, interval
+from vsrpp_lite.training.metrics import METRICS, contributions
+from vsrpp_lite.training.significance import interval
 
 RSUM = METRICS.index("rsum")
 matcher, _ = trained(draw)
