@@ -70,14 +70,14 @@ lock: ## write requirements.txt anew from pyproject.toml: needs uv
 	  --custom-compile-command "make lock" --output-file requirements.txt
 
 reproduce-tables: .venv/.ready ## the paper's tables: PRESET=smoke|lite|long|real|paper DATA=scenes|... SEEDS=3 JOBS=2 TABLES="1 2 3 4" FACTORIAL=1 FRESH=1 CLUSTER=tcp://host:8786 RAY=1
-	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data $(DATA) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) --tables "$(TABLES)" \
+	$(BIN)/python -m vsrpp_lite reproduce --preset $(PRESET) --data "$(DATA)" --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) --tables "$(TABLES)" \
 	  $(if $(FACTORIAL),--factorial) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(RAY),--ray)
 
 tune: .venv/.ready ## the study that finds every system's recipe: PRESET=lite|long|real
 	$(BIN)/python -m vsrpp_lite tune $(PRESET)
 
 record: .venv/.ready ## keep the tables of results/ under notebooks/recorded: DATA=scenes|...
-	$(BIN)/python -m vsrpp_lite record --data $(DATA)
+	$(BIN)/python -m vsrpp_lite record --data "$(DATA)"
 
 verify-recorded: .venv/.ready ## train a recorded row again and compare every rank: ROW="VSR++" RECORDED=scenes-lite TABLE=table4 SEED=0
 	$(BIN)/python -m vsrpp_lite verify-recorded "$(ROW)" --recorded $(RECORDED) --table "$(TABLE)" --seed $(SEED)
@@ -94,7 +94,7 @@ test: .venv/.ready ## pytest, docstring examples and nbval
 test-browser: .venv/.ready ## lessons and an assignment in JupyterLab, and the site of `make book`, in headless Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/python -m pytest -p no:xdist tests/browser.py tests/browser_site.py
 
-mutants: .venv/.ready ## undo one decision of the package at a time: would the tests notice? ONLY=words of some
+mutants: .venv/.ready ## undo one decision of the package at a time, and see whether the tests notice: ONLY=words of a decision
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py "$(ONLY)"
 
 kills: .venv/.ready ## kill commands at random moments and call them again: N=100 kills, ONLY=words of a kind of command

@@ -218,7 +218,9 @@ def convert(out: Path, folder: Path, table: dict[str, str], images: int = 0, see
 
 def main(
     out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
-    folder: Annotated[Path | None, typer.Option("--from", help="Folder with the files, else downloaded.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--from", help="A folder with the files; without it, they are downloaded.")
+    ] = None,
     images: Annotated[int, typer.Option(help="Training images to keep, and half as many of dev; 0 keeps all.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed that draws the training images.")] = 0,
 ) -> None:

@@ -225,7 +225,7 @@ def main(
     lists: Annotated[list[Path], typer.Option(exists=True, dir_okay=False, help="Lists of a split's pictures.")] = [],  # noqa: B006
     detector: Annotated[str, typer.Option(help="grid, a model of transformers, or a file.onnx.")] = "grid",
     features: Annotated[str, typer.Option(help="A model of transformers, or a file.onnx.")] = "microsoft/resnet-50",
-    regions: Annotated[int, typer.Option(min=1, help="The most regions a picture.")] = 36,
+    regions: Annotated[int, typer.Option(min=1, help="The largest number of regions of a picture.")] = 36,
     tolerate: Annotated[float, typer.Option(min=0, max=100, help="Percentage that may be left out.")] = 1.0,
 ) -> None:
     """Turn a folder of pictures and a file of captions into a data set."""

@@ -289,7 +289,9 @@ def prepare(given: str | Path, out: Path, karpathy: Path | None = None, *, keep:
 def main(
     out: Annotated[Path, typer.Argument(help="The data folder to write, such as data/f30k.")],
     source: Annotated[str, typer.Option("--from", help="kaggle, a *_precomp folder, or an archive of one.")] = "kaggle",
-    karpathy: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Take captions from here.")] = None,
+    karpathy: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Karpathy's JSON file, for its captions.")
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Keep what was downloaded or unpacked.")] = False,
 ) -> None:
     """Convert released or your own region features into the one format."""

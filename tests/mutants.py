@@ -524,8 +524,8 @@ EVALUATION = [
     Mutant(
         "every fold is ranked with the images of the first",
         "training/ranking.py",
-        "rows, chosen = np.arange(fold * size, (fold + 1) * size), np.flatnonzero(whose == fold)",
-        "rows, chosen = np.arange(size), np.flatnonzero(whose == fold)",
+        "scores = mean_scores(models, rows, chosen)",
+        "scores = mean_scores(models, slice(size), chosen)",
         "test_metrics.py::test_folds_are_means_over_consecutive_images",
     ),
     Mutant(
@@ -771,8 +771,8 @@ DATA = [
     Mutant(
         "images stand in the order of their ids, not of the file",
         "data/precomp.py",
-        "by_appearance = np.argsort(np.argsort(first))",
-        "by_appearance = np.arange(len(first))",
+        "image, distinct = pd.factorize(ids)",
+        "image, distinct = pd.factorize(ids, sort=True)",
         "test_precomp.py::test_any_number_of_captions_an_image",
     ),
     Mutant(

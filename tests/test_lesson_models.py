@@ -125,7 +125,7 @@ def test_other_regions_are_refused_and_nothing_is_taken(carried, toy):
 
 def test_models_of_other_settings_are_refused(carried):
     carried["vsepp"] = replace(carried["vsepp"], seed=1)
-    with pytest.raises(ValueError, match="its seed is 0; the lessons have 1 now"):
+    with pytest.raises(ValueError, match="its model was trained with seed = 0; the lessons have 1 now"):
         lesson_models.take_lesson_models()
 
 

@@ -87,9 +87,9 @@ def test_what_reproduce_does_not_know_is_refused_in_a_sentence(option):
 
 def test_the_factorial_without_its_table_is_refused():
     found = RUNNER.invoke(app, ["reproduce", "--tables=2", "--factorial"])
-    assert found.exit_code == 2
-    told = " ".join(found.output.replace("│", "").split())
-    assert "factorial is the ablation of Table 1, and tables is '2'; expected 1 among them" in told
+    assert found.exit_code == 1
+    assert "factorial is the ablation of Table 1; found table2, expected table1 among them" in found.output
+    assert not (home() / "runs").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named_without_a_traceback(tmp_path):

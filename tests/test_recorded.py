@@ -80,7 +80,7 @@ def test_what_is_not_there_is_refused_with_the_directive(kept, directive):
 
 
 def test_tables_are_recorded_with_what_made_them(home, kept, monkeypatch):
-    monkeypatch.setattr(record, "record_rows", lambda *_, **__: None)  # test_recorded_runs has it
+    monkeypatch.setattr(record.recorded_runs, "record_rows", lambda *_, **__: None)  # test_recorded_runs has it
     with pytest.raises(FileNotFoundError, match="no tables; run `make reproduce-tables` first"):
         record.record("scenes")
     tables = home / "results" / "tables"

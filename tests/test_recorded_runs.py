@@ -63,6 +63,15 @@ def test_nothing_is_replaced_unless_every_run_of_the_tables_is_there(kept, home)
     assert "b beats a" in (kept / "claims.csv").read_text()
 
 
+def test_tables_whose_runs_cannot_be_recorded_are_refused(kept, home):
+    folder = home / "results" / "toy" / "tables"
+    (folder / "table1.csv").rename(folder / "mine.csv")
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    with pytest.raises(ValueError, match=r"expected one of table1\.csv, whose runs can be recorded"):
+        record("toy")
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+
+
 def test_a_path_in_data_is_recorded_by_its_name(kept, home, monkeypatch):
     before = (kept / "runs.csv").read_bytes()
     monkeypatch.chdir(home)

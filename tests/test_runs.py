@@ -428,6 +428,12 @@ def test_a_grid_trains_what_is_missing_and_yields_all(run, capsys):
     assert "2 of 2 runs" in capsys.readouterr().err
 
 
+def test_a_grid_ranks_a_trained_run_in_the_folds_that_are_asked_for(run):
+    run.fit()
+    (result,) = train([run], folds={run: 4})
+    assert result.ranked(folds=4) and not result.ranked()
+
+
 def test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end(run):
     grid = expand(run, {"training.batch_size": [20, 1000, 10]})  # the split has 180 captions
     results = train(grid, jobs=1)

@@ -174,7 +174,7 @@ def test_wrong_questions_are_refused(searched):
             captions.search(regions)
     with pytest.raises(ValueError, match="the query has NaN or infinity"):
         captions.search(np.full_like(test[0].regions, np.nan))
-    with pytest.raises(ValueError, match=r"the query is ' \.'; expected a sentence with a word in it"):
+    with pytest.raises(ValueError, match=r"the sentence is ' \.'; expected at least one word"):
         index.search(" .")
 
 
@@ -239,6 +239,8 @@ def test_the_command(run, tmp_path, monkeypatch):
     answered = CliRunner().invoke(app, ["search", run.folder.name, test.captions[0], "--count", "3"])
     assert answered.exit_code == 0, answered.output
     assert len(answered.output.splitlines()) == 3
+    everything = Index(run.fit().matcher(), test).search(test.captions[0], 3, candidates=len(test))
+    assert [float(line.split()[1]) for line in answered.output.splitlines()] == [round(x.score, 3) for x in everything]
     np.save(tmp_path / "mine.npy", test[2].regions)
     answered = CliRunner().invoke(app, ["search", str(run.folder), "--image", str(tmp_path / "mine.npy")])
     assert len(answered.output.splitlines()) == 5
@@ -246,7 +248,7 @@ def test_the_command(run, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Matcher, "encode_images", None)  # a sentence without a word is refused before any picture is read
         told = CliRunner().invoke(app, ["search", run.folder.name, "???"]).output
-    assert "the query is '???'; expected a sentence with a word in it" in told
+    assert "the sentence is '???'; expected at least one word" in told
     told = CliRunner().invoke(app, ["search", run.folder.name, "a red zzz and a qqq"]).output
     assert "the model does not know zzz, qqq\n" in told
     lost = CliRunner().invoke(app, ["search", "nothing", "a dog"])

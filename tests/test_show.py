@@ -20,6 +20,7 @@ from PIL import Image
 from vsrpp_lite import show
 from vsrpp_lite.data.text import tokenize
 from vsrpp_lite.matcher import Encoded
+from vsrpp_lite.paper.tables import COMPARED
 from vsrpp_lite.settings import Training
 from vsrpp_lite.show import try_it
 from vsrpp_lite.show.pictures import attended, picture
@@ -64,12 +65,12 @@ def test_the_table_joins_each_rows_published_place_with_its_measured_one():
     assert [label.get_text() for label in intervals.get_yticklabels()] == ["first", "second", "third"]
 
 
-def test_a_move_that_may_be_chance_is_dashed():
-    """`first` fell from place 2 to place 3. It may be chance if its interval holds 410, the rsum of our place 2."""
-    solid = show.table(MEASURED).axes[0].lines[0]
-    wider = MEASURED.assign(rsum_hi=[410.0, 420.0, 425.0])
-    dashed = show.table(wider).axes[0].lines[0]
-    assert [line.get_linestyle() for line in (solid, dashed)] == ["-", "--"]
+def test_every_metric_of_a_claim_has_a_name():
+    """The table of claims may compare any of `COMPARED`, and not rsum alone."""
+    line = {"better": "A", "worse": "B", "difference": 3.0, "lo": 1.0, "hi": 5.0, "verdict": "reproduced"}
+    ax = show.claims(pd.DataFrame([line | {"metric": metric} for metric in COMPARED])).axes[0]
+    named = [label.get_text().partition("\n")[2] for label in ax.get_yticklabels()]
+    assert len(set(named)) == len(COMPARED) and "(text retrieval, R@1 (%))" in named and "" in named
 
 
 def test_published_and_measured_numbers_share_no_axis():
@@ -352,6 +353,8 @@ def test_an_image_query_checks_the_captions_that_are_its_own(drawn):
         assert "".join(text.get_text() for text in ax.texts[::2]) == marks
         shown = [text.get_text().replace("\n", " ") for text in ax.texts[1::2]]
         assert shown == [dev.captions[text].rstrip(" .") for text in captions]
+    last, from_the_end = (show.image_query({"picture": own}, dev, image) for image in (len(dev) - 1, -1))
+    assert [text.get_text() for text in last.axes[1].texts] == [text.get_text() for text in from_the_end.axes[1].texts]
 
 
 def test_a_text_query_shows_the_pictures_and_the_rank_of_the_right_one(drawn):

@@ -19,6 +19,7 @@ from vsrpp_lite.settings import PRESETS, Training
 from vsrpp_lite.systems.gvse import GVSE
 from vsrpp_lite.systems.scan import SCAN, VARIANTS
 from vsrpp_lite.systems.vsepp import VSEpp
+from vsrpp_lite.systems.vsrn import VSRN
 from vsrpp_lite.systems.vsrpp import VSRpp
 from vsrpp_lite.training import runs as running
 from vsrpp_lite.training.grid import GridError
@@ -108,6 +109,8 @@ def test_the_winner_has_the_highest_mean_of_all_its_seeds():
         "SCAN": recipe("smoke", SCAN(), *settings[2]),
         "VSE++": recipe("smoke", VSEpp(), *settings[1]),
     }
+    of_ones_own = LINES.replace({"row": {"SCAN": "mine"}})  # the study of a system that the package does not know
+    assert winners(SMALL, of_ones_own, {"mine": VSRN()}) == {"mine": recipe("smoke", VSRN(), *settings[2])}
 
 
 def test_who_tunes_his_own_system_alone_claims_more():

@@ -19,7 +19,7 @@ from vsrpp_lite.settings import Sizes
 from vsrpp_lite.systems.encoders import project
 from vsrpp_lite.systems.gvse import GVSE, gated
 from vsrpp_lite.systems.saem import SAEM
-from vsrpp_lite.systems.scan import VARIANTS
+from vsrpp_lite.systems.scan import SCAN, VARIANTS
 from vsrpp_lite.systems.sco import SCO
 from vsrpp_lite.systems.vsepp import VSEpp
 from vsrpp_lite.systems.vsrn import VSRN
@@ -148,7 +148,6 @@ def test_an_unknown_choice_is_refused_by_name():
     for wrong, message in (
         ({"fusion": "los"}, "fusion is 'los'; expected one of similarity, loss"),
         ({"mu": float("nan")}, "mu is nan; expected a finite number"),
-        ({"mu": -1}, "mu is -1.0; expected at least 0"),
         ({"mu": "2"}, "mu is '2'; expected a finite number"),
         ({"bidirectional": 2}, "bidirectional is 2; expected True or False"),
     ):
@@ -156,6 +155,21 @@ def test_an_unknown_choice_is_refused_by_name():
             Mine(**wrong)
     assert Mine(bidirectional=1, mu=2) == Mine(bidirectional=True, mu=2.0)
     assert Mine(bidirectional=1).bidirectional is True
+    assert Mine(mu=-10).mu == -10.0  # a system of one's own may have negative numbers
+    for wrong in ({"temperature": -1.0}, {"margin": -0.1}):
+        for system in (SCAN, VSRpp):
+            with pytest.raises(ValueError, match="expected at least 0"):
+                system(**wrong)
+
+
+def test_a_choice_may_have_one_of_several_types():
+    @dataclass(frozen=True, kw_only=True)
+    class Mine(System):
+        depth: int | str | None = None
+
+    assert [Mine(depth=x).depth for x in (3.0, "all", None)] == [3, "all", None]
+    with pytest.raises(ValueError, match=r"depth is 2\.5; expected a whole number"):
+        Mine(depth=2.5)
 
 
 def test_regions_that_ask_must_be_unit_vectors():

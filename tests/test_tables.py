@@ -176,7 +176,7 @@ def test_the_rows_of_a_table_lend_a_claim_their_variance_over_seeds():
         ({"name": "a/b"}, "the table's name is 'a/b'"),
         ({"claims": [Claim("x", "VSE", "VSRN")]}, "mine: there is no row 'VSE'; expected one of VSE\\+\\+, VSRN"),
         ({"claims": [Claim("x", "VSE++", "VSRN", "R@1")]}, "a claim is about 'R@1'; expected one of i2t_r1"),
-        ({"name": "times"}, "expected letters, .* and another name than times"),
+        ({"name": "times"}, "expected letters, .* and another name than times, claims, runs, truth"),
         ({"averaged": ["SCAN"]}, "there is no row 'SCAN'"),
     ],
 )
@@ -225,6 +225,20 @@ def test_files_are_written_and_other_tables_claims_are_kept(pretend, home):
     assert list(claims["table"]) == ["table1"] * 5 + ["table9"]
     write(TABLE1, data="scenes", preset="smoke", seeds=range(2))
     assert len(pd.read_csv(home / "results" / "claims.csv")) == 6
+
+
+def test_a_table_that_has_lost_its_claims_leaves_none_in_the_file(pretend, home):
+    settings = {"data": "scenes", "preset": "smoke", "seeds": range(2)}
+    rows, claims = {"VSRN": VSRN(), "VSR++": VSRpp()}, (Claim("x", "VSR++", "VSRN"),)
+    for name in ("kept", "mine"):
+        write(Table(name=name, rows=rows, claims=claims), **settings)
+    write(Table(name="mine", rows=rows), **settings)
+    assert pd.read_csv(home / "results" / "claims.csv")["table"].tolist() == ["kept"]
+
+
+def test_a_metric_that_nobody_compares_is_named():
+    with pytest.raises(ValueError, match=r"metric is 'R@1'; expected one of i2t_r1"):
+        tables.compare(np.zeros((1, 5, 8)), np.ones((1, 5, 8)), "R@1")
 
 
 def test_claims_of_two_presets_do_not_stand_in_one_file(pretend, home):

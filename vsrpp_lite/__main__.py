@@ -89,7 +89,6 @@ def reproduce(
     ray: Annotated[bool, typer.Option(help="Train on the Ray cluster that this machine belongs to.")] = False,
 ) -> None:
     """Make the paper's tables again, beside the published numbers."""
-    from vsrpp_lite.data.named import canonical
     from vsrpp_lite.paper.four_tables import TABLES
     from vsrpp_lite.paper.reproduce import reproduce_tables
     from vsrpp_lite.training.cluster import engine
@@ -97,15 +96,11 @@ def reproduce(
     known = {table.name.removeprefix("table"): table for table in TABLES}
     if not tables.split() or set(tables.split()) - known.keys():
         raise typer.BadParameter(f"tables is {tables!r}; expected numbers of {' '.join(known)}, separated by spaces")
-    if factorial and "1" not in tables.split():
-        raise typer.BadParameter(
-            f"factorial is the ablation of Table 1, and tables is {tables!r}; expected 1 among them"
-        )
     chosen = [known[number] for number in tables.split()]
     with errors_in_a_line(), engine(cluster, ray=ray) as workers:
         reproduce_tables(
             chosen,
-            data=canonical(data),
+            data=data,
             preset=preset.value,
             seeds=seeds,
             jobs=min(workers, jobs or workers) if workers else jobs,
@@ -135,11 +130,10 @@ def tune(
 @app.command()
 def record(data: Annotated[str, typer.Option(help="The data set whose tables to keep.")] = "scenes") -> None:
     """Copy the tables of results/ to notebooks/recorded, from which RESULTS.md and the notebooks take them."""
-    from vsrpp_lite.data.named import canonical
     from vsrpp_lite.paper.record import record as copied
 
     with errors_in_a_line():
-        typer.echo(copied(canonical(data)))
+        typer.echo(copied(data))
 
 
 @app.command("verify-recorded")
@@ -170,20 +164,22 @@ def search(
     data: Annotated[str, typer.Option(help="The data to search; by default those of the run.")] = "",
     split: Annotated[str, typer.Option(help="The split to search.")] = "test",
     count: Annotated[int, typer.Option(min=1, help="Number of answers.")] = 5,
-    candidates: Annotated[int, typer.Option(min=1, help="Entries that the full similarity looks at.")] = 100,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="Entries that the full similarity looks at; by default all.")
+    ] = None,
 ) -> None:
-    """Find the pictures of a sentence, or the captions of a picture, in two stages."""
+    """Find the pictures of a sentence, or the captions of a picture; with --candidates, in two stages."""
     from vsrpp_lite.data.document import read_json
     from vsrpp_lite.data.named import data_folder
-    from vsrpp_lite.data.text import has_word, tokenize
+    from vsrpp_lite.data.text import check_sentence, tokenize
     from vsrpp_lite.search import Index, regions_of
     from vsrpp_lite.training.models import load
     from vsrpp_lite.training.run_folder import CONFIG
 
     if bool(sentence) == bool(image):
         raise typer.BadParameter("expected a sentence, or --image, and not both")
-    folder = run if run.is_dir() else home() / "runs" / run
     with errors_in_a_line():
+        folder = run if run.is_dir() else home() / "runs" / run
         matcher = load(folder)
         known = read_json(folder / CONFIG, "the data of the run")
         if not (data or "data_name" in known):
@@ -193,14 +189,14 @@ def search(
         if dataset.feature_size != known["feature_size"]:
             expected = f"expected {known['feature_size']}, which the model reads"
             raise DataError(f"{searched} has regions of {dataset.feature_size} numbers; {expected}")
-        if not (image or has_word(sentence)):  # found before the split is encoded, which can take minutes
-            raise ValueError(f"the query is {sentence!r}; expected a sentence with a word in it")
+        if not image:
+            check_sentence(sentence)  # before the split is encoded, which can take minutes
         query = regions_of(image, dataset) if image else sentence
         index = Index(matcher, dataset, of="captions" if image else "images")
         unknown = [word for word in tokenize(sentence) if matcher.tokenizer.unknown in matcher.tokenizer.encode(word)]
         if unknown:
             typer.echo(f"the model does not know {', '.join(unknown)}", err=True)
-        for place, found in enumerate(index.search(query, count, candidates=candidates), start=1):
+        for place, found in enumerate(index.search(query, count, candidates=candidates or len(index)), start=1):
             picture = None if image else dataset.picture(found.position)
             typer.echo(f"{place:3}  {found.score:6.3f}  {picture or found.name}")
 

@@ -4,7 +4,7 @@ This is SCAN (Lee et al., ECCV 2018, eqs. 1-8) and VSR++'s S_L. With s the cosin
 
     a     = softmax_context( temperature * norm_query( leaky(s) ) )     the attention
     c_q   = sum_k a_qk context_k                                        the attended vector of query q
-    r_q   = cos(query_q, c_q)            S_L = pool_q r_q
+    rho_q = cos(query_q, c_q)            S_L = pool_q rho_q
 
 For "t2i" the queries are words and the context is regions; for "i2t" the queries are regions and the context is words.
 Attended vectors for each query of every *pair* would be (I, T, W, D) numbers. We never build them, since both parts of

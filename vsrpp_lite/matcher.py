@@ -8,7 +8,7 @@ meaning, as `sco` does with its K concepts, says so.
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple, cast
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vsrpp_lite.data.dataset import Batch, Dataset, pad
 from vsrpp_lite.data.text import Tokenizer, Vocabulary, load_tokenizer
-from vsrpp_lite.settings import Sizes, Training, check_at_least, check_fields
+from vsrpp_lite.settings import Sizes, Training, check_fields
 
 
 class Encoded(NamedTuple):
@@ -265,10 +265,10 @@ def evaluating(matcher: nn.Module) -> Iterator[None]:
 class System:
     """The system of a paper: a frozen dataclass of its choices, which builds a matcher. Subclass it for your own.
 
-    Every choice is cast to its declared type, and numbers must not be negative.
+    Every choice is cast to its declared type.
 
     Raises:
-        ValueError: a choice does not have its declared type, or is negative.
+        ValueError: a choice does not have its declared type.
     """
 
     published_sizes: ClassVar[Sizes] = Sizes(embed=1024, word=300, caption=0, layers=0)
@@ -281,8 +281,6 @@ class System:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        numbers = [field.name for field in fields(self) if isinstance(getattr(self, field.name), (int, float))]
-        check_at_least(self, 0, *numbers)
 
     def tokenizer(self, captions: Iterable[str], min_count: int) -> Tokenizer:
         """Return a tokenizer made from training captions: their vocabulary, unless the system overrides this."""

@@ -5,7 +5,9 @@
 
 The full similarity of VSR++ looks at every region and every word, so it must be computed for each pair. Its global part
 is the inner product of two vectors, and libraries such as faiss find the largest inner products quickly. So the global
-part proposes candidates, and the matcher's own similarity orders them. Another matcher may propose them, too.
+part proposes candidates, and the matcher's own similarity orders them. It proposes well only if a loss trains it alone,
+as in VSRN. The hinge of VSR++ is on the sum of both parts, so many right answers are not among a hundred candidates of
+its global part; lesson 11 shows it. Another matcher may propose them.
 """
 
 import hashlib
@@ -22,7 +24,7 @@ from vsrpp_lite.data.arrays import open_array
 from vsrpp_lite.data.dataset import Dataset
 from vsrpp_lite.data.document import read_json
 from vsrpp_lite.data.lines import read_lines
-from vsrpp_lite.data.text import has_word
+from vsrpp_lite.data.text import check_sentence
 from vsrpp_lite.extras import extra
 from vsrpp_lite.matcher import Encoded, Matcher, evaluating
 from vsrpp_lite.sealed_folder import SealedFolder, new_sealed_folder
@@ -57,8 +59,8 @@ class Index:
         kind: a string of faiss's index factory: "Flat" compares the query with every vector; "HNSW32" and
             "IVF1024,Flat" are faster and may miss some.
         proposer: the matcher whose global vectors propose the candidates; by default it is `matcher` itself. If no loss
-            of `matcher` compares its own global vectors, as in SCAN, they propose badly. Then take another proposer, or
-            as many candidates as there are entries.
+            of `matcher` compares its global vectors alone, as in SCAN and in VSR++, they propose badly. Then take
+            another proposer, or as many candidates as there are entries.
 
     Raises:
         ImportError: faiss is not installed.
@@ -139,8 +141,7 @@ class Index:
             asks = "a sentence" if self.of == "images" else "the regions of an image, an array (R, F)"
             raise ValueError(f"the query is a {type(query).__name__}; {self.of} are searched with {asks}")
         if isinstance(query, str):
-            if not has_word(query):
-                raise ValueError(f"the query is {query!r}; expected a sentence with a word in it")
+            check_sentence(query)
             return by.encode_texts(query)
         array = np.array(query, dtype=np.float32)
         if array.ndim != 2 or not len(array) or array.shape[1] != self.feature_size:
@@ -199,7 +200,7 @@ class Index:
         about = read_json(folder / ENTRIES, "what is searched, and by which matchers")
         for role, given in (("matcher", matcher), ("proposer", proposer or matcher)):
             if about[role] != matcher_digest(given):
-                raise ValueError(f"{folder}: another {role} made this index; its vectors say nothing about this one's")
+                raise ValueError(f"{folder}: another {role} made this index; expected that {role}, or a new index")
         tensors = load_file(folder / ENCODINGS)
         proposed, names = tensors.pop("proposed"), [name for _, name in read_lines(folder / NAMES)]
         index, described = cls.__new__(cls), (about["of"], about["kind"], about["feature_size"])
@@ -260,7 +261,7 @@ def matcher_digest(matcher: Matcher) -> str:
     """
     digest = hashlib.sha256(repr(getattr(matcher.tokenizer, "words", None)).encode())
     for name, module in sorted(matcher.named_modules()):
-        kept = {key: value for key, value in vars(module).items() if isinstance(value, str | int | float)}
+        kept = {key: value for key, value in vars(module).items() if isinstance(value, str | int | float | tuple)}
         kept.pop("training")
         digest.update(f"{name} {sorted(kept.items())}".encode())
     for name, weight in sorted(matcher.state_dict().items()):

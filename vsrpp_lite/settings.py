@@ -1,6 +1,7 @@
 """The settings of a run: sizes, training and presets. They are plain data, which are checked when they are made."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from types import UnionType
@@ -26,13 +27,14 @@ def check_fields(config: Any) -> None:
 
 def cast(name: str, value: Any, expected: Any) -> Any:
     """Return `value` as the type that was declared for the field `name`; see `check_fields`."""
-    if get_origin(expected) in (Union, UnionType) and type(None) in get_args(expected):
-        if value is None:
-            return None
-        expected = next(choice for choice in get_args(expected) if choice is not type(None))
+    if get_origin(expected) in (Union, UnionType):
+        for choice in get_args(expected):
+            with suppress(ValueError):
+                return cast(name, value, choice)
+        return cast(name, value, get_args(expected)[0])  # raises
     if get_origin(expected) is Literal:
-        if value in get_args(expected):  # the declared one, since a string of NumPy has another repr
-            return next(choice for choice in get_args(expected) if choice == value)
+        if value in (choices := get_args(expected)):
+            return choices[choices.index(value)]  # the declared one, since a string of NumPy has another repr
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(str, get_args(expected)))}")
     if get_origin(expected) is tuple:
         if not isinstance(value, list | tuple):  # a list is what JSON makes of a tuple

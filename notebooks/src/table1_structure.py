@@ -119,7 +119,9 @@ figure.savefig(folder / "table1.png", dpi=150)
 #
 # For each claim we compare two rows **seed by seed and picture by picture**: what makes a picture hard makes it hard
 # for both, and drops out of the difference. A claim is *reproduced* if the whole interval of the difference is above
-# zero, *not reproduced* if it is below, and otherwise *inconclusive*: this many seeds cannot tell.
+# zero, *not reproduced* if it is below, and otherwise *inconclusive*: this many seeds cannot tell. In the table,
+# `difference` is what the row that is named first has more than the other one, and `lo` and `hi` are the ends of its 95
+# % interval.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together by
 # Holm's method, which aims at a chance of 5 % at most for any false verdict. With few seeds, the spread between them

@@ -16,10 +16,10 @@
 #
 # VSR++ scores $S = S_G + \mu S_L$. The paper's table has six values of $\mu$, which we read as six trainings, and the
 # best is 2.0. From $\mu$ = 0.5 to 3, the sum of the recalls of text retrieval gains 12.0 points in the paper, and that
-# of image retrieval gains 0.5. So text retrieval gains more from a large $\mu$. This notebook trains the same six
-# models several times. Then it asks two questions that the paper does not ask. Does $\mu$ itself matter, or does the
-# relative **margin** matter, which shrinks when $\mu$ grows? And is it as good to train one model and to change $\mu$
-# only *afterwards*?
+# of image retrieval gains 0.5. So in the published table, text retrieval gains more from a large $\mu$, and one of the
+# claims below asks whether it does here. This notebook trains the same six models several times. Then it asks two
+# questions that the paper does not ask. Does $\mu$ itself matter, or does the relative **margin** matter, which shrinks
+# when $\mu$ grows? And is it as good to train one model and to change $\mu$ only *afterwards*?
 #
 # **You will see** three curves that look alike in a paper and are three different experiments.
 #
@@ -93,13 +93,14 @@ display(tables.beside(measured).set_index("row"))
 # An *interior optimum* is two claims: $\mu = 2$ beats the smallest value, and it beats the largest. The third compares
 # directions: what does going from 0.5 to 3 bring to text retrieval, beyond what it brings to image retrieval?
 #
-# `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together by
-# Holm's method, which aims at a chance of 5 % at most for any false verdict. With few seeds, the spread between them
-# is sometimes far too small by chance. So Holm's method gets a second p-value of each claim, with the spread that the
-# rows of the table have on average, and the larger of the two counts. After a short training, the table also has the
-# column `verdict_long`. It shows the recorded verdict of long trainings, which went on until the dev split stopped
-# improving. This verdict is also by Holm's method. A verdict of one seed is about the test pictures alone, and another
-# seed may change it.
+# In the table, `difference` is what the row that is named first has more than the other one, and `lo` and `hi` are the
+# ends of its 95 % interval. `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of
+# `results/claims.csv` together by Holm's method, which aims at a chance of 5 % at most for any false verdict. With few
+# seeds, the spread between them is sometimes far too small by chance. So Holm's method gets a second p-value of each
+# claim, with the spread that the rows of the table have on average, and the larger of the two counts. After a short
+# training, the table also has the column `verdict_long`. It shows the recorded verdict of long trainings, which went on
+# until the dev split stopped improving. This verdict is also by Holm's method. A verdict of one seed is about the test
+# pictures alone, and another seed may change it.
 
 # %%
 verdicts = claims_of(TABLE2, data)
@@ -214,7 +215,7 @@ display(
 # </details>
 # <details><summary>Another hint</summary>
 #
-# It is seen every second time if $1.96$ of these deviations are just the step.
+# You see the step every second time if $1.96$ times this standard deviation equals the step.
 #
 # </details>
 # <details><summary>Solution</summary>

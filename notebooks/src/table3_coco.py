@@ -127,7 +127,9 @@ display(protocols)
 # ## The order, claim by claim
 #
 # We turn the published order by rsum into claims: each system beats the system that follows it in this order, and VSR++
-# beats all others. For each claim we compare the two systems seed by seed and picture by picture.
+# beats all others. For each claim we compare the two systems seed by seed and picture by picture. In the table,
+# `difference` is what the row that is named first has more than the other one, and `lo` and `hi` are the ends of its 95
+# % interval.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together by
 # Holm's method, which aims at a chance of 5 % at most for any false verdict. With few seeds, the spread between them

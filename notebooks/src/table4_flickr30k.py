@@ -115,7 +115,9 @@ figure.savefig(folder / "table4.png", dpi=150)
 # ## The order, claim by claim
 #
 # We turn the published order by rsum into claims: each system beats the system that follows it in this order, and VSR++
-# beats all others. For each claim we compare the two systems seed by seed and picture by picture.
+# beats all others. For each claim we compare the two systems seed by seed and picture by picture. In the table,
+# `difference` is what the row that is named first has more than the other one, and `lo` and `hi` are the ends of its 95
+# % interval.
 #
 # `verdict` judges each claim by its own interval. `verdict_holm` judges all claims of `results/claims.csv` together by
 # Holm's method, which aims at a chance of 5 % at most for any false verdict. With few seeds, the spread between them
@@ -150,10 +152,10 @@ display(
 # %% [markdown]
 # ## What these verdicts say, and what they do not
 #
-# This is a short training, unless you set another preset. A short training favours systems that learn fast. If the
-# training is long, VSRN improves far more than the other systems do. So a verdict of a short training says as much
-# about *learning speed* as about the quality that a system can reach in the end.
-# Compare the columns `verdict_holm` and `verdict_long` above.
+# This is a short training, unless you set another preset. A short training favours systems that learn fast. In the
+# recorded trainings, the mean of VSRN rises most from short to long. But its seeds lie so far apart after three epochs
+# that the size of this rise is uncertain. So a verdict of a short training can be about *learning speed*, and not about
+# the quality that a system reaches in the end. Compare the columns `verdict_holm` and `verdict_long` above.
 #
 # Even a verdict of the long trainings is about drawn scenes. "Not reproduced" means that the claim does not hold here.
 # It does not mean that the paper's numbers are wrong: its data, its features and the size of its models are others. The
@@ -270,7 +272,7 @@ check.table4.exercise2(pair)
 
 # %% [markdown]
 # **3.** (*medium, 10 minutes*) Average VSR++ and SCAN instead of two seeds of VSR++: `Result.contributions([other])`.
-# Is diversity worth more than strength?
+# Which partner raises the rsum of VSR++ more: SCAN, or a second VSR++?
 #
 # <details><summary>Hint</summary>
 #
@@ -290,11 +292,11 @@ check.table4.exercise2(pair)
 # assert check.table4.exercise3(one["VSR++"].contributions([one["SCAN"]]).mean(0)[-1], one)
 # ```
 #
-# Compare with the average of two seeds of VSR++ in the table above. If that is better, then here diversity does not
-# make up for the weaker partner. If the average with SCAN is still better than VSR++ alone, then the two err on
-# different queries. But this is one pair of models without an interval: a first look, and no answer yet. The average
-# is also not quite fair: the scores of VSR++ spread more widely than those of SCAN, so SCAN has the smaller say.
-# Divide each matrix of scores by its standard deviation, and average again before you judge.
+# Compare with the average of two seeds of VSR++ in the table above. If that is better, then a second VSR++ is the
+# better partner here. If the average with SCAN is still better than VSR++ alone, then the two err on different queries.
+# But this is one pair of models without an interval: a first look, and no answer yet. The average is also not quite
+# fair: the scores of VSR++ spread more widely than those of SCAN, so SCAN has the smaller say. Divide each matrix of
+# scores by its standard deviation, and average again before you judge.
 #
 # </details>
 

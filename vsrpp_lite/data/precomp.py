@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from vsrpp_lite.data.arrays import first_unequal_row, open_array
 from vsrpp_lite.data.dataset import Dataset
@@ -114,19 +115,16 @@ def _layout(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the row of each image, and the position of each caption's image."""
     rows = len(features)
-    distinct, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
-    by_appearance = np.argsort(np.argsort(first))  # np.unique sorts by id; images keep the order of the file
+    image, distinct = pd.factorize(ids)  # numbers the ids in the order of the file
     if rows == len(ids) == captions:
-        where = np.sort(first)
-        image = by_appearance[inverse]
-        return where, image
+        return np.unique(image, return_index=True)[1], image
     if rows == len(ids) and captions % rows == 0:
         if len(distinct) < rows:
-            twice = int(ids[np.bincount(inverse)[inverse] > 1][0])
+            twice = int(ids[np.bincount(image)[image] > 1][0])
             raise DataError(f"{folder}/{split}_ids.txt: the id {twice} stands twice; expected {rows} different ids")
         return np.arange(rows), np.repeat(np.arange(rows), captions // rows)
     if len(ids) == captions and len(distinct) == rows:
-        return np.arange(rows), by_appearance[inverse]
+        return np.arange(rows), image
     raise DataError(
         f"{folder}: {split}_ims.npy has {rows} rows, {split}_ids.txt {len(ids)} lines ({len(distinct)} different), "
         f"{split}_caps.txt {captions} lines; expected as many ids as rows and a multiple of it as captions, or as many "

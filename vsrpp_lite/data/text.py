@@ -51,6 +51,12 @@ def has_word(caption: str) -> bool:
     return _WORD.search(caption) is not None
 
 
+def check_sentence(sentence: str) -> None:
+    """Raise ValueError for a sentence without a word, which no matcher can read."""
+    if not has_word(sentence):
+        raise ValueError(f"the sentence is {sentence!r}; expected at least one word")
+
+
 FUNCTION_WORDS = frozenset(
     tokenize(
         "a about after all along an and another are around as at be been being beside between both but by down each "

@@ -88,13 +88,15 @@ def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Ta
         known = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{RUNS}")))
         raise FileNotFoundError(f"{folder / RUNS}: missing; the sets with a record of runs are {known}")
     lines = pd.read_csv(folder / RUNS)
-    for column, wanted in (("table", table), ("row", row), ("seed", seed)):
-        if column != "table" or table:  # an empty name takes the first table that has the row
-            found = lines[lines[column] == wanted]
-            if found.empty:
-                known = ", ".join(map(str, lines[column].unique()))
-                raise ValueError(f"{folder / RUNS}: no {column} {wanted!r}; expected one of {known}")
-            lines = found
+    asked: dict[str, str | int] = {"table": table, "row": row, "seed": seed}
+    if not table:
+        del asked["table"]  # then it is the first table that has the row
+    for column, wanted in asked.items():
+        found = lines[lines[column] == wanted]
+        if found.empty:
+            known = ", ".join(map(str, lines[column].unique()))
+            raise ValueError(f"{folder / RUNS}: no {column} {wanted!r}; expected one of {known}")
+        lines = found
     line = lines.iloc[0]
     data, preset = folder.name.rsplit("-", 1)
     (of_table,) = (known for known in RECORDED if known.name == line["table"])

@@ -84,6 +84,16 @@ def import_checkpoint(checkpoint: Path, vocabulary: Path, data: str) -> Result:
     return Result(run)
 
 
+def _normalised(path: Path, direction: Tensor, length: Tensor) -> Tensor:
+    """Return the weights (D, F) that weight normalisation keeps as a direction and a length for each row."""
+    if direction.ndim != 2 or length.shape != (len(direction), 1):
+        raise DataError(
+            f"{path}: fc.weight_v has shape {tuple(direction.shape)} and fc.weight_g {tuple(length.shape)}; "
+            "expected (D, F) and (D, 1)"
+        )
+    return direction * (length / direction.norm(dim=1, keepdim=True))
+
+
 def read_checkpoint(path: Path) -> tuple[argparse.Namespace, Weights, Weights]:
     """Return the options and the two state dicts of a checkpoint. Nothing in the file is executed.
 
@@ -110,14 +120,8 @@ def read_checkpoint(path: Path) -> tuple[argparse.Namespace, Weights, Weights]:
     for name, value in (*images.items(), *texts.items()):
         if not isinstance(value, Tensor):
             raise DataError(f"{path}: {name} is {type(value).__name__}; expected a tensor")
-    if {"fc.weight_g", "fc.weight_v"} <= images.keys():  # weight normalisation: a direction and a length for each row
-        direction, length = images.pop("fc.weight_v"), images.pop("fc.weight_g")
-        if direction.ndim != 2 or length.shape != (len(direction), 1):
-            raise DataError(
-                f"{path}: fc.weight_v has shape {tuple(direction.shape)} and fc.weight_g {tuple(length.shape)}; "
-                "expected (D, F) and (D, 1)"
-            )
-        images["fc.weight"] = direction * (length / direction.norm(dim=1, keepdim=True))
+    if {"fc.weight_g", "fc.weight_v"} <= images.keys():
+        images["fc.weight"] = _normalised(path, images.pop("fc.weight_v"), images.pop("fc.weight_g"))
     for name, state, ndim in (("fc.weight", images, 2), ("fc.bias", images, 1), ("embed.weight", texts, 2)):
         if name not in state:
             raise DataError(f"{path}: has no {name}, but {', '.join(sorted(state)[:5])}; expected VSE++, SCAN or VSRN")

@@ -15,6 +15,7 @@ import pandas as pd
 import papermill
 from traitlets.config import Config
 
+from vsrpp_lite.data.named import canonical
 from vsrpp_lite.extras import extra
 from vsrpp_lite.files import atomic, home, notebooks_folder, scratch
 from vsrpp_lite.matcher import System
@@ -54,14 +55,18 @@ def reproduce_tables(
 
     Raises:
         DataError: a table's data are not as they should be.
-        ValueError: there are no seeds, a test split does not divide into the table's folds, or a notebook has other
-            parameters.
+        ValueError: there are no seeds, a test split does not divide into the table's folds, a notebook has other
+            parameters, or `factorial` is asked without Table 1.
         FileNotFoundError: data or notebooks are missing.
         GridError: some of the runs failed; all others are trained.
         DamagedError: a kept file is not the one that was written.
     """
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}; expected at least 1")
+    if factorial and TABLE1 not in tables:
+        found = ", ".join(table.name for table in tables)
+        raise ValueError(f"factorial is the ablation of Table 1; found {found}, expected table1 among them")
+    data = canonical(data)
     settings = {"data": data, "preset": preset}
     seconds: dict[str, float] = {}
     notebooks = _notebooks(tables, settings, seeds, factorial)
@@ -94,7 +99,7 @@ def _train(
     """Train all runs of the tables, and write the tables each time that a seed is complete."""
     by_seed = [_with_folds(tables, [table.rows for table in tables], seed, settings) for seed in range(seeds)]
     beyond = _with_folds(tables, [table.further for table in tables], 0, settings)
-    if factorial and TABLE1 in tables:
+    if factorial:
         for seed in range(seeds):
             beyond |= _with_folds([FACTORIAL], [FACTORIAL.rows], seed, settings)
     folds = {run: count for part in (*by_seed, beyond) for run, count in part.items()}

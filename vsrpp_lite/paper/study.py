@@ -201,10 +201,10 @@ def best_draws(lines: pd.DataFrame, seeds: int) -> pd.DataFrame:
     return found.loc[found.groupby("row", sort=False)["dev_rsum"].idxmax()]
 
 
-def winners(study: Study, lines: pd.DataFrame) -> dict[str, Recipe]:
-    """Return the recipe of each row's best draw."""
-    settings, best = study.settings(), best_draws(lines, study.seeds)
-    return {row: recipe(study.preset, ROWS[row], *settings[draw]) for row, draw in zip(best["row"], best["draw"])}
+def winners(study: Study, lines: pd.DataFrame, rows: Mapping[str, System] = ROWS) -> dict[str, Recipe]:
+    """Return the recipe of the best draw of each of these rows that the lines have."""
+    settings, best = study.settings(), best_draws(lines, study.seeds).set_index("row")["draw"]
+    return {row: recipe(study.preset, rows[row], *settings[best[row]]) for row in best.index if row in rows}
 
 
 def authors(lines: pd.DataFrame) -> pd.DataFrame:

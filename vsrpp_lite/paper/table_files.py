@@ -27,8 +27,9 @@ def write(table: Table, *, data: str, preset: str, seeds: Sequence[int]) -> str:
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     with atomic(folder / "tables" / f"{table.name}.csv") as draft:
         measured.round(3).to_csv(draft, index=False)
-    if len(verdicts):
-        _merge_claims(folder / "claims.csv", verdicts.assign(preset=preset, seeds=len(seeds)))
+    path = folder / "claims.csv"
+    if len(verdicts) or path.exists():  # a table that has lost its claims must lose the written ones, too
+        _merge_claims(path, table.name, preset, verdicts.assign(preset=preset, seeds=len(seeds)))
         verdicts = claims_of(table, data)
     markdown = in_markdown(table, measured, verdicts, data)
     write_text(folder / "tables" / f"{table.name}.md", markdown)
@@ -51,14 +52,14 @@ def _read_claims(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
-def _merge_claims(path: Path, claims: pd.DataFrame) -> None:
+def _merge_claims(path: Path, table: str, preset: str, claims: pd.DataFrame) -> None:
     """Replace a table's lines of claims.csv, drop lines of other presets, and adjust all verdicts again."""
     with FileLock(path.with_name(".claims.lock")):  # the notebooks of several tables run at the same time
-        kept = [claims.round({"difference": 3, "lo": 3, "hi": 3})]
+        kept = [claims.round({"difference": 3, "lo": 3, "hi": 3})] if len(claims) else []
         if path.exists():
             stored = _read_claims(path)
-            others = stored[stored["table"] != claims["table"].iloc[0]]
-            same = others["preset"] == claims["preset"].iloc[0]
+            others = stored[stored["table"] != table]
+            same = others["preset"] == preset
             if not same.all():
                 log.info("%s: drops %d claims of another preset; write their tables again", path, (~same).sum())
             kept.append(others[same])

@@ -21,7 +21,7 @@ from vsrpp_lite.matcher import System
 from vsrpp_lite.paper.published import Recalls, metrics_of
 from vsrpp_lite.paper.tuned import tuned
 from vsrpp_lite.training.grid import Ranking
-from vsrpp_lite.training.metrics import METRICS, ranks, recalls
+from vsrpp_lite.training.metrics import METRICS, named, ranks, recalls
 from vsrpp_lite.training.runs import Result, Run
 from vsrpp_lite.training.significance import interval, p_value, seed_variance
 
@@ -43,6 +43,10 @@ COMPARED = dict(zip(METRICS, np.eye(len(METRICS), dtype=int), strict=True)) | {
 }
 """Each metric of claims, as a weighted sum of `METRICS` in their order. i2t and t2i are sums of three recalls, and
 "i2t - t2i" is the lead of text retrieval."""
+
+
+TAKEN = ("times", "claims", "runs", "truth")
+"""Names that tables cannot have, since results/ and notebooks/recorded/ have other files of these names."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,8 +85,8 @@ class Table:
     """Further notebooks that run when the table is made, with the parameters `data` and `preset`."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w. -]+", self.name) or self.name == "times":  # times.csv has the seconds
-            expected = "letters, digits, spaces, dots or dashes, and another name than times"
+        if not re.fullmatch(r"[\w. -]+", self.name) or self.name in TAKEN:
+            expected = f"letters, digits, spaces, dots or dashes, and another name than {', '.join(TAKEN)}"
             raise ValueError(f"the table's name is {self.name!r}; expected {expected}")
         if not self.rows:
             raise ValueError(f"{self.name} has no rows; expected one at least")
@@ -189,17 +193,17 @@ class Table:
         for row in self.averaged:
             pair = [Result(self.runs(data=data, preset=preset, seed=seed)[row]) for seed in seeds[:2]]
             for result in pair:
-                single = result.contributions(folds=self.folds).mean(0)
+                single = named(result.contributions(folds=self.folds))
                 records.append(_model(row, f"single, seed {result.run.seed}", single))
             if len(pair) == 2:
-                both = pair[0].contributions(pair[1:], self.folds).mean(0)
+                both = named(pair[0].contributions(pair[1:], self.folds))
                 records.append(_model(row, "ensemble of both", both))
-            records.append({"row": row, "model": self.notes.get(row, "published")} | self.published_metrics(row))
+            records.append(_model(row, self.notes.get(row, "published"), self.published_metrics(row)))
         return pd.DataFrame(records)
 
 
-def _model(row: str, model: str, metrics: np.ndarray) -> dict[str, Any]:
-    return {"row": row, "model": model} | dict(zip(METRICS, metrics, strict=True))
+def _model(row: str, model: str, metrics: dict[str, float]) -> dict[str, Any]:
+    return {"row": row, "model": model} | metrics
 
 
 def samples(runs: Iterable[Run], folds: int = 1) -> np.ndarray:
@@ -218,8 +222,11 @@ def compare(
         averaged: the number of rows of which `better` is the mean. `worse` is the mean of as many other rows.
 
     Raises:
-        ValueError: the samples are not (S, I, M), seeds, images and metrics, such as `samples` returns.
+        ValueError: the samples are not (S, I, M), seeds, images and metrics, such as `samples` returns; or `COMPARED`
+            has no such metric.
     """
+    if metric not in COMPARED:
+        raise ValueError(f"metric is {metric!r}; expected one of {', '.join(COMPARED)}")
     if better.ndim != 3 or better.shape != worse.shape:
         told = (
             f"found samples {better.shape} and {worse.shape}; expected two of the same shape (seeds, images, metrics)"

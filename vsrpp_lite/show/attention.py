@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.data.text import FUNCTION_WORDS, Tokenizer
+from vsrpp_lite.data.text import FUNCTION_WORDS, Tokenizer, check_sentence
 from vsrpp_lite.gcn_reasoning import GCNReasoning, RegionGraph
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.show.alt import describe
@@ -83,8 +83,7 @@ def attention_weights(matcher: Matcher, dataset: Dataset, image: int, sentence: 
     """
     if matcher.attention is None:
         raise ValueError("this system has no attention between regions and words to show")
-    if len(matcher.tokenizer.encode(sentence)) == 2:
-        raise ValueError(f"the sentence is {sentence!r}; expected at least one word")
+    check_sentence(sentence)
     regions = matcher.encode_images(dataset[np.array([image])])
     texts = matcher.encode_texts(sentence)
     weights = matcher.attention(regions.fragments[0, regions.mask[0]], texts.fragments[0]).numpy(force=True)

@@ -27,7 +27,7 @@ def table(measured: pd.DataFrame) -> Figure:
 
     The left panel joins each row's published place with its measured one. Places can be compared; the numbers beside
     them are of different data and cannot, so they share no axis. The right panel has our means and 95 % intervals. If
-    a row has no published figure, there is no left panel.
+    a row has no published figure, there is no left panel. Whether a move may be chance is for `claims` to say.
     """
     compared = bool(measured["rsum_paper"].notna().all())
     size = (10.5 if compared else 5.5, 1.1 + 0.42 * len(measured))
@@ -47,8 +47,7 @@ def table(measured: pd.DataFrame) -> Figure:
         f"{row.row} {row.rsum:.1f} ({row.rsum_lo:.1f} to {row.rsum_hi:.1f})" for row in ordered.itertuples()
     )
     before = measured.sort_values("rsum_paper", ascending=False)["row"]
-    moved = f" Moves that may be chance: {', '.join(_chance(measured)) or 'none'}." if compared else ""
-    published = f" The published order: {', '.join(before)}.{moved}" if compared else ""
+    published = f" The published order: {', '.join(before)}." if compared else ""
     return describe(figure, f"Rows in the order of our rsum, with 95 % intervals: {told}.{published}")
 
 
@@ -57,36 +56,17 @@ MOVES = {1: ("#6a3d9a", " ▲"), 0: ("#6b6b6b", ""), -1: ("#8c5a00", " ▼")}
 
 
 def _places(ax: Axes, measured: pd.DataFrame) -> None:
-    """Join the place of each row in the published order by rsum with its place in ours.
-
-    Rows that move are coloured. The line of a move is dashed if it may be chance.
-    """
-    published, ours = _orders(measured)
-    chance = _chance(measured)
+    """Join the place of each row in the published order by rsum with its place in ours. Rows that move are coloured."""
+    published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
     for row, before, after in zip(measured.itertuples(), published, ours, strict=True):
         colour, mark = MOVES[int(np.sign(before - after))]
-        ax.plot([0, 1], [before, after], "o--" if row.row in chance else "o-", color=colour, lw=2, ms=6)
+        ax.plot([0, 1], [before, after], "o-", color=colour, lw=2, ms=6)
         ax.text(-0.06, before, f"{row.row}  {row.rsum_paper:.1f}", ha="right", va="center", color=colour)
         ax.text(1.06, after, f"{row.rsum:.1f}  {row.row}{mark}", ha="left", va="center", color=colour)
-    key = "▲ higher than published   ▼ lower   dashed: may be chance"
+    key = "▲ higher than published   ▼ lower   (the claims say which moves may be chance)"
     ax.text(0.5, len(measured) + 0.6, key, ha="center", va="center", fontsize=9)
     ax.set(title="order by rsum: published, and ours", xlim=(-1.1, 2.1), ylim=(len(measured) + 0.8, 0.4))
     ax.set_axis_off()
-
-
-def _orders(measured: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return the place of each row, from 1, in the published order by rsum and in ours."""
-    published, ours = (measured[name].rank(ascending=False, method="first") for name in ("rsum_paper", "rsum"))
-    return published, ours
-
-
-def _chance(measured: pd.DataFrame) -> list[str]:
-    """Return the rows whose move may be chance: their interval holds the rsum of our row at their published place."""
-    published, ours = _orders(measured)
-    by_place = measured["rsum"].sort_values(ascending=False).to_numpy()
-    there = by_place[published.astype(int) - 1]
-    inside = (measured["rsum_lo"] <= there) & (there <= measured["rsum_hi"])
-    return measured["row"][inside & (published != ours)].tolist()
 
 
 def study(lines: pd.DataFrame) -> Figure:
@@ -138,8 +118,7 @@ def _comparison(row: Any) -> str:
     compared = f"{row.better}  −  {row.worse}"
     if metric == "rsum":
         return compared
-    name = METRIC_NAMES[metric]
-    return f"{compared}\n({name})"
+    return f"{compared}\n({METRIC_NAMES.get(metric) or title(metric)})"
 
 
 def _judged(row: Any) -> str:
@@ -256,6 +235,7 @@ def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
     finite, infinite = swept[np.isfinite(swept.index)], swept[np.isinf(swept.index)]
+    told = []
     for ax, direction in zip(axes, ("i2t", "t2i"), strict=True):
         for cut, width, alpha in ((1, 3, 1.0), (5, 1.5, 0.55), (10, 1.5, 0.35)):
             line = finite[f"{direction}_r{cut}"]
@@ -274,15 +254,12 @@ def curves(swept: pd.DataFrame, mu: float | None = None) -> Figure:
             alone = infinite[f"{direction}_r1"].iloc[0]
             ax.axhline(alone, color="black", lw=1, ls="--", label="R@1 of $S_L$ alone")
             ax.legend(loc="lower right", frameon=False)
-        task = TASKS[direction]
+        task, first = TASKS[direction], finite[f"{direction}_r1"]
         ax.set(title=f"{task}, recall (%)", xlabel="µ  (0: $S_G$ alone)", ylim=(0, 104))
         ax.grid(axis="y", alpha=0.3)
         sns.despine(ax=ax)
-    told = []
-    for direction in ("i2t", "t2i"):
-        line = finite[f"{direction}_r1"]
         told.append(
-            f"{TASKS[direction]} goes from {line.iloc[0]:.1f} at mu = {line.index[0]:g} "
-            f"over its best, {line.max():.1f} at {line.idxmax():g}, to {line.iloc[-1]:.1f} at {line.index[-1]:g}"
+            f"{task} goes from {first.iloc[0]:.1f} at mu = {first.index[0]:g} "
+            f"over its best, {first.max():.1f} at {first.idxmax():g}, to {first.iloc[-1]:.1f} at {first.index[-1]:g}"
         )
     return describe(figure, f"Recall against mu. R@1 of {'; R@1 of '.join(told)}.")

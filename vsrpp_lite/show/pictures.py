@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from vsrpp_lite.data.dataset import Dataset
-from vsrpp_lite.data.text import has_word
+from vsrpp_lite.data.text import check_sentence
 from vsrpp_lite.matcher import Matcher, evaluating
 from vsrpp_lite.show.alt import describe
 from vsrpp_lite.training.metrics import score
@@ -108,8 +108,7 @@ def retrieval(matcher: Matcher, dataset: Dataset, sentence: str, top: int = 5) -
     Raises:
         ValueError: the sentence has no word.
     """
-    if not has_word(sentence):
-        raise ValueError(f"the sentence is {sentence!r}; expected at least one word")
+    check_sentence(sentence)
     with evaluating(matcher):
         scores = score(matcher.similarity, matcher.encode_images(dataset), matcher.encode_texts([sentence]))[:, 0]
     return pictures_found({"": scores}, dataset, sentence, top)
@@ -133,6 +132,7 @@ def image_query(rows: Mapping[str, Float[np.ndarray, "I T"]], dataset: Dataset, 
         rows: the scores of each system, by its name.
         image: the position of the image in the split.
     """
+    image = range(len(dataset))[image]  # a position may count from the end
     return captions_found({name: scores[image] for name, scores in rows.items()}, dataset, image, top)
 
 

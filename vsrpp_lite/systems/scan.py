@@ -22,7 +22,7 @@ from vsrpp_lite.data.text import Tokenizer
 from vsrpp_lite.global_alignment import Hinge, SentenceGRU
 from vsrpp_lite.local_attention import Direction, Pooling, attention_map, cross_attention
 from vsrpp_lite.matcher import Matcher, System
-from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.settings import Sizes, Training, check_at_least
 from vsrpp_lite.systems.encoders import PlainRegions
 
 
@@ -43,8 +43,9 @@ class SCAN(System):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.lse == 0:  # log-sum-exp divides by it
-            raise ValueError("lse is 0; expected a number above zero")
+        check_at_least(self, 0, "temperature", "margin")
+        if self.lse <= 0:  # log-sum-exp divides by it
+            raise ValueError(f"lse is {self.lse:g}; expected a number above zero")
 
     def build(self, tokenizer: Tokenizer, feature_size: int, sizes: Sizes) -> Matcher:
         similarity = partial(

@@ -27,7 +27,7 @@ from vsrpp_lite.fusion import fusion
 from vsrpp_lite.global_alignment import Hinge, SentenceGRU, cosine
 from vsrpp_lite.local_attention import Direction, Pooling, attention_map, cross_attention
 from vsrpp_lite.matcher import Loss, Matcher, Similarity, System
-from vsrpp_lite.settings import Sizes, Training
+from vsrpp_lite.settings import Sizes, Training, check_at_least
 from vsrpp_lite.systems.encoders import GraphRegions, Norm
 
 
@@ -60,6 +60,7 @@ class VSRpp(System):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_at_least(self, 0, "mu", "temperature", "margin")
         if self.direction == "i2t" and self.norm == "regions":
             found = 'direction is "i2t" and norm is "regions"'
             raise ValueError(f"{found}; expected another norm, since regions that ask must be unit vectors")

@@ -103,7 +103,8 @@ def _check_settings(carried: SealedFolder, run: Run) -> None:
     config, content = carried.read_json(CONFIG), json.loads(json.dumps(run.content))
     for key in content.keys() - {"data"}:
         if config[key] != content[key]:
-            raise ValueError(f"{carried.folder}: its {key} is {config[key]}; the lessons have {content[key]} now")
+            told = f"was trained with {key} = {config[key]}; the lessons have {content[key]} now"
+            raise ValueError(f"{carried.folder}: its model {told}")
 
 
 def _check_regions(run: Run) -> None:

@@ -110,22 +110,22 @@ def train(
             that CUDA_VISIBLE_DEVICES names. Each has one thread, so that numbers do not depend on `jobs`. An outer
             `joblib.parallel_config(...)` may choose another backend, such as dask. It must use processes, since threads
             would share a random generator.
-        folds: number of parts in which each run's test split is ranked after its training; 1 for other runs.
+        folds: number of parts in which each run's test split is ranked, also if it is trained already; else it is 1.
         fresh: train every run from the start, whatever is kept of it.
         blind: whether to leave the test splits alone, neither checked nor ranked.
 
     Raises:
         GridError: some runs failed; it is raised after all others are trained. Their tracebacks are logged as debug.
+        FileNotFoundError, DataError: the data of a run are not there or not as they should be; nothing is trained.
         ValueError: `jobs` is below 1.
     """
-    done: list[Run] = []
+    folds = folds or {}
+    ready: list[Run] = []
     missing: list[Run] = []
     for run in dict.fromkeys(runs):
-        if run.done and not fresh:
-            done.append(run)
-        else:
-            missing.append(run)
-    for run in done:
+        done = run.done and not fresh and (blind or Result(run).ranked(folds=folds.get(run, 1)))
+        (ready if done else missing).append(run)
+    for run in ready:
         remove_dead_drafts(run.folder)
         yield Result(run)
     if not missing:
@@ -136,7 +136,7 @@ def train(
     options = {"where": str(home()), "blind": blind, "since": since}
 
     def work(numbers: Iterable[int], *, wait: bool) -> Iterator[Outcome]:
-        tasks = ((number, missing[number], (folds or {}).get(missing[number], 1)) for number in numbers)
+        tasks = ((number, missing[number], folds.get(missing[number], 1)) for number in numbers)
         return pool(joblib.delayed(_fit)(*task, wait=wait, **options) for task in tasks)
 
     with _bar(missing, since=since):

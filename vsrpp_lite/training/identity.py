@@ -7,7 +7,7 @@ import logging
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, cast
 
 from vsrpp_lite.matcher import System
@@ -105,9 +105,7 @@ def rebuild(described: Mapping[str, Any], system: type[System] | None = None) ->
     module, name = described["module"], described["name"]
     if system is None:
         try:
-            imported = import_module(module)
-            for part in name.split("."):
-                imported = getattr(imported, part)
+            imported = resolve_name(f"{module}:{name}")
         except (ImportError, AttributeError) as error:
             where = (
                 "move it into a module and train again" if module == "__main__" else "make it importable (PYTHONPATH)"

@@ -111,8 +111,12 @@ def recalls(
     image_ranks: Int[np.ndarray, " I"], text_ranks: Int[np.ndarray, " T"], caption_to_image: Int[np.ndarray, " T"]
 ) -> dict[str, float]:
     """Return recall at 1, 5 and 10 in both directions, their mean mR and their sum rsum, in per cent."""
-    means = contributions(image_ranks, text_ranks, caption_to_image).mean(0)
-    return dict(zip(METRICS, means.tolist(), strict=True))
+    return named(contributions(image_ranks, text_ranks, caption_to_image))
+
+
+def named(by_image: Float[np.ndarray, "I M"]) -> dict[str, float]:
+    """Return the mean over images of each metric, by its name, from `contributions`."""
+    return dict(zip(METRICS, by_image.mean(0).tolist(), strict=True))
 
 
 def sweep(

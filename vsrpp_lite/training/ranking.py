@@ -58,9 +58,9 @@ def fold_ranks(
     size, whose = total // folds, fold_of_text(total, caption_to_image, folds)
     image_ranks, text_ranks = np.empty(total, dtype=int), np.empty(len(caption_to_image), dtype=int)
     for fold in range(folds):
-        rows, chosen = np.arange(fold * size, (fold + 1) * size), np.flatnonzero(whose == fold)
+        rows, chosen = slice(fold * size, (fold + 1) * size), np.flatnonzero(whose == fold)
         scores = mean_scores(models, rows, chosen)
-        image_ranks[rows], text_ranks[chosen] = ranks(scores, caption_to_image[chosen] - rows[0])
+        image_ranks[rows], text_ranks[chosen] = ranks(scores, caption_to_image[chosen] - rows.start)
     return image_ranks, text_ranks
 
 
@@ -68,9 +68,7 @@ PIECE = 1024
 """Number of texts that are encoded and scored together."""
 
 
-def mean_scores(
-    models: Sequence[Encodings], images: Int[np.ndarray, " I"], texts: Int[np.ndarray, " T"]
-) -> Float[np.ndarray, "I T"]:
+def mean_scores(models: Sequence[Encodings], images: slice, texts: Int[np.ndarray, " T"]) -> Float[np.ndarray, "I T"]:
     """Return the scores of these images and these texts of a split, averaged over the models.
 
     Texts are encoded in pieces of similar length, and a piece is dropped once it is scored. Memory holds the scores,
@@ -78,19 +76,21 @@ def mean_scores(
     2,048 numbers a word.
 
     Args:
-        images, texts: positions in the split.
+        images: a run of consecutive images of the split, whose encodings need not be copied.
+        texts: positions in the split.
 
     Raises:
         ValueError: a score is not finite.
     """
-    total = np.zeros((len(images), len(texts)), dtype=np.float32)
+    positions = np.arange(len(models[0].images.pooled))[images]
+    total = np.zeros((len(positions), len(texts)), dtype=np.float32)
     for model in models:
         some = model.images.map(lambda x: x[images])
         order = np.argsort(model.lengths[texts], kind="stable")
         for places in np.split(order, range(PIECE, len(order), PIECE)):
             total[:, places] += score(model.similarity, some, model.texts(texts[places]))
     total /= len(models)
-    check_finite(total, images, texts)
+    check_finite(total, positions, texts)
     return total
 
 
@@ -98,7 +98,7 @@ def all_scores(matcher: Matcher, dataset: Dataset, similarity: Similarity) -> Fl
     """Return the scores of all images and all texts of a split by a similarity; see `mean_scores`."""
     with evaluating(matcher):  # a similarity may have dropout, too
         encodings = Encodings.of(matcher, dataset, similarity)
-        return mean_scores([encodings], np.arange(len(dataset)), np.arange(len(dataset.captions)))
+        return mean_scores([encodings], slice(None), np.arange(len(dataset.captions)))
 
 
 def fold_of_text(images: int, caption_to_image: Int[np.ndarray, " T"], folds: int) -> Int[np.ndarray, " T"]:

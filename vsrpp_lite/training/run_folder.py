@@ -1,4 +1,11 @@
-"""The folder of a run: the names of its files, whether the run is done, its checkpoints, and arrays that are kept."""
+"""The folder of a run: whether the run is done, its checkpoints, and arrays that are kept. It has these files:
+
+checksums.json                    the digest of the run, and the sha256 of every other file
+config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
+history.jsonl, best.pt, last.pt   the epochs, the best weights, and the state to resume from
+result.json                       written last; if it exists, the run is done
+test-ranks-*.npz, scores-own.npz  ranks and scores of the test split, computed at their first use
+"""
 
 import errno
 import shutil

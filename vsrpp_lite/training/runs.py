@@ -1,11 +1,4 @@
-"""A run and its result. A run is a system, a data set and a seed; it is trained once and kept in its own folder:
-
-checksums.json                    the digest of the run, and the sha256 of every other file
-config.json, vocabulary.json      what was trained, and the tokenizer (or the folder word_pieces)
-history.jsonl, best.pt, last.pt   the epochs, the best weights, and the state to resume from
-result.json                       written last; if it exists, the run is done
-test-ranks-*.npz, scores-own.npz  ranks and scores of the test split, computed at their first use
-"""
+"""A run, which is a system, a data set and a seed; and the result of its training, which `run_folder` keeps."""
 
 import hashlib
 import json
@@ -222,7 +215,7 @@ class Result:
     @property
     def recalls(self) -> dict[str, float]:
         """Return recalls at 1, 5, 10 of text (i2t) and image (t2i) retrieval on the test split, mR and rsum, in %."""
-        return dict(zip(metrics.METRICS, self.contributions().mean(0).tolist(), strict=True))
+        return metrics.named(self.contributions())
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -263,10 +256,13 @@ class Result:
 
         Raises:
             FileNotFoundError: one of the runs is not trained to its end.
-            ValueError: the data have changed since the training, or the test split does not divide into `folds` parts.
+            ValueError: the data have changed since the training, a partner has other data, or the test split does not
+                divide into `folds` parts.
         """
         for result in (self, *partners):
             check_done(result.run.files)
+            if result.run.data_folder != self.run.data_folder:
+                raise ValueError(f"a partner is trained on {result.run.data_folder}; expected {self.run.data_folder}")
 
         def compute() -> dict[str, np.ndarray]:
             for result in (self, *partners):

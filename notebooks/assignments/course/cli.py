@@ -46,7 +46,9 @@ def build(
 
 @app.command()
 def grade(
-    submissions: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="<student>/<assignment>.ipynb")],
+    submissions: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The folder of <student>/<assignment>.ipynb.")
+    ],
     hidden: Annotated[int, typer.Option(min=0, help="Draw that scores the capstone. Keep it to yourself.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the results; by default results/course.")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Submissions at a time; 0 is one per core.")] = 0,

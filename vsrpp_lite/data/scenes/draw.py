@@ -58,10 +58,7 @@ def draw(scene: Scene) -> tuple[Image.Image, np.ndarray]:
 
 def _extent(seen: np.ndarray) -> tuple[int, int, int, int]:
     """Return the corners of the smallest box that holds all true pixels, or zeros if no pixel is true."""
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    if not len(rows):
-        return (0, 0, 0, 0)
-    return (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    return Image.fromarray(seen).getbbox() or (0, 0, 0, 0)
 
 
 def _cast_shadow(canvas: np.ndarray, thing: Thing, scene: Scene) -> None:
