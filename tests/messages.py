@@ -20,7 +20,7 @@ from vsrpp_lite.training.runs import Result
 SEEDS = range(3)
 ROWS = {
     ("scenes", "long"): ("Global", "Fusion-loss", "Fusion-similarity", "VSR++ (GRU)", "VSR++ (full)"),
-    ("flickr8k", "real"): ("Fusion-loss", "VSR++ (GRU)"),
+    ("flickr8k", "real"): ("Global", "Fusion-loss", "VSR++ (GRU)", "VSR++ (full)"),
 }
 
 
