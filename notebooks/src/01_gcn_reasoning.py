@@ -76,14 +76,14 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # VSRN (Li et al., ICCV 2019, section 3.2), whose image branch VSR++ takes over, writes for the regions
 # $V = (v_1, \dots, v_R)$ of one image
 #
-# $$ A_{ij} = \varphi(v_i)^\top \phi(v_j), \qquad V^* = (A\,V\,W_g)\,W_r + V . $$
+# $$ A_{ij} = \theta(v_i)^\top \phi(v_j), \qquad V^* = (A\,V\,W_g)\,W_r + V . $$
 #
 # (The regions are the rows of $V$. The paper calls the affinity $R$, which is here the *number* of regions, and writes
 # $W_r$ on the left.)
 #
-# * $A$ is the **affinity**: how much region $i$ takes from region $j$. $\varphi$ and $\phi$ are two different linear
-#   layers. The module calls the first one `theta`, with weights $W_\theta$, and the second one `phi`, with weights
-#   $W_\phi$. There is no softmax: an affinity may be negative, or large.
+# * $A$ is the **affinity**: how much region $i$ takes from region $j$. $\theta$ and $\phi$ are two different linear
+#   layers, with weights $W_\theta$ and $W_\phi$; the module calls them `theta` and `phi`. (The paper writes $\varphi$
+#   for $\theta$.) There is no softmax: an affinity may be negative, or large.
 # * $A V W_g$ are the **messages**. The message to region $i$ is a sum over all regions $j$: $v_j W_g$ is what region
 #   $j$ says, and $A_{ij}$ is its weight.
 # * $W_r$ is one more linear layer, and $+\,V$ is the **residual**: a region keeps what it was.
@@ -97,8 +97,8 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # ## By hand: three regions, two numbers each
 #
 # Let a region be two numbers: how *red* it is and how *round*. We take a red kite $(1, 0)$, a red ball $(1, 1)$ and a
-# big white moon $(0, 2)$. Let all four linear layers do nothing ($W = 1$, no bias). Take a pencil: $A = V V^\top / 3$,
-# that is, the scalar product of every two regions, over three.
+# big white moon $(0, 2)$. Let all four linear layers do nothing (each $W$ is the identity matrix, and there is no
+# bias). Take a pencil: $A = V V^\top / 3$, that is, the scalar product of every two regions, over three.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("1.1")
@@ -151,12 +151,12 @@ predict("1.3")
 # %% [markdown]
 # ### Can an affinity carry a relation?
 #
-# An affinity depends on the numbers of its two regions alone. So it can carry "under" only if these numbers say
-# *where* a region lies. Describe a region by three numbers: is it a tree, is it a dog, and how high does it lie? A
-# tree is $(1, 0, 3)$ and a dog on the ground is $(0, 1, 1)$. Let the first layer, $\varphi$, read "is a tree" and the
-# second, $\phi$, read the height, so that a tree takes from a dog as much as the dog is high. Let $W_g$ read "is a
-# dog". With a pencil: the tree receives $1 \cdot 1 = 1$ from a dog on the ground and $1 \cdot 4 = 4$ from a dog that
-# sits at height 4. So the message tells the two pictures apart, and $V^*$ of the tree can say how high the dog sits.
+# An affinity depends on the numbers of its two regions alone. So it can carry "under" only if these numbers say *where*
+# a region lies. Describe a region by three numbers: is it a tree, is it a dog, and how high does it lie? A tree is $(1,
+# 0, 3)$ and a dog on the ground is $(0, 1, 1)$. Let the first layer, $\theta$, read "is a tree" and the second, $\phi$,
+# read the height, so that a tree takes from a dog as much as the dog is high. Let $W_g$ read "is a dog". With a pencil:
+# the tree receives $1 \cdot 1 = 1$ from a dog on the ground and $1 \cdot 4 = 4$ from a dog that sits at height 4. So
+# the message tells the two pictures apart, and $V^*$ of the tree can say how high the dog sits.
 #
 # It is still a sum. (We leave out the division by $R$, which is the same for pictures with the same number of
 # regions.) Two dogs at height 2 send the tree $2 + 2 = 4$, as much as one dog at height 4. And if no number said where
@@ -381,13 +381,13 @@ predict("1.7")
 # %% [markdown]
 # ## Measure: what does the graph contribute?
 #
-# Three versions of the *same trained* model, on the test split. Only the image side changes:
+# We compare three versions of the *same trained* model on the test split. Only the image side changes:
 #
 # * **as trained**;
 # * **no messages**: what a layer adds is replaced by its average over training, the same vector for every region of
-#   every picture. (BN knows that average: with $W_r$ at zero and its bias at BN's running mean, BN's own bias is all
-#   that is left.)
-# * **no layers**: BN's weight and bias set to zero, so that each layer is the identity again.
+#   every picture. (We set the weights of $W_r$ to zero and its bias to the running mean of BN. Then BN subtracts this
+#   mean from itself, and only the bias of BN remains.)
+# * **no layers**: we set BN's weight and bias to zero, so that each layer is the identity again.
 #
 # The first against the second is the worth of the messages. The first against the third is what one would have
 # measured by simply deleting the layers.
@@ -552,8 +552,9 @@ display(
 display(pd.read_csv(recorded_folder() / "messages.csv").set_index(["data", "row"]).round(1))
 
 # %% [markdown]
-# Is there a row whose interval lies above zero? How much can the messages be worth at most, by these intervals? Lesson
-# 9 asks the same about *left* and *right*, and compares with models that are trained without messages.
+# No interval lies above zero, so no row shows that the messages help its trained models. The column hi says how much
+# they could still be worth. Lesson 9 asks the same about *left* and *right*, and compares with models that are trained
+# without messages.
 #
 # ## Pitfalls of the released code
 #
@@ -575,8 +576,8 @@ print("length of each region, normalised over regions: ", [f"{x:.2f}" for x in o
 torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
 
 # %% [markdown]
-# Is the "wrong" axis worse? We trained VSRN both ways. The formula normalises each region *over features*, and the
-# release normalises *over regions*. With the axis of the release, VSRN reached a *higher* rsum. A likely reason is the
+# Is the "wrong" axis worse? We trained VSRN both ways. The paper normalises each region *over features*, and the
+# released code normalises *over regions*. With the released axis, VSRN reached a *higher* rsum. A likely reason is the
 # length of the vectors, which the cell above prints for the toy. After normalisation over regions, a vector of $D$
 # numbers is about $\sqrt{D/R}$ long instead of 1. The region GRU reads these vectors with weights that start at about
 # $1/\sqrt{D}$. So inputs of length 1 hardly move its state, and the GRU probably learns slowly. To find out whether the
@@ -604,9 +605,9 @@ display(
 )
 
 # %% [markdown]
-# So in these runs the axis of the release is *worse* than that of the formula. It came out better only because it also
-# makes the vectors longer. A result that seems to come from the *structure* of a model can come from the *scale* of its
-# numbers. When you change one of the two, check the other.
+# So in these runs (three seeds of each) the released axis has a *lower* rsum than the paper's. It came out better only
+# because it also makes the vectors longer. A result that seems to come from the *structure* of a model can come from
+# the *scale* of its numbers. When you change one of the two, check the other.
 
 # %% [markdown]
 # ## Exercises

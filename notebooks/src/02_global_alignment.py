@@ -447,9 +447,11 @@ print(f"it would be the hardest negative of its picture in {100 * chosen / sibli
 # Take a very simple picture of the first steps of a training. Scores are noise, and right pairs are better by $d$
 # standard deviations: with $d = 1$ the model already knows something. Let $s$ be the scale of the scores, and ask how
 # the loss changes as $s$ leaves 0, where all are equal. In a batch of 64 every query has 63 wrong candidates. *On
-# average* they are worse than the right one. But the *best* of 63 draws of noise lies about 2.3 standard deviations
-# up, above the right one. So the summed loss falls when $s$ grows, and the hardest loss **rises**: it pushes the
-# scores together again, although the model is better than chance.
+# average* they are worse than the right one. But the *best* of 63 draws of noise lies about 2.3 standard deviations up,
+# above the right one. For small $s$ no violation is cut off at zero, so each one is $\alpha + s \cdot (\text{wrong} -
+# \text{right})$. In the sum, the mean of the brackets is $-d$, so the summed loss falls when $s$ grows. For the hardest
+# alone, the bracket is about $2.3 - d$, so with $d = 1$ the hardest loss **rises**: it pushes the scores together
+# again, although the model is better than chance.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("2.7")
@@ -590,9 +592,9 @@ display(
 # `smoke` trains for fewer than a hundred steps. These are too few to show what becomes of a loss near the plateau.)
 #
 # The plateau does not always occur. The released codes (VSE++, SCAN, VSRN) have no warm-up and reach their published
-# numbers, with learning rates that are twelve to thirty times lower than ours in this preset. But users of these codes
-# report the plateau, too. Those codes *sum* the loss over a batch of 128, so on the plateau the loss is
-# $2 \cdot 128 \cdot 0.2 = 51.2$ (VSE++ issue 27).
+# numbers, with learning rates that are far lower than ours in this preset. But users of these codes report the plateau,
+# too. Those codes *sum* the loss over a batch of 128, so on the plateau the loss is $2 \cdot 128 \cdot 0.2 = 51.2$
+# (VSE++ issue 27).
 #
 # ## Pitfalls of the released code
 #

@@ -80,12 +80,13 @@ close = torch.testing.assert_close
 #
 # VSR++ (ICPR 2020) adds to its global similarity a local one, $S_L$, for which it cites the stacked cross attention of
 # SCAN (Lee et al., ECCV 2018, section 3, eqs. 1-8). Take one picture with unit vectors $v_1 \dots v_R$ for its regions
-# and one sentence with unit vectors $w_1 \dots w_W$ for its words. With words asking ("t2i"):
+# and one sentence with unit vectors $t_1 \dots t_W$ for its words. We write $[x]_+$ for $\max(x, 0)$. With words asking
+# ("t2i"):
 #
-# $$s_{rw} = v_r \cdot w_w \qquad \bar s_{rw} = \frac{[s_{rw}]_+}{\sqrt{\sum_{w'} [s_{rw'}]_+^2}} \qquad
+# $$s_{rw} = v_r \cdot t_w \qquad \bar s_{rw} = \frac{[s_{rw}]_+}{\sqrt{\sum_{w'} [s_{rw'}]_+^2}} \qquad
 # a_{rw} = \frac{\exp(\lambda \bar s_{rw})}{\sum_{r'} \exp(\lambda \bar s_{r'w})}$$
 #
-# $$c_w = \sum_r a_{rw} v_r \qquad r_w = \frac{w_w \cdot c_w}{|w_w|\,|c_w|} \qquad S_L = \frac1W \sum_w r_w$$
+# $$c_w = \sum_r a_{rw} v_r \qquad \rho_w = \frac{t_w \cdot c_w}{|t_w|\,|c_w|} \qquad S_L = \frac1W \sum_w \rho_w$$
 #
 # Read the equations one by one:
 #
@@ -93,8 +94,9 @@ close = torch.testing.assert_close
 # 2. Negative affinities are clipped, because a region that disagrees with a word should not count as evidence for it.
 # 3. Each region's affinities are **normalised over the words**, so that a region that agrees with everything does not
 #    win every word.
-# 4. Each word takes a softmax **over the regions**. The factor $\lambda$ sharpens it (9 in SCAN; strictly speaking it
-#    is an inverse temperature), so that a word attends to a few regions.
+# 4. Each word takes a softmax **over the regions**. The factor $\lambda$ sharpens it, so that a word attends to a few
+#    regions. Our code and text call $\lambda$ the *temperature* (SCAN has 9). Strictly speaking it is the inverse of a
+#    temperature.
 # 5. The attended vector $c_w$ is the mean of the regions by these weights: it is what the word found.
 # 6. The score is the mean, over the words, of the cosine between each word and what it found.
 #
@@ -196,14 +198,15 @@ plt.show()
 # and words for "i2t". That is the whole difference between the directions. The released code writes them as two
 # functions, 22 of whose 27 statements are the same.
 #
-# There are four ways to pool the queries' cosines: the mean; the sum; the largest; and log-sum-exp,
-# $\frac1\kappa \log \sum_q e^{\kappa r_q}$, a soft maximum that lies between $\max_q r_q$ and
-# $\max_q r_q + \frac{\log Q}{\kappa}$.
+# There are four ways to pool the queries' cosines: the mean; the sum; the largest; and log-sum-exp, $\frac1\kappa \log
+# \sum_q e^{\kappa \rho_q}$. Here $\rho_q$ is the cosine of query $q$, $Q$ is the number of queries, and $\kappa$ is a
+# factor (6 in the code below). Log-sum-exp is a soft maximum, which lies between $\max_q \rho_q$ and $\max_q \rho_q +
+# \frac{\log Q}{\kappa}$.
 
 
 # %%
 def query_cosines(query, context, temperature):
-    """r (Q,): what each query finds in the context (K, D)."""
+    """rho (Q,): the cosine of each query with what it finds in the context (K, D)."""
     s = context @ query.T  # (K, Q)
     clipped = torch.where(s > 0, s, 0.1 * s)
     normed = clipped / (clipped.norm(dim=1, keepdim=True) + 1e-8)  # over the queries; never by zero
@@ -270,11 +273,11 @@ for direction, temperature in {"t2i": 9.0, "i2t": 4.0}.items():
 # ## The Gram trick
 #
 # The loop is correct, but far too slow and too large: a batch of 128 pictures and 128 sentences has 16,384 pairs. The
-# attended vectors need the memory: they are D numbers **for every word of every pair**.
+# attended vectors take most of the memory, since there are D numbers **for every word of every pair**.
 #
 # But $c_w$ is wanted only for a cosine, which needs two numbers of it:
 #
-# $$w \cdot c = w \cdot \sum_r a_r v_r = \sum_r a_r (v_r \cdot w) = \sum_r a_r s_r$$
+# $$t \cdot c = t \cdot \sum_r a_r v_r = \sum_r a_r (v_r \cdot t) = \sum_r a_r s_r$$
 #
 # $$|c|^2 = \Big(\sum_r a_r v_r\Big) \cdot \Big(\sum_k a_k v_k\Big) = \sum_{rk} a_r G_{rk} a_k = a^\top G a,
 # \qquad G_{rk} = v_r \cdot v_k$$
@@ -287,9 +290,9 @@ for direction, temperature in {"t2i": 9.0, "i2t": 4.0}.items():
 G = regions @ regions.T
 a = normed[:, 0].softmax(0)
 print("G\n", G)
-print(f"w.c   = {a @ s[:, 0]:.3f}")
+print(f"t.c   = {a @ s[:, 0]:.3f}")
 print(f"|c|^2 = {a @ G @ a:.3f}")
-print(f"r     = {(a @ s[:, 0]) / (a @ G @ a).sqrt():.3f}")
+print(f"rho   = {(a @ s[:, 0]) / (a @ G @ a).sqrt():.3f}")
 close((a @ s[:, 0]) / (a @ G @ a).sqrt(), cosines[0])
 
 # %% tags=["hide-input", "nbval-ignore-output"]
@@ -299,9 +302,9 @@ predict("3.5")
 # With a pencil: $0.56^2 + 0.34^2 + 0.10^2 + 2\,(0.56 \cdot 0.10 \cdot (-0.6) + 0.34 \cdot 0.10 \cdot (-0.8)) = 0.32$,
 # the square of 0.57.
 #
-# A cosine does not ask how long $c$ is. So the softmax need not be divided by its sum: unnormalised weights
-# $e^{\lambda \bar s}$ give the same $r$. This saves one division. Note which affinities go where: the weights are made
-# of the clipped and normalised $\bar s$, and the product $\sum_r a_r s_r$ is made of the raw $s$.
+# A cosine does not ask how long $c$ is. So the softmax need not be divided by its sum: unnormalised weights $e^{\lambda
+# \bar s}$ give the same $\rho$. This saves one division. Note which affinities go where: the weights are made of the
+# clipped and normalised $\bar s$, and the product $\sum_r a_r s_r$ is made of the raw $s$.
 #
 # Note also what follows for a search engine: $c_w$ exists only for a pair of a picture and a word. So one cannot store
 # one vector per picture in advance and compare it with every sentence, as one can for $S_G$. Such a store is called an
@@ -500,9 +503,10 @@ print("attention of word 0, three regions and three gaps:", padded[0].numpy().ro
 print("attention of word 0, three regions:               ", real[0].numpy().round(2))
 
 # %% [markdown]
-# The second half of the cell shows a mistake that is easy to make. A **map** of the attention, to look at, is divided
-# by its sum, and a gap takes a share of that. Give `attention_map` the real regions only. And for "i2t", where regions
-# *ask*, a missing region would be one more query; there the pooling needs the mask, and has it.
+# The second half of the cell shows a mistake that is easy to make. If we want to look at the attention, we draw a
+# **map**: we divide its weights by their sum. A gap adds to this sum, so it takes a share. Give `attention_map` the
+# real regions only. And for "i2t", where regions *ask*, a missing region would be one more query; there the pooling
+# needs the mask, and has it.
 
 # %% [markdown]
 # ## A trained model looks at a picture
@@ -523,9 +527,9 @@ for sentence in test.captions_of(chosen):
 # %% [markdown]
 # First we show the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and
 # the attention. Look for the competition: a region whose affinities are all small (left panel) still has a row of
-# length 1 in the middle panel. So this region gives most of its row to the word that fits it least badly, although no
-# word fits it well. This word may even be `<start>`, which names nothing. Which regions do this in the figure, and
-# where does `<start>` look in the right panel?
+# length 1 in the middle panel. So the largest number of its row stands at the word that fits it least badly, although
+# no word fits it well. This word may even be `<start>`, which names nothing. The line below the figure says how many
+# regions do this, and where `<start>` looks.
 
 # %%
 column = int(np.flatnonzero(test.caption_to_image == chosen)[1])
@@ -565,10 +569,10 @@ show.attention(matcher, test, chosen, test.captions[column])
 plt.show()
 
 # %% [markdown]
-# Read the figure with care. Which words find the things that they name, and which words do not? No region shows a verb.
-# The vector of a word comes from a GRU that has also read the words around it. So a verb may look where its subject
-# looks, or somewhere else. Also, each vector in $V^*$ contains messages from other regions.
-# Attention shows which regions went into a number, but it does not explain why.
+# Read the figure with care. Compare the box of each noun with the thing that the noun names. (Lesson 6 counts by code
+# how often they agree.) No region shows a verb. The vector of a word comes from a GRU that has also read the words
+# around it. So a verb may look where its subject looks, or somewhere else. Also, each vector in $V^*$ contains messages
+# from other regions. Attention shows which regions went into a number, but it does not explain why.
 
 # %% [markdown]
 # ## Measured: how much does this model depend on its attention?
@@ -623,7 +627,10 @@ table = {
     for direction, temperature in {"t2i": own, "i2t": 4 / 9 * own}.items()
     for pooling in POOL
 }
-display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"]])
+changed = pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"]]
+display(changed)
+best = changed.idxmax().map(", ".join)  # of rows that are equally good, the first
+display(best.rename("best direction and pooling").to_frame())
 
 # %% [markdown]
 # One word of warning: "t2i" means two things in this literature, and in this table. In a *row* it is the direction of
@@ -631,10 +638,10 @@ display(pd.DataFrame(table).T[["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5"
 # rows are "words ask" (t2i) and "regions ask" (i2t), and the columns are image retrieval (t2i) and text retrieval
 # (i2t).
 #
-# The model was trained with words asking and a mean. Does that row do best in every column? Where another row is ahead,
-# count the pictures: of 200 pictures, one per cent is two. The next cell asks the same of all test pictures, for the
-# sum and the mean when words ask. It counts the pictures that one of the two ways of pooling alone answers right at
-# once.
+# The model was trained with words asking and a mean. The second table names the row that does best in each column.
+# Where it is another row, count the pictures: of 200 pictures, one per cent is two. The next cell asks the same of all
+# test pictures, for the sum and the mean when words ask. It counts the pictures that one of the two ways of pooling
+# alone answers right at once.
 
 # %% tags=["nbval-ignore-output"]
 whole = run.dataset("test")
@@ -648,11 +655,12 @@ print(", ".join(f"{name}: R@1 of text retrieval {100 * hits.mean():.1f}" for nam
 print(", ".join(f"right with the {name} alone: {count} of {len(whole)} pictures" for name, count in alone.items()))
 
 # %% [markdown]
-# If pooling did not matter, each of these pictures would fall on either side by chance, as a coin does. Of $n$ throws
-# of a coin, the number of heads lies within $\frac n2 \pm \sqrt n$ in about 95 of 100 cases. If a count lies outside,
-# then this model is better with the other pooling, although it was not trained with it. More telling are two
-# coincidences. Where words ask, `mean` and `sum` agree to the last digit in all columns of image retrieval, but not in
-# all columns of text retrieval. Where regions ask, it is the other way round. Why? That is exercise 1.
+# Let $n$ be the sum of the two counts. If pooling did not matter, each of these $n$ pictures would fall on either side
+# as a coin does. Of $n$ throws of a coin, the number of heads lies within $\frac n2 \pm \sqrt n$ in about 95 of 100
+# cases. If the count of the sum lies above this range, chance alone is an unlikely reason: this model finds more with
+# the sum, although it was not trained with it. More telling are two coincidences. Where words ask, `mean` and `sum`
+# agree to the last digit in all columns of image retrieval, but not in all columns of text retrieval. Where regions
+# ask, it is the other way round. Why? That is exercise 1.
 
 # %% [markdown]
 # ## Pitfalls of the released code

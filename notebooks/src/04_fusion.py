@@ -91,7 +91,7 @@ show.inline("jpeg", quality=85)  # pictures: a fifth of the size of PNG
 # similarity, on shared encoders.
 
 # %% [markdown]
-# ## By hand: each errs, the sum does not
+# ## By hand: each part makes an error, and the sum makes none
 #
 # Three pictures (rows) and three sentences (columns); the right pairs are on the diagonal.
 
@@ -224,6 +224,9 @@ plt.show()
 # %% [markdown]
 # Look at three things. Where is the top of each curve, and is it near the $\mu$ that the model was trained with? How
 # far below the top does the dashed line lie, which is $S_L$ alone? And how low is the left end, which is $S_G$ alone?
+# If the top lies near the $\mu$ of the training, then this model has divided its work for this $\mu$. The distance from
+# the top to the dashed line says what $S_G$ adds to $S_L$, and the distance from the top to the left end says what
+# $S_L$ adds to $S_G$. Both are about this model alone.
 
 # %% tags=["nbval-ignore-output"]
 alone = quotes.value("scenes-lite", "table4", "VSRN", "i2t_r1")
@@ -327,10 +330,11 @@ print("margin 1, mu 2: gradient in S_G\n", gradients[0], "\ngradient in S_L\n", 
 close(gradients[1], 2.0 * gradients[0])
 
 # %% [markdown]
-# We took a margin of 1, so that the hinge is not zero. The gradient in $S_L$ has the same entries as that in $S_G$,
-# and each is $\mu$ times as large. Now take three hinges on our trained model: on $S_G$, on $S_L$ and on $S$. How
-# often do they choose the same hardest negative, among 128 pictures with one caption each? How many pictures pay in
-# each case?
+# We took a margin of 1, so that the hinge is not zero. The gradient in $S_L$ has the same entries as that in $S_G$, and
+# each is $\mu$ times as large. Now take three hinges on our trained model: on $S_G$, on $S_L$ and on $S$. How often do
+# they choose the same hardest negative, among 128 pictures with one caption each? How many pictures pay in each case?
+# The closer the last figure of a part is to 100 %, the more this part decides which negative the sum chooses. If fewer
+# pictures pay for the sum than for either part, then the sum keeps the margin where a part alone does not.
 
 # %% tags=["nbval-ignore-output"]
 count = min(128, len(test))
@@ -350,7 +354,7 @@ for name in batch:
     print(f"{name}: {paying[name]:.1f} % of pictures pay; hardest sentence is that of S for {same:.1f} %")
 
 # %% [markdown]
-# ### The sum of hinges is never less
+# ### The sum of the hinges is at least the hinge of the sum
 #
 # A small theorem orders the two, if the hinge of $S_L$ gets the weight of $S_L$. Since $[x + y]_+ \le [x]_+ + [y]_+$,
 # since $[\mu y]_+ = \mu [y]_+$, and since a maximum of sums is at most the sum of the maxima, we have for any scores
@@ -417,10 +421,11 @@ display(
 # have two other causes beside the fusion: the caption loss and the recipe.
 
 # %% [markdown]
-# ## What $\mu$ does besides
+# ## $\mu$ changes more than a weight
 #
 # Both parts are cosines or means of cosines, so each lies in $[-1, 1]$ and $S$ in $[-(1 + \mu), 1 + \mu]$. The margin
-# $\alpha = 0.2$ stays. Divide the hinge by $1 + \mu$:
+# $\alpha = 0.2$ stays. Let $S$ be the score of a right pair and $S'$ that of its hardest negative. Since $S / (1 +
+# \mu)$ is the average $\bar S$ below, the hinge can be written with a factor $1 + \mu$ in front:
 #
 # $$[\alpha - S + S']_+ = (1 + \mu)
 # \Big[\underbrace{\tfrac{\alpha}{1 + \mu}}_{\text{margin}} - \bar S + \bar S'\Big]_+, \qquad
@@ -493,10 +498,10 @@ show.describe(
 plt.show()
 
 # %% [markdown]
-# These are two small models of one seed. Each curve is high near the $\mu$ of its training. A test-time sweep tells
-# you how *this* model has divided the work, and it tells you nothing else. The left end of a curve is not a global
-# model, and its right end is not a local one. The paper's question, which $\mu$ is best, needs a training for each,
-# and several seeds. The next lines show how far seeds alone can move a result.
+# These are two small models of one seed. In the stored run, each curve is highest at or near the $\mu$ of its training.
+# A test-time sweep tells you how *this* model has divided the work, and it tells you nothing else. The left end of a
+# curve is not a global model, and its right end is not a local one. The paper's question, which $\mu$ is best, needs a
+# training for each, and several seeds. The next lines show how far seeds alone can move a result.
 
 # %%
 neighbours = [TABLE2.published_metrics(f"mu = {mu}")["rsum"] for mu in (1.5, 2.0)]

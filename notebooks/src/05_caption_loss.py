@@ -151,7 +151,8 @@ close((words * real).sum() / 2, torch.tensor(2.0).log() * 3.5)
 # ## The decoder
 #
 # The decoder has two GRUs. The first reads $V^*$, brought to the decoder's width by a linear layer, into states $E_1
-# \dots E_R$; its last state is the decoder's first, $h_0$. The second writes. At every step it
+# \dots E_R$; its last state is the decoder's first, $h_0$. The second writes. We write $[a; b]$ for two vectors that
+# are joined into one. At every step the second GRU
 #
 # 1. attends: $e_r = w_2 \cdot \tanh(W_1 [E_r; h])$ is the *energy* of region $r$, $a = \text{softmax}_r\, e$, and
 #    $c = \sum_r a_r E_r$;
@@ -289,7 +290,7 @@ plt.show()
 # the *loss*, stops one place too late: the first padding after `<end>` is counted as a word.
 #
 # If we add padding or missing regions, or if we change the order *of the captions in the batch*, the loss stays the
-# same. The next cell checks this. It does not change the order of the regions. What would happen to the loss then?
+# same. The next cell checks this. It does not change the order of the regions.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("5.4")
@@ -486,8 +487,8 @@ display(pd.DataFrame(rows).T.round(1))
 # ### How much does each word rely on the picture?
 #
 # The next cells take one test caption. They show the nats of each of its words, with its own picture and with another
-# picture. Choose the other picture with the slider, and look for the words whose nats rise. Does the other picture
-# contradict these words?
+# picture. Choose the other picture with the slider, and look for the words whose nats rise. Words that the other
+# picture contradicts should become more expensive, and words that grammar alone predicts should hardly change.
 
 # %%
 caption = 17
@@ -532,18 +533,19 @@ plt.show()
 # ## The balance of two losses
 #
 # The paper adds the two losses with weights 1 : 1, $L = L_{trip} + L_{gen}$. But the released code *sums* the ranking
-# loss over the batch, and it takes the *mean* of the caption loss. If $r$ is the mean ranking loss of a pair and $g$ is
-# the mean caption loss in nats, the released code minimises $B r + g$. At $B = 128$ this is $128\, r + g$. If you halve
-# the batch to fit a small GPU, you double the relative weight of the captions without noticing it:
+# loss over the batch, and it takes the *mean* of the caption loss. If $L_{trip}$ is the mean ranking loss of a pair and
+# $L_{gen}$ is the mean caption loss in nats, the released code minimises $B\, L_{trip} + L_{gen}$. At $B = 128$ this is
+# $128\, L_{trip} + L_{gen}$. If you halve the batch to fit a small GPU, you double the relative weight of the captions
+# without noticing it:
 
 # %%
 balance = pd.DataFrame({"batch": [16, 32, 64, 128, 256]})
-balance["released: r counts"] = balance["batch"]
+balance["weight of the ranking loss in the released code"] = balance["batch"]
 balance["captions' weight, relative to 128"] = RELEASED_BATCH / balance["batch"]
 display(balance.set_index("batch"))
 
 # %% [markdown]
-# This package takes both means and minimises $128\, r + g$ at any batch size (`RELEASED_BATCH` in
+# This package takes both means and minimises $128\, L_{trip} + L_{gen}$ at any batch size (`RELEASED_BATCH` in
 # `global_alignment.py`), so that the balance is the released one and stays. The next table shows what the two terms
 # came to while our model trained:
 
@@ -558,9 +560,9 @@ predict("5.8")
 
 # %% [markdown]
 # (In the first epoch the hinge sums all negatives of the batch, so its term is large.) In the later epochs the two
-# terms have similar sizes. If the caption loss were a mean over *words* instead of a sum, its term would be some
-# fourteen times smaller, although its weight would still be 1. So anyone who writes $L = L_1 + L_2$ should say whether
-# each term is a sum or a mean, and over what.
+# terms have similar sizes. If the caption loss were a mean over *words* instead of a sum, its term would be smaller by
+# a factor of the number of words in a caption, although its weight would still be 1. So anyone who writes $L = L_1 +
+# L_2$ should say whether each term is a sum or a mean, and over what.
 #
 # **Does the caption loss help retrieval?** In the paper's Table 1 it raises rsum by 1.4, if our reading of its rows is
 # right. Two seeds of one system can differ by more than this. On `scenes`, the clean ablation of
@@ -603,8 +605,8 @@ display(
 
 # %% [markdown]
 # **1. One padding too many.** *Easy, 10 minutes.* In the language of three words, add `<pad>`: after `<end>` the
-# decoder says `<pad>` with probability 0.5. What do the two sentences cost together, as a mean, if the first padding
-# after `<end>` is counted as released code does? And why does the mistake fade as training goes on?
+# decoder says `<pad>` with probability 0.5. What is the mean cost of the two sentences if the first padding after
+# `<end>` is counted, as in the released code? And why does the mistake fade as training goes on?
 #
 # <details><summary>Hint</summary>
 #

@@ -23,8 +23,8 @@
 # - and the largest losses: of the queries that VSRN answers right, those on which VSR++ is furthest off.
 #
 # **You will see** on which queries VSR++ and VSRN differ after a short training, what the words looked at, why a query
-# fails, and how little a chosen query proves. The two systems differ in more than the local similarity, and a large
-# part of the gap closes in a long training.
+# fails, and how little a chosen query proves. The two systems differ in more than the local similarity. After a long
+# training their gap is smaller, but three seeds cannot say by how much it falls.
 #
 # *Time:* seconds if the two runs are there, else about a minute on two cores. *Needs:*
 # [00_start_here](00_start_here.ipynb), and [03_local_attention](03_local_attention.ipynb) for the attention.
@@ -178,8 +178,9 @@ display(weights.agg(["min", "max", "sum"], axis=1).head(4))  # the first four wo
 predict("6.5")
 
 # %% [markdown]
-# Look at one word at a time. Does a noun look at its thing? Where does a word look that names no thing, such as a word
-# for an action? Section *Why a sentence fails* below answers the first question for hundreds of sentences.
+# Look at one word at a time. Does a noun look at its thing? Section *Why a sentence fails* below answers this question
+# for hundreds of sentences. A word that names no thing, such as a word for an action, must look somewhere, too, since
+# its weights sum to 1; where it looks need not mean anything.
 #
 # ## A sentence asks, and VSR++ does worse
 #
@@ -370,8 +371,8 @@ display(text_ranks.iloc[np.sort(chosen)])
 # assert check.lesson6.exercise1(close_calls, text_ranks)
 # ```
 #
-# The slides look less convincing. Does the wrong picture that VSRN puts first differ from the right one only in a
-# detail? A gain in R@1 is made of such queries, too, and the code says how large a part of it they are.
+# The slides look less convincing, since VSRN misses the right picture by one place only. A gain in R@1 is made of such
+# queries, too, and the code prints how many of them there are.
 #
 # </details>
 
@@ -395,10 +396,9 @@ check.lesson6.exercise1(close_calls, text_ranks)
 # </details>
 # <details><summary>Solution</summary>
 #
-# $S$ also contains $S_G$, which does not compare single
-# words; the mean over *all* words, `<start>` and *a* among them; and the cosine of each word with what it found, which
-# can be low although it was the right place. Above all a rank compares: another picture may hold the same things and
-# more.
+# $S$ also contains $S_G$, which does not compare single words; the mean over *all* words, `<start>` and *a* among them;
+# and the cosine of each word with what it found, which can be low although it was the right place. Above all, a rank
+# depends on the other pictures: one of them may show the same things and score higher.
 #
 # ```python
 # places = text_ranks["VSR++"]

@@ -153,11 +153,12 @@ print(f"VSRN without its best seed: {without_the_best:.1f}")
 # VSR++ is VSRN's encoder with a second similarity, so VSRN's spread is our best guess. The difference of two single
 # runs then has a standard deviation of $\sqrt 2\,\sigma$, and lies within $\pm 1.96 \sqrt 2\, \sigma$ in 95 % of cases
 # **when nothing is different at all**. (Averaging two models shrinks the spread by up to $\sqrt 2$, and the other
-# systems that they trained spread about half as much as VSRN, whose spread rests on one seed for a large part. So the
-# band is rather too wide than too narrow, if VSR++ spreads no more than VSRN.) With $n$ seeds on each side it shrinks
-# by $\sqrt n$. Suppose that the true gain is $g$. With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the measured
-# gain lies outside the band every second time. To find the gain four times in five, one needs about twice as many
-# seeds: $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$.
+# systems that Rao et al. trained spread about half as much as VSRN, whose spread rests on one seed for a large part. So
+# the band is rather too wide than too narrow, if VSR++ spreads no more than VSRN.) With $n$ seeds on each side it
+# shrinks by $\sqrt n$. Suppose that the true gain is $g$. With $n = 2 (1.96\, \sigma / g)^2$ seeds on each side, the
+# band ends exactly at $g$. A measured gain is above the true one in half of all cases, so it then lies outside the band
+# every second time. A normal number lies above its mean minus 0.84 standard deviations four times in five. So to find
+# the gain four times in five, one needs $n = 2\,((1.96 + 0.84)\, \sigma / g)^2$, about twice as many seeds.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 predict("7.3")
@@ -216,10 +217,10 @@ figure = show.describe(
 )
 
 # %% [markdown]
-# One step of the nine leaves the band of single runs: $\mu = 2$ against $\mu = 0.5$. All others could be seeds. This
-# is no proof that they *are*: a gain may be real and the evidence too thin to show it. Table 2's neighbours of $\mu =
-# 2$ would need from dozens to hundreds of seeds on each side. (If two runs share the test pictures, as they do, pairing
-# helps: this package's intervals are paired. But the seed's noise stays.)
+# One step of the nine leaves the band of single runs: $\mu = 2$ against $\mu = 0.5$. Chance between seeds alone could
+# produce each of the others. This does not prove that it did: a gain can be real although the evidence is too thin to
+# show it. Table 2's neighbours of $\mu = 2$ would need from dozens to hundreds of seeds on each side. (If two runs
+# share the test pictures, as they do, pairing helps: this package's intervals are paired. But the seed's noise stays.)
 #
 # ## What was rounded
 #
@@ -297,16 +298,26 @@ folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(folder / "factorial.png", dpi=150)
 
 # %% [markdown]
-# How to read it: `verdict` judges each line by its own interval. `verdict_holm` judges all fifteen lines together by
-# Holm's method, which aims at a chance of 5 % at most for any false verdict, and it gives the figure its colours.
-# These intervals come from one seed, so they are about the test pictures alone. Would another seed say the same? The
-# next figure shows the same effects as they were recorded with three seeds (on `scenes`, with preset `lite`). The
-# variance of three seeds is itself uncertain, so a second p-value is computed with the variance that the sixteen cells
-# have on average, and `verdict_holm` uses the larger of the two. Which verdicts have changed?
+# How to read it: `lo` and `hi` are the ends of the 95 % interval. `verdict` judges each line by this interval: a part
+# *helps* if the whole interval is above zero, and *hurts* if it is below. `p` is the probability of a difference at
+# least as large if the part did nothing. `verdict_holm` judges all fifteen lines together from their `p` by Holm's
+# method, which aims at a chance of 5 % at most for any false verdict. The colours of the figure are those of
+# `verdict_holm`. These intervals come from one seed, so they are about the test pictures alone. Would another seed say
+# the same? The next figure shows the same effects as they were recorded with three seeds (on `scenes`, with preset
+# `lite`). The variance of three seeds is itself uncertain, so a second p-value is computed with the variance that the
+# sixteen cells have on average, and `verdict_holm` uses the larger of the two. The table below the figure names the
+# lines whose `verdict_holm` has changed.
 
 # %%
 three_seeds = pd.read_csv(recorded_folder() / "scenes-lite" / "factorial.csv")
 figure = show.claims(three_seeds)
+plt.show()
+by_pair = {
+    name: lines.set_index(["better", "worse"])["verdict_holm"]
+    for name, lines in (("one seed", effects), ("three seeds", three_seeds))
+}
+verdicts = pd.DataFrame(by_pair)
+display(verdicts[verdicts["one seed"] != verdicts["three seeds"]].rename_axis(index=["better", "worse"]))
 
 # %% tags=["nbval-ignore-output"]
 three = three_seeds.set_index("better")
@@ -379,8 +390,9 @@ with pd.option_context("display.float_format", "{:.3f}".format):
     display(interactions["long"].set_index(["part", "instead of"]))
 
 # %% [markdown]
-# Compare the sign of the line *Bi-GRU* and *local* in both trainings. An effect of a part is an effect *in a
-# training*: a part can change how fast a model learns, and need not change where it arrives.
+# The line *Bi-GRU* and *local* is positive in the short training and negative in the long one. But Holm's method
+# confirms neither, so these runs do not prove that the sign changes. An effect of a part is an effect *in a training*:
+# a part can change how fast a model learns, and need not change where it arrives.
 #
 # One thing is not yet clean in the short training. With preset `lite`, the four cells that fuse at the loss have a
 # recipe of their own, which a study found. The twelve others have VSR++'s recipe, and eight of these have one branch
@@ -406,11 +418,12 @@ lines = pd.read_csv(recorded_folder() / "tuning" / "lite.csv")
 figure = show.study(lines)
 
 # %% [markdown]
-# Read the figure from left to right. Each column is one setting, each point is one system that was trained with it,
-# and a ring marks the best setting of each system. (Neighbouring columns differ in more than the learning rate.) The
-# order of the systems changes with the setting, so any single setting for all systems favours some of them. In which
-# order do the systems stand at each setting? At some settings nearly all systems fail. What do these settings have in
-# common? Lesson 2's plateau may be the reason. The study kept no losses, so it cannot show this.
+# Read the figure from left to right. Each column is one setting, each point is one system that was trained with it, and
+# a ring marks the best setting of each system. (Neighbouring columns differ in more than the learning rate.) The order
+# of the systems changes with the setting, so any single setting for all systems favours some of them. The second table
+# below gives the order at each setting. At some settings nearly all systems fail. These are the settings without an
+# epoch of summed hinges: their `warmup_epochs` is 0. Only SAEM learns much there. Lesson 2's plateau may be the reason.
+# The study kept no losses, so it cannot show this.
 
 # %%
 chosen = ["learning_rate", "warmup_epochs", "rise_steps", "decay_every", "margin", "temperature", "norm"]

@@ -173,9 +173,9 @@ figure = show.describe(
 #
 # One call does the rest. It reads every picture upright, looks for captions without a picture and pictures without
 # captions, takes the split of each picture from the file of captions or, where this file has no splits, computes it
-# from the name of the picture (80 % train, 10 % dev, 10 % test), computes the regions block by block, and writes a
-# data folder. If you interrupt it, it goes on where it was. A data set that exists is not made
-# again: if you change the pictures, change the `name` too. The same as a command:
+# from the name of the picture (80 % train, 10 % dev, 10 % test), computes the regions block by block, and writes a data
+# folder. If you interrupt it, it goes on where it was. A data set that exists is not made again: if you change the
+# pictures, change the `name` too. This command does the same:
 #
 # ```
 # make data-photographs NAME=mine FROM=folder CAPTIONS=file DETECTOR=grid FEATURES=microsoft/resnet-50

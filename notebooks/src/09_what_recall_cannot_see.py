@@ -214,7 +214,8 @@ display(
 # ## When several answers are right: mAP@R
 #
 # R@1 with all true answers asks whether the *first* answer is right. It does not ask for the others. Precision at $k$
-# is the share of right answers among the first $k$. If a query has $R$ right answers, then
+# is the share of right answers among the first $k$. Let $R$ be the number of right answers of a query. (In R@1 the
+# letter R means recall.) Then
 #
 # $$ \mathrm{AP@R} = \frac{1}{R} \sum_{k=1}^{R} \mathrm{precision}(k) \cdot \mathrm{right}(k) , $$
 #
@@ -501,9 +502,10 @@ display(beside.round(1))
 lead = means["VSRN"] - means["VSR++"]
 display(
     Markdown(
-        "VSR++ tells left from right, and VSRN does not. The R@1 of VSRN minus that of VSR++ is "
-        f"{lead['i2t R@1, one answer']:+.1f} points in text retrieval, and {lead['t2i R@1, one answer']:+.1f} points "
-        f"in image retrieval (means of {seeds} seeds). A lead in R@1 does not say what it comes from."
+        "On *left and right*, VSR++ is right far more often than the words alone, and VSRN is not. The R@1 of VSRN "
+        f"minus that of VSR++ is {lead['i2t R@1, one answer']:+.1f} points in text retrieval, and "
+        f"{lead['t2i R@1, one answer']:+.1f} points in image retrieval (means of {seeds} seeds). "
+        "A lead in R@1 does not say what it comes from."
     )
 )
 
@@ -627,10 +629,10 @@ display(
 #   them. In text retrieval this does not always hold: compare VSRN with SCAN in the recorded results.
 # * mAP@R asks for all true answers. It can put the systems into another order than R@1 does.
 # * A high recall does not prove that the system has read the whole sentence. A minimal pair tests a single detail.
-# * The systems that compare words with single regions bind colours to things best, and only they tell left from right.
-#   VSRN has a graph and pools its regions into one vector. It binds some colours, and it does not tell left from
-#   right. VSR++ has a graph before its local attention. The table above shows with three seeds what the layers of this
-#   graph add, and what their messages add.
+# * The systems that compare words with single regions bind colours to things best, and only they are clearly better
+#   than the words alone on *left and right*. VSRN has a graph and pools its regions into one vector. It binds some
+#   colours, and on *left and right* it is no better than the words alone. VSR++ has a graph before its local attention.
+#   The table above shows with three seeds what the layers of this graph add, and what their messages add.
 #
 # ## Pitfalls
 #

@@ -146,9 +146,10 @@ torch.testing.assert_close(start, torch.full((128,), math.log(128)))
 # %% [markdown]
 # ## What the temperature does
 #
-# How hard does the loss push each wrong sentence away? The derivative of $L_i$ by $s_{ij}$ is the share of sentence
-# $j$, divided by $\tau$. So the shares say how the push is divided. Take picture 1 of the matrix: two sentences are
-# wrong, with scores 0.3 and 0.5.
+# How hard does the loss push each wrong sentence away? We can write $L_i = -s_{ii}/\tau + \ln \sum_k
+# \exp(s_{ik}/\tau)$. So for a wrong sentence $j$ the derivative of $L_i$ by $s_{ij}$ is $\exp(s_{ij}/\tau) / \sum_k
+# \exp(s_{ik}/\tau)$, which is its share, divided by $\tau$. So the shares say how the push is divided. Take picture 1
+# of the matrix: two sentences are wrong, with scores 0.3 and 0.5.
 #
 # By hand, with the powers of two above: their powers are 8 and 32, so the harder one gets $32/40 = 80\,\%$ of the push.
 # With half the temperature the powers are squared, 64 and 1024, and it gets $1024/1088 = 94\,\%$.
@@ -192,7 +193,9 @@ plt.show()
 #
 # ## The hardest negative is a limit
 #
-# Multiply the loss by $\tau$ and let $\tau$ go to zero. The softmax becomes a maximum:
+# Multiply the loss by $\tau$: $\tau L_i = \tau \ln \sum_j \exp(s_{ij}/\tau) - s_{ii}$. If $\tau$ goes to zero, the
+# largest term outweighs all others, and the first part becomes $\max_j s_{ij}$. If the right score is the largest, the
+# difference is 0. So
 #
 # $$ \tau L_i \;\to\; \big[\max_{j \neq i} s_{ij} - s_{ii}\big]_+ . $$
 #

@@ -95,9 +95,9 @@ scratch = Path(temporary.name)  # what this page writes beside the results; gone
 # | $\theta_1 = 1$, all others 0 | maximum |
 # | $\theta_k = 1/K$ for the first $K$ ranks | mean of the $K$ largest (k-max) |
 #
-# **By hand.** Three regions with two features: $(1, 6)$, $(3, 0)$, $(2, 3)$. Sorted, the first feature is $3, 2, 1$ and
-# the second is $6, 3, 0$. The mean is $(2, 3)$. The maximum is $(3, 6)$. The mean of the two largest is $(2.5, 4.5)$.
-# Note that the maximum is no region of the picture: each feature chooses for itself.
+# **By hand.** Take three regions with two features: $(1, 6)$, $(3, 0)$, $(2, 3)$. Sorted, the first feature is $3, 2,
+# 1$ and the second is $6, 3, 0$. The mean is $(2, 3)$. The maximum is $(3, 6)$. The mean of the two largest is $(2.5,
+# 4.5)$. Note that the maximum is no region of the picture: each feature chooses for itself.
 #
 # Pictures have different numbers of regions. A batch is filled up with rows that do not exist, and a `mask` says which
 # rows are real. The missing rows must not enter the sum. We set them to $-\infty$ before sorting, so that they come
@@ -174,7 +174,7 @@ class GeneralizedPooling(nn.Module):
 
 
 # %% [markdown]
-# **Padding changes nothing.** Three pictures of 2, 5 and 4 regions. We fill them up with six more rows of large
+# **Padding changes nothing.** We take three pictures of 2, 5 and 4 regions. We fill them up with six more rows of large
 # nonsense, which the mask calls missing. The pooled vectors and their gradients must stay the same. The order of the
 # regions must not matter either.
 
@@ -297,8 +297,8 @@ except ValueError as error:
 # %% [markdown]
 # ## Train it
 #
-# The same line as for any system. The run is kept in `runs/`, under a *digest*: a short code that is computed from the
-# system, the data and the settings, so that other settings get another folder.
+# You train it as you train any other system. The run is kept in `runs/`, under a *digest*: a short code that is
+# computed from the system, the data and the settings, so that other settings get another folder.
 
 # %% tags=["nbval-ignore-output"]
 run = vl.Run(system=GPO(), data=data, preset=preset)

@@ -33,9 +33,10 @@
 # c_w = \sum_r a_{wr}\, v_r \qquad
 # S_L = \frac{1}{W}\sum_w \cos(t_w, c_w)$$
 #
-# where $[x]_{0.1}$ is $x$ if positive, else $0.1\,x$ (`leaky_relu`). The norm runs over the **words**: they compete
-# for a region. The softmax runs over the **regions**: a word divides its attention. $\lambda$ is the argument
-# `temperature`: a larger one makes the attention sharper.
+# where $[x]_{0.1}$ is $x$ if positive, else $0.1\,x$ (`leaky_relu`). The norm runs over the **words**: they compete for
+# a region. The softmax runs over the **regions**: a word divides its attention. $\lambda$ is the argument
+# `temperature`: a larger one makes the attention sharper. (Lesson 3 writes the region first, $a_{rw}$. Here the word
+# comes first, as in the result of your function.)
 
 # %% tags=["parameters"]
 draw: int = 2026  # which pictures

@@ -64,6 +64,8 @@ print(f"dev: {dev[0].shape[0]} pictures, test: {test[0].shape[0]}; the model was
 
 # %% [markdown]
 # ## 1. Fuse (3 points)
+#
+# Write `fuse`: it returns $S$ for all pairs.
 
 
 # %% nbgrader={"grade": false, "grade_id": "fuse", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -98,8 +100,8 @@ for mu in (0.0, 0.5, 3.0):
 # %% [markdown]
 # ## 2. The study (3 points)
 #
-# For each mu of a list, the rsum of the fused scores, as a list of floats in the same order. Given which picture each
-# caption belongs to, `where`, the two calls you need are
+# Write `study`. For each mu of a list it computes the rsum of the fused scores, and it returns these numbers as a list
+# of floats in the same order. Given which picture each caption belongs to, `where`, the two calls you need are
 # `vl.recalls(*vl.ranks(scores, where), where)["rsum"]`.
 
 
@@ -149,8 +151,8 @@ checks.compare(
 # ## 3. Choose (4 points)
 #
 # Choose mu, and report what it is worth. The test split is for the report alone: whoever tries seven values on it and
-# reports the best has chosen with the answers in view. `dev` and `test` are each `(S_G, S_L, where)`. Of equal values
-# the smallest mu is taken.
+# reports the best has chosen with the answers in view. `dev` and `test` are each `(S_G, S_L, where)`. If several values
+# of mu have the same rsum, take the smallest.
 
 
 # %% nbgrader={"grade": false, "grade_id": "choose", "locked": false, "schema_version": 3, "solution": true, "task": false}

@@ -64,6 +64,8 @@ print(f"states E {tuple(states.shape)}, hidden h {tuple(hidden.shape)}, tokens {
 
 # %% [markdown]
 # ## 1. Look at the regions (4 points)
+#
+# Write `look`: it computes $c$ from the state $h$, the states $E$ and the mask. A missing region must get no attention.
 
 
 # %% nbgrader={"grade": false, "grade_id": "look", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -113,7 +115,8 @@ with torch.no_grad():
 # %% [markdown]
 # ## 2. One word further (3 points)
 #
-# `word` (B, N) is the embedding of the previous word, of N numbers.
+# Write `step`: it returns the next state $h'$. `word` (B, N) is the embedding of the previous word, which has N
+# numbers.
 
 
 # %% nbgrader={"grade": false, "grade_id": "step", "locked": false, "schema_version": 3, "solution": true, "task": false}

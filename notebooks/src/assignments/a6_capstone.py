@@ -29,8 +29,8 @@
 # in an order that you do not know. The course has a leaderboard.
 #
 # **The rules.** The score of a pair may depend on this picture and this caption alone, not on what else is in the
-# batch: a search engine does not know tomorrow's queries. No training on the test split. A pair takes less than a
-# tenth of a millisecond.
+# batch: a search engine does not know tomorrow's queries. You must not train on the test split. Your function must take
+# less than a tenth of a millisecond for a pair.
 #
 # **The points.** VSR++ adds two parts, $S_G$ (`vl.cosine`) and $S_L$ (`vl.cross_attention`). Of the 8 points for quality
 # you get 2 if your rsum is measurably above that of the better part, 4 if it is also not measurably below that of
@@ -58,9 +58,9 @@ print(f"pooled {tuple(images.pooled.shape)}, regions {tuple(images.fragments.sha
 print(f"pooled {tuple(texts.pooled.shape)}, words {tuple(texts.fragments.shape)}, mask {tuple(texts.mask.shape)}")
 
 # %% [markdown]
-# What there is to beat, on the practice pictures, in ten folds of 100 as when you are graded. `measure` gives what each
-# picture adds to the rsum, and `lead` the difference of two similarities with its 95 % interval over the pictures. Choose
-# with these. The pictures that decide are others.
+# The next cell shows the scores that you have to beat, on the practice pictures, in ten folds of 100 as when you are
+# graded. `measure` gives what each picture adds to the rsum, and `lead` gives the difference of two similarities with
+# its 95 % interval over the pictures. Choose with these. The grade is decided on other pictures.
 
 
 # %%
