@@ -555,6 +555,11 @@ show.describe(
     f"which each word attends most: {', '.join(f'{word} {k}' for word, k in zip(labels, looks, strict=True))}.",
 )
 plt.show()
+
+# %% tags=["nbval-ignore-output"]
+print(
+    f"{favourites.count('<start>')} of {len(v)} regions have their largest number at <start>; <start> looks at {looks[0]}"
+)
 close(steps["attention: each column sums to 1"].sum(0), torch.ones(len(labels)))
 
 # %% [markdown]
