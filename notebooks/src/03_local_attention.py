@@ -557,10 +557,9 @@ show.describe(
 plt.show()
 
 # %% tags=["nbval-ignore-output"]
-print(
-    f"{favourites.count('<start>')} of {len(v)} regions have their largest number at <start>; <start> looks at {looks[0]}"
-)
 close(steps["attention: each column sums to 1"].sum(0), torch.ones(len(labels)))
+print(f"{favourites.count('<start>')} of {len(v)} regions have their largest number at <start>.")
+print(f"<start> itself looks most at region {looks[0]}.")
 
 # %% [markdown]
 # Then we show the attention on the picture. Pick a word of the sentence. The picture is clear where the word looks,
