@@ -178,10 +178,10 @@ place = 1 + int((scores > scores[own]).sum())
 print(f"the picture that it was written for: place {place} of {len(index)} by a full scan, S = {scores[own]:.2f}")
 
 # %% [markdown]
-# Ask it something yourself. It computes the full score for 100 candidates alone, and the right picture may not be
-# among them. The next section measures what this costs in R@1. The same from a shell: `vsrpp-lite search RUN "a
-# sentence"`, where RUN is a folder of `runs/`. With `of="captions"`, and `--image FILE` in the shell, a picture asks
-# for its captions.
+# Ask it something yourself. It computes the full score for 100 candidates alone, and the right picture may not be among
+# them. The next section measures what this costs in R@1. The command `vsrpp-lite search RUN "a sentence" --candidates
+# 100` does the same, where RUN is a folder of `runs/`; without `--candidates` it makes a full scan. With
+# `of="captions"`, and `--image FILE` in the shell, a picture asks for its captions.
 
 # %% tags=["nbval-ignore-output"]
 asked = "a white horse left of a brown car" if data.startswith("scenes") else "a dog runs through water"
