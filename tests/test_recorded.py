@@ -23,6 +23,11 @@ def test_the_pages_are_what_report_writes():
         assert path.read_text(encoding="utf-8") == text, f"run `make report`: {path.name} is not what is recorded"
 
 
+def test_no_row_shows_that_its_messages_help_as_lesson_1_and_the_results_say():
+    measured = pd.read_csv(files.recorded_folder() / "messages.csv")
+    assert (measured["lo"] < 0).all() and (measured["hi"] > 0).all()
+
+
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """One measured table of two rows, and one claim."""

@@ -434,6 +434,13 @@ def test_a_grid_ranks_a_trained_run_in_the_folds_that_are_asked_for(run):
     assert result.ranked(folds=4) and not result.ranked()
 
 
+def test_a_partner_on_other_data_is_refused(run, toy, tmp_path):
+    other = shutil.copytree(toy, tmp_path / "other")
+    partner = replace(run, data=str(other), seed=1).fit()
+    with pytest.raises(ValueError, match=r"a partner is trained on .*other; expected .*toy"):
+        run.fit().rank([partner])
+
+
 def test_a_grid_goes_on_when_a_run_fails_and_names_it_at_the_end(run):
     grid = expand(run, {"training.batch_size": [20, 1000, 10]})  # the split has 180 captions
     results = train(grid, jobs=1)

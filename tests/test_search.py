@@ -12,7 +12,7 @@ from vsrpp_lite.__main__ import app
 from vsrpp_lite.data import document
 from vsrpp_lite.matcher import Matcher
 from vsrpp_lite.sealed_folder import DamagedError
-from vsrpp_lite.search import ENCODINGS, ENTRIES, NAMES, Index, nearest_index, regions_of
+from vsrpp_lite.search import ENCODINGS, ENTRIES, NAMES, Index, matcher_digest, nearest_index, regions_of
 from vsrpp_lite.two_stage import multiplications, two_stage
 
 
@@ -114,6 +114,14 @@ def test_another_matcher_may_propose(searched, run, tmp_path):
         assert again.search(test.captions[text], 4, candidates=4) == found
     with pytest.raises(ValueError, match="another proposer made this index"):
         Index.load(tmp_path / "index", matcher)
+
+
+def test_the_digest_sees_a_tuple_that_a_module_keeps(searched):
+    matcher, _ = searched
+    matcher.images.scales = (1, 2)
+    before = matcher_digest(matcher)
+    matcher.images.scales = (3, 4)
+    assert matcher_digest(matcher) != before
 
 
 def test_an_index_belongs_to_a_matcher_with_all_its_choices_and_words(searched, run, tmp_path):

@@ -528,7 +528,7 @@ for sentence in test.captions_of(chosen):
 # First we show the steps, for one sentence, as matrices: affinities, what clipping and normalising make of them, and
 # the attention. Look for the competition: a region whose affinities are all small (left panel) still has a row of
 # length 1 in the middle panel. So the largest number of its row stands at the word that fits it least badly, although
-# no word fits it well. This word may even be `<start>`, which names nothing. The line below the figure says how many
+# no word fits it well. This word may even be `<start>`, which names nothing. The lines below the figure say how many
 # regions do this, and where `<start>` looks.
 
 # %%

@@ -315,10 +315,10 @@ figure = show.claims(three_seeds)
 # %% tags=["nbval-ignore-output"]
 by_pair = {
     name: lines.set_index(["better", "worse"])["verdict_holm"]
-    for name, lines in (("one seed", effects), ("three seeds", three_seeds))
+    for name, lines in (("first figure", effects), ("second figure", three_seeds))
 }
 verdicts = pd.DataFrame(by_pair)
-display(verdicts[verdicts["one seed"] != verdicts["three seeds"]])
+display(verdicts[verdicts["first figure"] != verdicts["second figure"]])
 
 # %% tags=["nbval-ignore-output"]
 three = three_seeds.set_index("better")

@@ -294,8 +294,8 @@ def cheapest(table: pd.DataFrame) -> str:
         )
     return "\n".join(
         [
-            "Of the numbers of candidates that we tried, the smallest with which two stages find at most one right "
-            "picture less:",
+            "Of the numbers of candidates that we tried, these are the smallest with which two stages find at most one "
+            "right picture fewer than a full scan:",
             "",
             *told,
         ]

@@ -38,7 +38,8 @@ def record(data: str) -> Path:
     target = recorded_folder() / f"{Path(data).name}-{preset}"
     names, known = {path.name for path in tables}, {f"{table.name}.csv" for table in recorded_runs.RECORDED}
     if not names & known:
-        raise ValueError(f"{source / 'tables'}: expected one of {', '.join(sorted(known))}, whose runs can be recorded")
+        told = f"{source / 'tables'}: found {', '.join(sorted(presets))}"
+        raise ValueError(f"{told}; expected one of {', '.join(sorted(known))}, whose runs can be recorded")
     before = {path.name for path in target.glob("table*.csv")} | {name for name in known if (target / name).exists()}
     if missing := before - names:
         told = f"{source / 'tables'}: has no {', '.join(sorted(missing))}, which {target} has"

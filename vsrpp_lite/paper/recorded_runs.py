@@ -88,9 +88,8 @@ def run_of(folder: Path, table: str, row: str, seed: int) -> tuple[pd.Series, Ta
         known = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{RUNS}")))
         raise FileNotFoundError(f"{folder / RUNS}: missing; the sets with a record of runs are {known}")
     lines = pd.read_csv(folder / RUNS)
-    asked: dict[str, str | int] = {"table": table, "row": row, "seed": seed}
-    if not table:
-        del asked["table"]  # then it is the first table that has the row
+    # an empty name takes the first table that has the row
+    asked = ({"table": table} if table else {}) | {"row": row, "seed": seed}
     for column, wanted in asked.items():
         found = lines[lines[column] == wanted]
         if found.empty:

@@ -118,7 +118,7 @@ def _comparison(row: Any) -> str:
     compared = f"{row.better}  −  {row.worse}"
     if metric == "rsum":
         return compared
-    return f"{compared}\n({METRIC_NAMES.get(metric) or title(metric)})"
+    return f"{compared}\n({METRIC_NAMES.get(metric, title(metric))})"
 
 
 def _judged(row: Any) -> str:
